@@ -1,0 +1,131 @@
+//! What was found in a file: one type for terminal, annotation and report.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::yaml::Span;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The example cannot work.
+    Error,
+    /// It may not work, or not for long.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// A text that diagnostics point into: a file of the repository, or something that was rendered from one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user knows it, relative to the root.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// A place in a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The source.
+    pub source: Arc<Source>,
+    /// The bytes that are meant.
+    pub span: Span,
+}
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Its stable code (`EV105`); `explain` documents it. Findings in config and settings have none.
+    pub code: Option<&'static str>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one line, with the field's path where there is one.
+    pub message: String,
+    /// What to do about it, if that is known.
+    pub help: Option<String>,
+    /// Where, if it has a place.
+    pub location: Option<Location>,
+}
+
+impl Source {
+    /// A source that diagnostics can share.
+    #[must_use]
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), text: text.into() })
+    }
+
+    /// Line and column of a byte offset, both from 1; columns count characters.
+    #[must_use]
+    pub fn position(&self, offset: u32) -> (u32, u32) {
+        let mut end = (offset as usize).min(self.text.len());
+        while !self.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &self.text[..end];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before[line_start..].chars().count() + 1;
+        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+    }
+}
+
+impl Diagnostic {
+    /// A finding without a code, as in config and settings.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { code: None, severity: Severity::Error, message: message.into(), help: None, location: None }
+    }
+
+    /// The same finding with a place.
+    #[must_use]
+    pub fn at(mut self, source: &Arc<Source>, span: Span) -> Self {
+        self.location = Some(Location { source: Arc::clone(source), span });
+        self
+    }
+
+    /// The same finding with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same finding, as severe as this.
+    #[must_use]
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// File, line and column (from 1), if it has a place.
+    #[must_use]
+    pub fn position(&self) -> Option<(&str, u32, u32)> {
+        let location = self.location.as_ref()?;
+        let (line, column) = location.source.position(location.span.start);
+        Some((&location.source.path, line, column))
+    }
+
+    /// Whether an API server itself would refuse the object (`EV1xx`, as an error).
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.severity == Severity::Error && self.code.is_some_and(|code| code.starts_with("EV1"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters_from_one() {
+        let source = Source::new("a.yaml", "aé: 1\nb: 2\n");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(3), (1, 3));
+        assert_eq!(source.position(7), (2, 1));
+        assert_eq!(source.position(999), (3, 1));
+    }
+}

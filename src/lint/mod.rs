@@ -1,0 +1,4 @@
+//! The basic tier: what can be said about an example without a cluster.
+
+pub mod code;
+pub mod findings;

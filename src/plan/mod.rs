@@ -1,0 +1,1 @@
+//! The plan: which examples run in which tier on which Kubernetes version, which don't, and why. All pure.

@@ -1,0 +1,145 @@
+//! One report of a run, and its renderings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Severity;
+use crate::model::{Cause, Conclusion, ExampleId, Outcome, Tier};
+
+/// Everything that a run found out: `report.json`, `schemaVersion` 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// 1.
+    pub schema_version: u32,
+    /// This program.
+    pub tool: Tool,
+    /// The run.
+    pub run: Run,
+    /// The clusters that were used.
+    pub clusters: Vec<Cluster>,
+    /// The images that were built.
+    pub images: Vec<Image>,
+    /// One row an example and version; a row without a version for an example that was judged statically alone.
+    pub results: Vec<Row>,
+    /// The counts, and what they come to.
+    pub summary: Summary,
+}
+
+/// This program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    pub name: String,
+    pub version: String,
+}
+
+/// The run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    pub id: String,
+    /// RFC 3339.
+    pub started_at: String,
+    pub duration_ms: u64,
+    /// `owner/name`; empty outside a repository.
+    pub repository: String,
+    pub commit: String,
+    pub event: String,
+    pub pull_request: Option<u64>,
+    pub simulated: bool,
+    /// `1/4`, if this run is a shard.
+    pub shard: Option<String>,
+}
+
+/// A cluster of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub kubernetes: String,
+    pub provider: String,
+    pub outcome: String,
+    pub cause: Option<Cause>,
+    pub phases: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An image that was built, or taken from the cache.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    pub name: String,
+    pub digest: String,
+    pub cache_key: String,
+    pub cache: String,
+    pub build_ms: u64,
+}
+
+/// What became of one example on one version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    pub example: ExampleId,
+    /// The framework of its first judged object.
+    pub framework: Option<String>,
+    /// The judged objects, `Kind/name`.
+    pub objects: Vec<String>,
+    pub tier: Tier,
+    /// The version; `None` if it was judged statically alone.
+    pub kubernetes: Option<String>,
+    pub outcome: Outcome,
+    pub quarantined: bool,
+    pub duration_ms: u64,
+    pub cause: Option<Cause>,
+    /// Why it was selected or skipped.
+    pub reason: String,
+    pub attempts: Vec<Attempt>,
+    pub checks: Vec<CheckResult>,
+    pub diagnostics: Vec<Finding>,
+    pub resources: Option<serde_json::Value>,
+    pub health: Option<serde_json::Value>,
+    /// The path inside the evidence archive.
+    pub evidence: Option<String>,
+}
+
+/// One try at a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    pub outcome: Outcome,
+    pub namespace: String,
+    pub started_at: String,
+    /// Milliseconds since `started_at`.
+    pub phases: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What became of one check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    pub check: String,
+    /// `passed`, `failed` or `inconclusive`.
+    pub outcome: String,
+    pub message: String,
+    pub value: Option<f64>,
+}
+
+/// A diagnostic as the report has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub code: String,
+    pub severity: Severity,
+    pub message: String,
+    pub help: String,
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+}
+
+/// The counts, and what they come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub passed: u64,
+    pub failed: u64,
+    pub timed_out: u64,
+    pub flaky: u64,
+    pub skipped: u64,
+    pub errored: u64,
+    pub conclusion: Conclusion,
+}

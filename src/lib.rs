@@ -12,4 +12,5 @@ pub mod plan;
 pub mod pod_template;
 pub mod quantity;
 pub mod report;
+pub mod schema;
 pub mod yaml;

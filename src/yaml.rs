@@ -6,12 +6,14 @@
 //!
 //! Source of the scalar rules: `resolve.go` of <https://github.com/kubernetes-sigs/yaml> (its fork of go-yaml v2).
 
+mod anchor;
 mod loader;
 mod scalar;
 
 use std::fmt;
 use std::ops::Range;
 
+pub use anchor::Anchor;
 use loader::Loader;
 
 /// Largest file that is read, in bytes.

@@ -27,6 +27,8 @@ use check::Checker;
 use compile::{Compiler, Language};
 use shape::{Id, Shape};
 
+pub use suggest::closest;
+
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Schema {

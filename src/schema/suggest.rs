@@ -2,7 +2,8 @@
 
 /// The word among `known` that `found` was most likely meant to be, if any is close enough: at most one edit in three
 /// characters (an edit is a character added, left out, changed, or swapped with its neighbour), or the same but for case.
-pub(super) fn closest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let bound = found.chars().count().div_ceil(3).min(3);
     known
         .filter(|word| word.len().abs_diff(found.len()) <= bound * 4)

@@ -222,8 +222,8 @@ impl<'n> Checker<'_, 'n> {
         if limits.allowed.iter().any(|allowed| equals(node, allowed)) {
             return;
         }
-        let words: Vec<_> =
-            limits.allowed.iter().map(|json| json.as_str().map_or_else(|| json.to_string(), str::to_owned)).collect();
+        let named = limits.allowed.iter().filter(|json| !json.is_null());
+        let words: Vec<_> = named.map(|json| json.as_str().map_or_else(|| json.to_string(), str::to_owned)).collect();
         let near = node.as_str().and_then(|text| closest(text, words.iter().map(String::as_str)));
         let suggestion = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
         let found = node.as_str().map_or_else(|| node.to_json().to_string(), str::to_owned);

@@ -26,6 +26,7 @@ use crate::yaml::{Anchor, Node};
 use check::Checker;
 use compile::{Compiler, Language};
 use shape::{Id, Shape};
+pub use suggest::closest;
 
 pub use suggest::closest;
 

@@ -1,9 +1,26 @@
 //! The file `.github/example-validator.yml`: its validated form. `raw` is what it may hold, `load` turns one into the other.
 
+mod forms;
+mod load;
+mod place;
+mod raw;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod validate;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use forms::glob;
+pub use load::{DEFAULT_PATH, load, read};
+pub use schema::json_schema;
+pub use validate::MAX_RETRIES;
 
 use crate::framework::Framework;
 use crate::model::{Expect, Outcome, Tier};
@@ -54,6 +71,44 @@ pub struct Config {
     pub history: Option<History>,
     /// Whether the cache is also saved on pull requests.
     pub cache_on_pull_request: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            kubernetes: Vec::new(),
+            crds: Vec::new(),
+            examples: Vec::new(),
+            images: Vec::new(),
+            registries: Registries::default(),
+            operator: Vec::new(),
+            operator_ready: OperatorReady::default(),
+            metrics: None,
+            frameworks: Vec::new(),
+            tiers: validate::default_tiers(),
+            checks: Vec::new(),
+            graces: Graces::default(),
+            pull_secrets: Vec::new(),
+            cluster: ClusterKind::default(),
+            periodic_every: Duration::from_secs(7 * 86_400),
+            retries: 1,
+            parallel: None,
+            fail_on: vec![Outcome::Failed, Outcome::TimedOut, Outcome::Errored],
+            kind: Kind::default(),
+            history: None,
+            cache_on_pull_request: false,
+        }
+    }
+}
+
+impl Config {
+    /// Which examples of a tier an event runs. An event without an entry counts as `workflow_dispatch`, a tier without
+    /// one runs nothing.
+    #[must_use]
+    pub fn selection(&self, event: &str, tier: Tier) -> Selection {
+        let tiers = self.tiers.get(event).or_else(|| self.tiers.get("workflow_dispatch"));
+        tiers.and_then(|tiers| tiers.get(&tier)).copied().unwrap_or(Selection::None)
+    }
 }
 
 /// A Kubernetes version as the user gave it.
@@ -121,6 +176,14 @@ pub struct Quarantine {
     pub until: jiff::civil::Date,
     /// Why.
     pub reason: String,
+}
+
+impl Quarantine {
+    /// Whether it no longer holds on the day `today`.
+    #[must_use]
+    pub fn is_expired(&self, today: jiff::civil::Date) -> bool {
+        today > self.until
+    }
 }
 
 /// How a script example is run: in a container if it names an image, else on this machine.
@@ -235,6 +298,13 @@ pub struct OperatorReady {
     pub deployments: Vec<String>,
 }
 
+impl Default for OperatorReady {
+    /// Five minutes: Kubeflow's operator was seen to take up to 133 s, its webhook's certificate included.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(300), deployments: Vec::new() }
+    }
+}
+
 /// Where metrics are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MetricsSource {
@@ -245,7 +315,8 @@ pub enum MetricsSource {
 }
 
 /// Which examples of a tier an event runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Selection {
     /// Every one.
     All,
@@ -274,8 +345,26 @@ pub struct Graces {
     pub suspended: Duration,
 }
 
+impl Default for Graces {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            image_not_found: seconds(10),
+            image_transient: seconds(120),
+            crash_loop_restarts: 3,
+            unschedulable: seconds(30),
+            create_failed: seconds(15),
+            config_missing: seconds(10),
+            claim_unbound: seconds(60),
+            running_stable: seconds(20),
+            suspended: seconds(30),
+        }
+    }
+}
+
 /// Where clusters come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum ClusterKind {
     /// kind, if there is a Docker engine.
     #[default]

@@ -1,0 +1,142 @@
+//! Lists of checks.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+
+use super::super::place::Place;
+use super::super::raw::{RawBudget, RawCheck, RawLogs, RawMetricCheck, RawValue};
+use super::super::{Check, MetricsSource, forms};
+use super::examples::{command, quantity};
+use super::time;
+
+/// The checks of one list. A `value` must be caught by a `logs` check of the same list.
+pub(super) fn list(raw: Vec<RawCheck>, metrics: Option<&MetricsSource>, at: &Place<'_>) -> Vec<Check> {
+    let caught: BTreeSet<String> = raw
+        .iter()
+        .filter_map(|check| Regex::new(check.logs.as_ref()?.matches.as_ref()?).ok())
+        .flat_map(|regex| regex.capture_names().flatten().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    at.items(raw).filter_map(|(at, check)| self::check(check, metrics, &caught, &at)).collect()
+}
+
+fn check(raw: RawCheck, metrics: Option<&MetricsSource>, caught: &BTreeSet<String>, at: &Place<'_>) -> Option<Check> {
+    let event = |event: super::super::raw::RawEvent| {
+        at.key("event").key("reason").ok(forms::text(&event.reason));
+        Check::Event { reason: event.reason, absent: event.absent.unwrap_or_default() }
+    };
+    let forms = [
+        raw.logs.map(|raw| logs(raw, &at.key("logs"))),
+        raw.value.map(|raw| value(raw, caught, &at.key("value"))),
+        raw.cel.map(|expression| Check::Cel(cel(expression, &at.key("cel")))),
+        raw.event.map(event),
+        raw.metrics.map(|raw| metric(raw, metrics, &at.key("metrics"))),
+        raw.resources.map(|raw| budget(&raw, &at.key("resources"))),
+        raw.run.map(|raw| Check::Run(command(raw, &at.key("run")))),
+    ];
+    let mut given = forms.into_iter().flatten();
+    let (first, second) = (given.next(), given.next());
+    if first.is_none() || second.is_some() {
+        at.error("expected exactly one of logs, value, cel, event, metrics, resources and run");
+    }
+    first
+}
+
+fn logs(raw: RawLogs, at: &Place<'_>) -> Check {
+    for (key, pattern) in [("matches", &raw.matches), ("absent", &raw.absent)] {
+        if let Some(Err(error)) = pattern.as_ref().map(|pattern| Regex::new(pattern)) {
+            at.key(key).error(format!("not a regular expression: {}", last_line(&error.to_string())));
+        }
+    }
+    if raw.matches.is_none() && raw.absent.is_none() {
+        at.error("expected `matches` or `absent`, a regular expression");
+    }
+    Check::Logs { container: raw.container, matches: raw.matches, absent: raw.absent }
+}
+
+/// What is wrong, without the drawing above it.
+fn last_line(message: &str) -> &str {
+    let last = message.lines().last().unwrap_or(message).trim();
+    last.strip_prefix("error: ").unwrap_or(last)
+}
+
+fn value(raw: RawValue, caught: &BTreeSet<String>, at: &Place<'_>) -> Check {
+    if !caught.contains(&raw.name) {
+        let help = format!("add `logs: {{matches: '...(?P<{}>...)'}}` to this list", raw.name);
+        at.key("name").error_with_help(format!("no logs check of this list has a group named `{}`", raw.name), help);
+    }
+    bounds(&[("min", raw.min), ("max", raw.max), ("equals", raw.equals)], at);
+    Check::Value { name: raw.name, min: raw.min, max: raw.max, equals: raw.equals }
+}
+
+fn metric(raw: RawMetricCheck, source: Option<&MetricsSource>, at: &Place<'_>) -> Check {
+    let query = at.key("query");
+    match source {
+        None => query.error_with_help(
+            "there is nowhere to ask for metrics",
+            "add `metrics: {service: namespace/name:port}` to the config",
+        ),
+        Some(MetricsSource::Service { .. }) if !forms::is_plain_metric(&raw.query) => query.error_with_help(
+            format!("`{}` is PromQL, which needs a Prometheus", raw.query),
+            "add `metrics: {prometheus: namespace/name:port}`, or ask for `name{label=\"value\"}` alone",
+        ),
+        Some(_) => {
+            query.ok(forms::text(&raw.query));
+        }
+    }
+    bounds(&[("min", raw.min), ("max", raw.max), ("equals", raw.equals), ("increase", raw.increase)], at);
+    Check::Metrics {
+        query: raw.query,
+        min: raw.min,
+        max: raw.max,
+        equals: raw.equals,
+        increase: raw.increase,
+        wait: time(raw.wait, &at.key("wait")),
+    }
+}
+
+/// Some bound must be given, and a value must be able to meet them all.
+fn bounds(bounds: &[(&str, Option<f64>)], at: &Place<'_>) {
+    let get = |name: &str| bounds.iter().find(|(key, _)| *key == name).and_then(|(_, value)| *value);
+    if bounds.iter().all(|(_, value)| value.is_none()) {
+        let names: Vec<_> = bounds.iter().map(|(name, _)| *name).collect();
+        at.error(format!("compares with nothing: expected one of {}", names.join(", ")));
+    }
+    let (low, high) = (get("min"), get("max"));
+    if let (Some(low), Some(high)) = (low, high)
+        && low > high
+    {
+        at.key("min").error(format!("{low} is more than `max`, {high}: no value can pass"));
+    }
+    if let Some(equals) = get("equals")
+        && (low.is_some_and(|low| equals < low) || high.is_some_and(|high| equals > high))
+    {
+        at.key("equals").error(format!("{equals} is outside of `min` and `max`: no value can pass"));
+    }
+}
+
+fn budget(raw: &RawBudget, at: &Place<'_>) -> Check {
+    let shares = [("min-cpu-efficiency", raw.min_cpu_efficiency), ("min-memory-efficiency", raw.min_memory_efficiency)];
+    for (key, share) in shares {
+        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+            at.key(key).error(format!("{share}: expected a part of what is requested, from 0 to 1"));
+        }
+    }
+    if raw.max_memory.is_none() && raw.max_cpu.is_none() && shares.iter().all(|(_, share)| share.is_none()) {
+        at.error("limits nothing: expected max-memory, max-cpu, min-cpu-efficiency or min-memory-efficiency");
+    }
+    Check::Resources {
+        max_memory: raw.max_memory.as_ref().and_then(|memory| quantity(memory, &at.key("max-memory"))),
+        max_cpu: raw.max_cpu.as_ref().and_then(|cpu| quantity(cpu, &at.key("max-cpu"))),
+        min_cpu_efficiency: raw.min_cpu_efficiency,
+        min_memory_efficiency: raw.min_memory_efficiency,
+    }
+}
+
+/// A CEL expression that can be read.
+fn cel(expression: String, at: &Place<'_>) -> String {
+    if let Err(error) = kube_cel::cel::Program::compile(&expression) {
+        at.error(format!("not a CEL expression: {}", error.to_string().lines().next().unwrap_or_default()));
+    }
+    expression
+}

@@ -13,4 +13,5 @@ pub mod pod_template;
 pub mod quantity;
 pub mod report;
 pub mod schema;
+pub mod settings;
 pub mod yaml;

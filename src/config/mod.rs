@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use forms::glob;
+pub(crate) use forms::{branch_name, http_url, time};
 pub use load::{DEFAULT_PATH, load, read};
 pub use schema::json_schema;
 pub use validate::MAX_RETRIES;

@@ -1,0 +1,193 @@
+//! What the environment says about where the program runs: read here once, passed on as values.
+//!
+//! Source of the variables: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::values;
+use crate::diagnostic::Diagnostic;
+use crate::error::{Error, Result};
+
+/// The event that a run outside GitHub Actions counts as.
+const LOCAL_EVENT: &str = "workflow_dispatch";
+
+/// Which of the standard streams are terminals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terminals {
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
+/// Where the program runs. The fields of GitHub are empty outside its Actions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunContext {
+    /// Under GitHub Actions.
+    pub github_actions: bool,
+    /// On any CI.
+    pub ci: bool,
+    /// The workflow was started with debug logging.
+    pub debug: bool,
+    /// The event's name; see [`RunContext::event`].
+    pub event_name: Option<String>,
+    /// The file with the event's payload.
+    pub event_path: Option<PathBuf>,
+    /// The event's payload; `null` without one.
+    pub event_payload: Value,
+    /// `owner/name`.
+    pub repository: Option<String>,
+    /// The commit that is judged.
+    pub sha: Option<String>,
+    /// `refs/heads/main`, `refs/pull/1/merge`.
+    pub reference: Option<String>,
+    /// The branch that a pull request goes into.
+    pub base_ref: Option<String>,
+    /// The workflow run.
+    pub run_id: Option<String>,
+    /// Which attempt at it, from 1.
+    pub run_attempt: Option<u32>,
+    /// The checked-out repository.
+    pub workspace: Option<PathBuf>,
+    /// The file that takes the job's summary.
+    pub step_summary: Option<PathBuf>,
+    /// The file that takes the step's outputs.
+    pub output_file: Option<PathBuf>,
+    /// Where colours are shown.
+    pub color: Terminals,
+}
+
+impl RunContext {
+    /// What `env` says. The payload is left for [`RunContext::read_event`].
+    #[must_use]
+    pub fn new(env: &BTreeMap<String, String>, terminals: Terminals) -> Self {
+        let get = |name: &str| env.get(name).filter(|value| !value.is_empty());
+        let is = |name: &str| get(name).is_some_and(|value| values::boolean(value) == Ok(true));
+        let github_actions = is("GITHUB_ACTIONS");
+        let github = |name: &str| get(name).filter(|_| github_actions).cloned();
+        let path = |name: &str| github(name).map(PathBuf::from);
+        Self {
+            github_actions,
+            // Some systems set `CI` to their name.
+            ci: github_actions || get("CI").is_some_and(|value| values::boolean(value) != Ok(false)),
+            debug: is("RUNNER_DEBUG"),
+            event_name: github("GITHUB_EVENT_NAME"),
+            event_path: path("GITHUB_EVENT_PATH"),
+            event_payload: Value::Null,
+            repository: github("GITHUB_REPOSITORY"),
+            sha: github("GITHUB_SHA"),
+            reference: github("GITHUB_REF"),
+            base_ref: github("GITHUB_BASE_REF"),
+            run_id: github("GITHUB_RUN_ID"),
+            run_attempt: github("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
+            workspace: path("GITHUB_WORKSPACE"),
+            step_summary: path("GITHUB_STEP_SUMMARY"),
+            output_file: path("GITHUB_OUTPUT"),
+            color: Terminals { stdout: colored(env, terminals.stdout), stderr: colored(env, terminals.stderr) },
+        }
+    }
+
+    /// The event that decides what runs; outside GitHub Actions `workflow_dispatch`.
+    #[must_use]
+    pub fn event(&self) -> &str {
+        self.event_name.as_deref().unwrap_or(LOCAL_EVENT)
+    }
+
+    /// The repository's default branch, as the payload has it.
+    #[must_use]
+    pub fn default_branch(&self) -> Option<&str> {
+        self.event_payload.pointer("/repository/default_branch")?.as_str()
+    }
+
+    /// Reads the event's payload.
+    ///
+    /// # Errors
+    /// The file is missing, or not JSON.
+    pub fn read_event(&mut self) -> Result<()> {
+        let Some(path) = &self.event_path else { return Ok(()) };
+        let bad = |what: String| {
+            Error::usage(
+                Diagnostic::error(format!("can't read the event in {}: {what}", path.display()))
+                    .with_help("GITHUB_EVENT_PATH must name the event's JSON, as the runner sets it"),
+            )
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        self.event_payload = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// Whether a stream shows colours. Sources: <https://no-color.org>, <https://bixense.com/clicolors/>.
+fn colored(env: &BTreeMap<String, String>, terminal: bool) -> bool {
+    let get = |name: &str| env.get(name).map_or("", String::as_str);
+    if !get("NO_COLOR").is_empty() {
+        return false;
+    }
+    if !matches!(get("CLICOLOR_FORCE"), "" | "0") {
+        return true;
+    }
+    terminal && get("CLICOLOR") != "0" && get("TERM") != "dumb"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn outside_actions_the_variables_of_github_are_not_read() {
+        let context = RunContext::new(&env(&[("GITHUB_EVENT_NAME", "push"), ("CI", "true")]), Terminals::default());
+        assert_eq!((context.event(), context.event_name.as_deref(), context.ci), ("workflow_dispatch", None, true));
+    }
+
+    #[test]
+    fn under_actions_they_are() {
+        let variables = env(&[
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "pull_request"),
+            ("GITHUB_BASE_REF", "main"),
+            ("GITHUB_REF", ""),
+            ("GITHUB_RUN_ATTEMPT", "2"),
+            ("RUNNER_DEBUG", "1"),
+        ]);
+        let context = RunContext::new(&variables, Terminals::default());
+        assert!(context.github_actions && context.ci && context.debug);
+        assert_eq!(context.event(), "pull_request");
+        assert_eq!(
+            (context.base_ref.as_deref(), context.reference, context.run_attempt),
+            (Some("main"), None, Some(2))
+        );
+    }
+
+    #[test]
+    fn colours_follow_the_terminal_unless_the_user_says_otherwise() {
+        let shown = |pairs: &[(&str, &str)], terminal| {
+            RunContext::new(&env(pairs), Terminals { stdout: terminal, stderr: false }).color.stdout
+        };
+        assert!(shown(&[], true) && !shown(&[], false));
+        assert!(!shown(&[("NO_COLOR", "1")], true) && shown(&[("NO_COLOR", "")], true));
+        assert!(!shown(&[("CLICOLOR", "0")], true) && !shown(&[("TERM", "dumb")], true));
+        assert!(shown(&[("CLICOLOR_FORCE", "1")], false));
+    }
+
+    #[test]
+    fn the_default_branch_comes_from_the_payload() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("event.json");
+        std::fs::write(&path, r#"{"repository": {"default_branch": "trunk"}}"#).unwrap();
+        let mut context = RunContext { event_path: Some(path.clone()), ..RunContext::default() };
+        context.read_event().unwrap();
+        assert_eq!(context.default_branch(), Some("trunk"));
+
+        std::fs::write(&path, "{").unwrap();
+        let error = context.read_event().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("event.json"), "{error}");
+    }
+}

@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod error;
 pub mod framework;
+pub mod image_reference;
 pub mod lint;
 pub mod model;
 pub mod plan;

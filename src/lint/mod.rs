@@ -3,3 +3,6 @@
 pub mod code;
 pub mod findings;
 pub mod schemas;
+#[cfg(test)]
+mod fixture;
+pub mod versions;

@@ -5,4 +5,6 @@ pub mod findings;
 pub mod schemas;
 #[cfg(test)]
 mod fixture;
+pub mod images;
+pub mod pod_templates;
 pub mod versions;

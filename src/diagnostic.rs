@@ -1,6 +1,9 @@
 //! What was found in a file: one type for terminal, annotation and report.
 
-use std::sync::Arc;
+pub mod inert;
+pub mod render;
+
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +22,23 @@ pub enum Severity {
 }
 
 /// A text that diagnostics point into: a file of the repository, or something that was rendered from one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Source {
     /// The path as the user knows it, relative to the root.
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// The offset at which each line starts, once somebody asked: a file may have many findings.
+    line_starts: OnceLock<Vec<usize>>,
 }
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for Source {}
 
 /// A place in a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,21 +68,48 @@ impl Source {
     /// A source that diagnostics can share.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        Arc::new(Self { path: path.into(), text: text.into(), line_starts: OnceLock::new() })
     }
 
     /// Line and column of a byte offset, both from 1; columns count characters.
     #[must_use]
     pub fn position(&self, offset: u32) -> (u32, u32) {
-        let mut end = (offset as usize).min(self.text.len());
-        while !self.text.is_char_boundary(end) {
-            end -= 1;
+        let offset = self.char_boundary(offset);
+        let line = self.line_of(offset);
+        let column = self.text[self.starts()[line]..offset].chars().count() + 1;
+        (u32::try_from(line + 1).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+    }
+
+    /// The line that a byte offset is on, without its line end (`\n` or `\r\n`), and the offset at which it starts.
+    #[must_use]
+    pub fn line_at(&self, offset: u32) -> (&str, usize) {
+        let starts = self.starts();
+        let line = self.line_of(self.char_boundary(offset));
+        let end = starts.get(line + 1).map_or(self.text.len(), |next| next - 1);
+        let text = &self.text[starts[line]..end];
+        (text.strip_suffix('\r').unwrap_or(text), starts[line])
+    }
+
+    /// The offset itself, or the start of the character that it is inside of; never beyond the text.
+    fn char_boundary(&self, offset: u32) -> usize {
+        let mut offset = (offset as usize).min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
         }
-        let before = &self.text[..end];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+        offset
+    }
+
+    /// The line, from 0, of an offset within the text.
+    fn line_of(&self, offset: usize) -> usize {
+        self.starts().partition_point(|start| *start <= offset) - 1
+    }
+
+    /// Where each line starts; the first one always at 0.
+    fn starts(&self) -> &[usize] {
+        self.line_starts.get_or_init(|| {
+            let after_ends = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_ends).collect()
+        })
     }
 }
 
@@ -127,5 +167,15 @@ mod tests {
         assert_eq!(source.position(3), (1, 3));
         assert_eq!(source.position(7), (2, 1));
         assert_eq!(source.position(999), (3, 1));
+    }
+
+    #[test]
+    fn a_line_is_given_without_its_line_end() {
+        let source = Source::new("a.yaml", "a: 1\r\nb: 2\n");
+        assert_eq!(source.line_at(2), ("a: 1", 0));
+        assert_eq!(source.line_at(5), ("a: 1", 0));
+        assert_eq!(source.line_at(6), ("b: 2", 6));
+        assert_eq!(source.line_at(999), ("", 11));
+        assert_eq!(Source::new("b.yaml", "").line_at(0), ("", 0));
     }
 }

@@ -1,5 +1,6 @@
 //! The basic tier: what can be said about an example without a cluster.
 
+pub mod api;
 pub mod code;
 pub mod findings;
 pub mod schemas;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Number;
 
 use super::{ClusterKind, Selection};
+use crate::framework::RawFramework;
 use crate::model::{Expect, Tier};
 
 /// The config of example-validator. Every key is optional; paths are relative to the repository's root.
@@ -33,6 +34,8 @@ pub(super) struct RawConfig {
     pub operator_ready: Option<RawOperatorReady>,
     /// Where metrics are read: the operator's own endpoint, or a Prometheus.
     pub metrics: Option<RawMetrics>,
+    /// Kinds of objects that can be judged, besides the built-in ones.
+    pub frameworks: Option<Vec<RawFramework>>,
     /// What an event runs, by tier. An event that is given here replaces its default as a whole.
     pub tiers: Option<BTreeMap<String, RawTiers>>,
     /// Checks of the whole run, on the operator.

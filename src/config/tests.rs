@@ -65,6 +65,7 @@ fn every_key_is_read() {
     assert_eq!(first.resources.unwrap().memory.units(), 4 << 30);
     assert_eq!(config.images[0].args["VERSION"], "1");
     assert_eq!(config.operator.len(), 3);
+    assert_eq!((config.frameworks[0].name.as_str(), config.frameworks[0].matches.kind.as_str()), ("rayjob", "RayJob"));
     assert!(matches!(&config.operator[1], OperatorStep::Helm { set, .. } if set["image.tag"] == "ci"));
     assert_eq!(config.operator_ready.deployments, ["kubeflow/training-operator"]);
     assert!(matches!(&config.metrics, Some(MetricsSource::Service { path, .. }) if path == "/metrics"));
@@ -161,7 +162,8 @@ fn checks_are_checked() {
         ("checks: [{logs: }]", "{logs: }", "exactly one"),
         ("checks: [{logs: {}}]", "{}", "`matches` or `absent`"),
         ("checks: [{logs: {matches: '(a'}}]", "'(a'", "not a regular expression: unclosed group"),
-        ("checks: [{cel: 'a =='}]", "'a =='", "not a CEL expression"),
+        ("checks: [{cel: 'a =='}]", "'a =='", "`a ==`: column"),
+        ("checks: [{cel: obj.status.x == 1}]", "obj.status.x == 1", "`obj` is not known here"),
         ("checks: [{event: {reason: ''}}]", "''", "is empty"),
         ("checks: [{resources: {}}]", "{}", "limits nothing"),
         ("checks: [{resources: {max-memory: lots}}]", "lots", "is not a quantity"),
@@ -236,6 +238,25 @@ fn the_operator_is_checked() {
 }
 
 #[test]
+fn frameworks_are_checked() {
+    let ray = "{name: ray, match: {group: ray.io, kind: RayJob}}";
+    let with = |keys: &str| format!("frameworks: [{}, {keys}}}]", ray.trim_end_matches('}').to_owned() + "}");
+    for (keys, at) in
+        [("failed: 'a =='", "'a =='"), ("timeout: soon", "soon"), ("timeout: 0s", "0s"), ("container: ''", "''")]
+    {
+        assert_eq!(mistake(&with(keys)).1, at);
+    }
+    assert_eq!(mistakes(&with("failed: 'a ==', running: '= b', timeout: x")).len(), 3);
+    assert!(mistake(&format!("frameworks: [{ray}, {ray}]")).2.starts_with("frameworks[1].name: `ray` already names"));
+    let other = ray.replace("name: ray", "name: other");
+    assert!(mistake(&format!("frameworks: [{ray}, {other}]")).2.starts_with("frameworks[1].match: `ray` already"));
+    assert!(
+        mistake("frameworks: [{name: a, match: {group: ray.io/v1, kind: RayJob}}]").2.contains("is not an API group")
+    );
+    assert_eq!(mistake("frameworks: [{name: a, match: {kind: A}, succeded: 'true'}]").1, "succeded");
+}
+
+#[test]
 fn events_keep_their_names_and_replace_their_defaults_as_a_whole() {
     let text = "tiers: {pull-request: {basic: all}}";
     assert_eq!(mistake(text).1, "pull-request");
@@ -294,4 +315,24 @@ fn a_config_that_was_asked_for_must_be_there() {
 
     let error = super::read(&folder.path().join("absent"), None).unwrap_err();
     assert!(error.to_string().contains("is not a folder"), "{error}");
+}
+
+proptest::proptest! {
+    /// Words of the config in any order and nesting: whatever is wrong is told, at a place inside the file.
+    #[test]
+    fn no_config_is_too_strange_to_be_judged(
+        words in proptest::collection::vec(
+            proptest::sample::select(&[
+                "examples:", "paths:", "checks:", "- ", "\n", "\n  ", "{", "}", "[", "]", ", ", "logs:", "matches: '(a'",
+                "parallel: ", "auto", "3", "1.5", "null", "operator:", "helm:", "tiers: ", "push: ", "&a ", "*a", "'", "é",
+            ][..]),
+            0..24,
+        )
+    ) {
+        let text = words.concat();
+        for problem in mistakes(&text) {
+            let span = problem.location.unwrap().span;
+            proptest::prop_assert!(text.get(span.range()).is_some(), "{text:?} {span:?}");
+        }
+    }
 }

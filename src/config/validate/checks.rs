@@ -9,6 +9,7 @@ use super::super::raw::{RawBudget, RawCheck, RawLogs, RawMetricCheck, RawValue};
 use super::super::{Check, MetricsSource, forms};
 use super::examples::{command, quantity};
 use super::time;
+use crate::framework::expression::Expression;
 
 /// The checks of one list. A `value` must be caught by a `logs` check of the same list.
 pub(super) fn list(raw: Vec<RawCheck>, metrics: Option<&MetricsSource>, at: &Place<'_>) -> Vec<Check> {
@@ -133,10 +134,10 @@ fn budget(raw: &RawBudget, at: &Place<'_>) -> Check {
     }
 }
 
-/// A CEL expression that can be read.
+/// A CEL expression over `object`, that can be read.
 fn cel(expression: String, at: &Place<'_>) -> String {
-    if let Err(error) = kube_cel::cel::Program::compile(&expression) {
-        at.error(format!("not a CEL expression: {}", error.to_string().lines().next().unwrap_or_default()));
+    if let Err(error) = Expression::compile(&expression) {
+        at.error(error.to_string());
     }
     expression
 }

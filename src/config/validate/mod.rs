@@ -3,6 +3,7 @@
 
 mod checks;
 mod examples;
+mod frameworks;
 mod operator;
 mod tiers;
 
@@ -39,7 +40,7 @@ pub(super) fn config(raw: RawConfig, at: &Place<'_>) -> Config {
         registries: registries(raw.registries.unwrap_or_default(), &at.key("registries")),
         operator: operator::steps(raw.operator.unwrap_or_default(), &at.key("operator")),
         operator_ready: operator::ready(raw.operator_ready.unwrap_or_default(), &at.key("operator-ready")),
-        frameworks: Vec::new(),
+        frameworks: frameworks::list(raw.frameworks.unwrap_or_default(), &at.key("frameworks")),
         tiers: tiers::table(raw.tiers.unwrap_or_default(), &at.key("tiers")),
         checks: checks::list(raw.checks.unwrap_or_default(), metrics.as_ref(), &at.key("checks")),
         graces: graces(raw.graces.unwrap_or_default(), &at.key("graces")),

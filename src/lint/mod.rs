@@ -3,9 +3,9 @@
 pub mod api;
 pub mod code;
 pub mod findings;
-pub mod schemas;
 #[cfg(test)]
 mod fixture;
 pub mod images;
 pub mod pod_templates;
+pub mod schemas;
 pub mod versions;

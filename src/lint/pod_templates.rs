@@ -177,26 +177,14 @@ fn list<'a>(node: &'a Node, key: &str) -> impl Iterator<Item = &'a Node> + use<'
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::framework::Match;
+    use crate::framework::Frameworks;
     use crate::lint::fixture;
 
-    fn pytorch() -> Framework {
-        Framework {
-            name: "pytorchjob".to_owned(),
-            matches: Match {
-                group: "kubeflow.org".to_owned(),
-                version: Some("v1".to_owned()),
-                kind: "PyTorchJob".to_owned(),
-            },
-            finishes: true,
-            pods: None,
-            container: Some("pytorch".to_owned()),
-            container_required: true,
-            timeout: Duration::from_secs(900),
-        }
+    fn pytorch() -> Arc<Framework> {
+        Frameworks::new(&[]).describe("kubeflow.org", "v1", "PyTorchJob").unwrap()
     }
 
     fn job(pod: &str) -> String {
@@ -231,7 +219,7 @@ mod tests {
 
     #[test]
     fn nothing_is_required_of_a_framework_that_does_not_enforce_it() {
-        let framework = Framework { container_required: false, ..pytorch() };
+        let framework = Framework { container_required: false, ..pytorch().as_ref().clone() };
         let example = fixture::example("a.yaml", &job("containers: [{name: main, image: a}]"));
         assert!(
             fixture::lines(&example, |object, findings| check(object, Some(&framework), |_, _| {}, findings))

@@ -28,8 +28,6 @@ use compile::{Compiler, Language};
 use shape::{Id, Shape};
 pub use suggest::closest;
 
-pub use suggest::closest;
-
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Schema {

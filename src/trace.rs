@@ -1,0 +1,37 @@
+//! The program's own diagnostics (`-v`, `RUNNER_DEBUG`): tracing events on stderr, as `::debug::` under GitHub Actions.
+
+use std::fmt;
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{Compact, Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Starts to write events of `level` and above to stderr. A second call in one process changes nothing.
+pub fn start(level: LevelFilter, under_actions: bool) {
+    let plain = tracing_subscriber::fmt::format().without_time().with_target(false).with_ansi(false).compact();
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    // A second subscriber is refused; the first one goes on, which is what a caller in the same process wants.
+    let _ = if under_actions {
+        builder.event_format(Commands(plain)).try_init()
+    } else {
+        builder.event_format(plain).try_init()
+    };
+}
+
+/// Writes each event as a `::debug::` workflow command, one line, with the runner's escapes.
+struct Commands(Format<Compact, ()>);
+
+impl<S, N> FormatEvent<S, N> for Commands
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut text = String::new();
+        self.0.format_event(context, Writer::new(&mut text), event)?;
+        let escaped = text.trim_end().replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        writeln!(writer, "::debug::{escaped}")
+    }
+}

@@ -19,7 +19,7 @@ impl<'n> Checker<'_, 'n> {
             self.alternatives(&branches.one, true, anchor);
         }
         if let Some(id) = branches.not
-            && self.attempt(id, anchor).is_empty()
+            && fits(&self.attempt(id, anchor))
         {
             let message = format!("{} is what the schema excludes here", describe(anchor.node()));
             self.tell(ViolationKind::Alternative, anchor, message);
@@ -38,7 +38,7 @@ impl<'n> Checker<'_, 'n> {
     /// At least one of the shapes fits, or exactly one.
     fn alternatives(&mut self, ids: &[Id], exactly_one: bool, anchor: Anchor<'n>) {
         let mut attempts: Vec<_> = ids.iter().map(|&id| (id, self.attempt(id, anchor))).collect();
-        let fitting = attempts.iter().filter(|(_, found)| found.is_empty()).count();
+        let fitting = attempts.iter().filter(|(_, found)| fits(found)).count();
         if fitting > 1 && exactly_one {
             let message = format!("{fitting} of {} alternatives fit, exactly one may", ids.len());
             self.tell(ViolationKind::Alternative, anchor, message);
@@ -84,4 +84,9 @@ impl<'n> Checker<'_, 'n> {
             constant.is_some_and(|[constant]| given.is_some_and(|node| node.to_json() != *constant))
         })
     }
+}
+
+/// Whether nothing is wrong. A rule that could not be evaluated is not held against a branch.
+fn fits(found: &[Violation<'_>]) -> bool {
+    found.iter().all(|violation| violation.kind == ViolationKind::RuleUnknown)
 }

@@ -40,7 +40,8 @@ impl<'j> Compiler<'j> {
     pub fn compile(root: &'j Json, language: Language) -> (Box<[Shape]>, Id) {
         let mut compiler = Self {
             language,
-            definitions: root.get("$defs").and_then(Json::as_object),
+            // A CRD has none; whatever stands there is not followed.
+            definitions: root.get("$defs").filter(|_| language != Language::OpenApi).and_then(Json::as_object),
             defined: HashMap::new(),
             shapes: Vec::new(),
             known: HashMap::new(),
@@ -136,26 +137,28 @@ impl<'j> Compiler<'j> {
     }
 
     /// The fields that must be there. Go's decoder asks for none, and a number, a flag or a list may well be left out;
-    /// what is text or an object of its own is hardly ever valid when empty.
+    /// what is text or an object of its own is hardly ever valid when empty. Names are looked at elsewhere.
     fn required(&self, schema: &'j Map<String, Json>, shape: &Shape) -> Box<[Box<str>]> {
         let mut required = strings(schema.get("required")).into_vec();
         if self.language == Language::GoType {
             required.retain(|name| {
-                shape.property(name).map(|id| &self.shapes[id as usize]).is_some_and(|field| {
-                    field.types.has(Types::STRING) && field.format == Format::None || !field.properties.is_empty()
-                })
+                let field = shape.property(name).map(|id| &self.shapes[id as usize]);
+                let is_text = |field: &Shape| field.types.has(Types::STRING) && field.format == Format::None;
+                &**name != "metadata" && field.is_some_and(|field| is_text(field) || !field.properties.is_empty())
             });
         }
         required.into()
     }
 
-    /// A Go type's strings are checked while they are decoded, not by format.
+    /// The format as this language means it. A Go type's strings are checked while they are decoded, not by format.
     fn translate(&self, format: Format) -> Format {
         use super::format::TextFormat;
         match (self.language, format) {
             (Language::GoType, Format::Text(TextFormat::Byte)) => Format::Bytes,
             (Language::GoType, Format::Text(TextFormat::DateTime)) => Format::Time,
             (Language::GoType, Format::Text(_)) => Format::None,
+            // An API server knows no other formats of whole numbers.
+            (Language::OpenApi, Format::Integer { bits, signed }) if bits < 32 || !signed => Format::None,
             _ => format,
         }
     }

@@ -14,7 +14,7 @@ impl<'n> Checker<'_, 'n> {
     pub fn object(&mut self, shape: &Shape, mapping: &'n Mapping, anchor: Anchor<'n>) {
         let is_root = self.is_root(anchor);
         if shape.is_resource {
-            self.resource(mapping, anchor, is_root);
+            self.resource(shape, mapping, anchor);
         }
         let mut present = 0;
         for entry in mapping {
@@ -73,7 +73,9 @@ impl<'n> Checker<'_, 'n> {
             Additional::Any => {}
             Additional::Nothing => self.unknown(shape, entry),
             Additional::Unsaid => {
-                if self.dialect != Dialect::Document && !shape.preserves_unknown {
+                // A Go type of several forms knows its fields by those forms.
+                let by_branches = self.dialect.is_go() && shape.branches.is_some();
+                if self.dialect != Dialect::Document && !shape.preserves_unknown && !by_branches {
                     self.unknown(shape, entry);
                 }
             }
@@ -216,7 +218,7 @@ impl<'n> Checker<'_, 'n> {
     /// Whether the value is one of those that are allowed.
     pub fn allowed(&mut self, limits: &Limits, anchor: Anchor<'n>) {
         let node = anchor.node();
-        if limits.allowed.is_empty() || node.is_null() {
+        if limits.allowed.is_empty() || node.is_null() && self.dialect != Dialect::CustomResource {
             return;
         }
         if limits.allowed.iter().any(|allowed| equals(node, allowed)) {

@@ -76,7 +76,9 @@ impl Format {
     /// What a value of this format has to be, as a message says it.
     pub fn describe(self) -> &'static str {
         match self {
-            Self::Integer { bits: 32, signed: true } => "a 32-bit integer",
+            Self::Integer { bits: 32, .. } | Self::IntOrString => "a 32-bit integer",
+            Self::Integer { bits: 16, .. } => "a 16-bit integer",
+            Self::Integer { bits: 8, .. } => "an 8-bit integer",
             Self::Text(format) => {
                 TEXT_FORMATS.iter().find(|(known, ..)| *known == format).map_or("", |(_, _, words)| words)
             }
@@ -84,7 +86,7 @@ impl Format {
             Self::Time => "a date and time (RFC 3339)",
             Self::Bytes => "base64",
             Self::Float32 => "a 32-bit float",
-            Self::None | Self::Integer { .. } | Self::IntOrString | Self::Json => "a 64-bit integer",
+            Self::None | Self::Integer { .. } | Self::Json => "a 64-bit integer",
         }
     }
 }

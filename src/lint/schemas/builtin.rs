@@ -76,6 +76,12 @@ pub(super) fn kinds(group: &str, version: &str) -> impl Iterator<Item = &'static
     KINDS.iter().filter(move |known| known.group == group && known.version == version).map(|known| known.kind)
 }
 
+/// Every kind.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = &'static BuiltIn> {
+    KINDS.iter()
+}
+
 /// Lists kinds by module; `validated` ones are also validated in code.
 macro_rules! kinds {
     (validated) => { true };

@@ -7,6 +7,7 @@
 //! Source of the scalar rules: `resolve.go` of <https://github.com/kubernetes-sigs/yaml> (its fork of go-yaml v2).
 
 mod anchor;
+mod json;
 mod loader;
 mod scalar;
 

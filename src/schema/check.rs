@@ -15,6 +15,8 @@ pub(super) struct Checker<'s, 'n> {
     pub found: Vec<Violation<'n>>,
     /// Whether unknown fields are told here: not inside combinations, where they are somebody else's.
     pub tells_unknown: bool,
+    /// Whether the value has its defaults already.
+    pub is_complete: bool,
     /// Whether anything else is told here: not below a status that is dropped.
     pub tells_values: bool,
     /// The values that CEL rules are about; they are evaluated last.
@@ -23,7 +25,16 @@ pub(super) struct Checker<'s, 'n> {
 
 impl<'s, 'n> Checker<'s, 'n> {
     pub fn new(schema: &'s Schema, dialect: Dialect, root: &'n Node) -> Self {
-        Self { schema, dialect, root, found: Vec::new(), tells_unknown: true, tells_values: true, rules: Vec::new() }
+        Self {
+            schema,
+            dialect,
+            root,
+            found: Vec::new(),
+            tells_unknown: true,
+            tells_values: true,
+            is_complete: false,
+            rules: Vec::new(),
+        }
     }
 
     /// The violations, those of CEL rules included. Rules are left out while the value is broken in a way that they rely
@@ -100,7 +111,7 @@ impl<'s, 'n> Checker<'s, 'n> {
         if let Some(branches) = &shape.branches
             && !node.is_null()
         {
-            self.combinations(branches, anchor);
+            self.combinations(id, branches, anchor);
         }
         if let Some(rules) = shape.rules.as_deref()
             && self.tells_values

@@ -280,3 +280,25 @@ fn rules_at_the_root_see_the_name_but_no_status() {
     assert_eq!(kinds(&schema, Dialect::CustomResource, "metadata: {name: a}\nstatus: {x: 1}\n"), []);
     assert_eq!(kinds(&schema, Dialect::CustomResource, "metadata: {name: b}\n"), [Rule]);
 }
+
+#[test]
+fn defaults_count_in_combinations() {
+    let schema = json!({"type": "object",
+        "properties": {"type": {"type": "string", "default": "A"}, "value": {"type": "string"}},
+        "oneOf": [{"properties": {"type": {"enum": ["A"]}, "value": {"format": "ipv4"}}},
+            {"properties": {"type": {"not": {"enum": ["A"]}}}}]});
+    assert_eq!(wrong(schema.clone(), "{value: 10.0.0.1}"), []);
+    assert_eq!(wrong(schema.clone(), "{type: B, value: any}"), []);
+    assert_eq!(wrong(schema, "{value: any}").len(), 1);
+}
+
+#[test]
+fn a_default_can_break_a_combination() {
+    let properties = json!({"type": {"type": "string", "default": "A"}, "value": {"type": "string"}});
+    let branch = json!({"properties": {"type": {"enum": ["B"]}}});
+    for key in ["allOf", "anyOf", "oneOf"] {
+        let schema = json!({"type": "object", "properties": properties, key: [branch]});
+        assert_eq!(wrong(schema.clone(), "{value: a}"), [Alternative], "{key}");
+        assert_eq!(wrong(schema, "{type: B}"), [], "{key}");
+    }
+}

@@ -119,7 +119,7 @@ fn check_custom(kind: &CustomKind, object: &Object, findings: &mut Findings<'_>)
 /// An alpha or beta version may be served by an older cluster: those are judged by the versions of the plan. Any other
 /// version never was.
 fn not_served_by_kubernetes(object: &Object, served: &[String], findings: &mut Findings<'_>) {
-    if !object.version().contains("alpha") && !object.version().contains("beta") {
+    if !is_preview(object) {
         not_served(object, "Kubernetes", served, findings);
     }
 }
@@ -130,10 +130,16 @@ fn not_served(object: &Object, who: &str, served: &[String], findings: &mut Find
     tell_at(findings, "apiVersion", &message).help = help;
 }
 
-/// A built-in group and version have no such kind: no API server knows it.
+/// Whether the version is one that Kubernetes may withdraw.
+fn is_preview(object: &Object) -> bool {
+    object.version().contains("alpha") || object.version().contains("beta")
+}
+
+/// A built-in group and version have no such kind: no API server knows it. Kinds of alpha and beta versions come and go.
 fn misspelt_kind(object: &Object, findings: &mut Findings<'_>) {
     let mut kinds = builtin::kinds(object.group(), object.version()).peekable();
-    if kinds.peek().is_none() || object.kind.ends_with("List") {
+    let may_exist = is_preview(object) || object.kind.is_empty() || object.kind.ends_with("List");
+    if may_exist || kinds.peek().is_none() {
         return;
     }
     let near = closest(&object.kind, kinds).map_or(String::new(), |near| format!(", did you mean `{near}`?"));

@@ -93,12 +93,26 @@ impl<'s, 'n> Checker<'s, 'n> {
 
     /// Checks one value.
     pub fn check(&mut self, id: Id, anchor: Anchor<'n>) {
-        let shape = self.shape(id);
         let before = self.found.len();
-        if shape.format == Format::Json || !self.has_right_type(shape, anchor) {
+        self.check_value(id, anchor);
+        if !self.tells_values {
+            let own = self.found.split_off(before);
+            self.found.extend(own.into_iter().filter(|violation| violation.kind == ViolationKind::UnknownField));
+        }
+    }
+
+    fn check_value(&mut self, id: Id, anchor: Anchor<'n>) {
+        let shape = self.shape(id);
+        let node = anchor.node();
+        if shape.format == Format::Json {
             return;
         }
-        let node = anchor.node();
+        if !self.has_right_type(shape, anchor) {
+            if !self.tells_values {
+                self.unknown_in_wrong_type(shape, node);
+            }
+            return;
+        }
         match &node.value {
             Value::Map(mapping) => self.object(shape, mapping, anchor),
             Value::Seq(items) => self.list(shape, items, anchor),
@@ -118,13 +132,6 @@ impl<'s, 'n> Checker<'s, 'n> {
             && !node.is_null()
         {
             self.rules.push((rules, id, anchor));
-        }
-        if !self.tells_values {
-            let mut index = 0;
-            self.found.retain(|violation| {
-                index += 1;
-                index <= before || violation.kind == ViolationKind::UnknownField
-            });
         }
     }
 

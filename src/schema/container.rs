@@ -93,6 +93,17 @@ impl<'n> Checker<'_, 'n> {
         }
     }
 
+    /// The unknown fields of a value whose own type is not told: pruning goes by what is there.
+    pub fn unknown_in_wrong_type(&mut self, shape: &Shape, node: &'n Node) {
+        let is_map = shape.additional != Additional::Unsaid;
+        for entry in node.entries().filter(|entry| !is_map && shape.property(&entry.key).is_none()) {
+            self.unknown(shape, entry);
+        }
+        for item in node.items() {
+            self.unknown_below(item);
+        }
+    }
+
     fn unknown(&mut self, shape: &Shape, entry: &'n Entry) {
         if !self.tells_unknown {
             return;

@@ -208,6 +208,9 @@ fn a_status_is_dropped_but_its_unknown_fields_are_not() {
     let kept = Schema::of_custom_resource(&root, false);
     assert_eq!(kinds(&dropped, Dialect::CustomResource, "status: {ready: maybe}\n"), []);
     assert_eq!(kinds(&dropped, Dialect::CustomResource, "status: {redy: true}\n"), [UnknownField]);
+    assert_eq!(kinds(&dropped, Dialect::CustomResource, "status: text\n"), []);
+    assert_eq!(kinds(&dropped, Dialect::CustomResource, "status: [{ready: true}]\n"), [UnknownField]);
+    assert_eq!(kinds(&dropped, Dialect::CustomResource, "status: {ready: {a: b}}\n"), [UnknownField]);
     assert_eq!(kinds(&kept, Dialect::CustomResource, "status: {ready: maybe}\n"), [WrongType]);
 }
 

@@ -1,5 +1,20 @@
 //! One report of a run, and its renderings.
 
+pub mod annotations;
+pub mod console;
+mod details;
+pub mod json;
+pub mod junit;
+mod row;
+#[cfg(test)]
+mod sample;
+mod verdict;
+mod words;
+
+pub use details::Details;
+pub use row::{Judged, static_row};
+pub use verdict::exit_code;
+
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Severity;
@@ -30,6 +45,9 @@ pub struct Report {
 pub struct Tool {
     pub name: String,
     pub version: String,
+    /// The Kubernetes version whose schemas are built in, by which built-in kinds were checked; `None` if none were.
+    #[serde(default)]
+    pub schemas: Option<String>,
 }
 
 /// The run.

@@ -1,0 +1,161 @@
+//! What a person needs to know of a row that is not good: the same facts in every rendering.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Row, words};
+use crate::diagnostic::inert::inert;
+use crate::diagnostic::render::{label, render};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::model::{CauseClass, ExampleId};
+
+/// Most errors of one row that are shown in full.
+const MAX_SHOWN: usize = 10;
+
+/// The findings of a run with their sources, by example, for renderings that show source lines. Empty for a report that was
+/// read from disk: its findings are then shown in one line each.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    diagnostics: BTreeMap<ExampleId, Vec<Diagnostic>>,
+}
+
+impl Details {
+    /// Adds what was found in an example.
+    pub fn add(&mut self, example: ExampleId, diagnostics: Vec<Diagnostic>) {
+        self.diagnostics.insert(example, diagnostics);
+    }
+
+    /// The errors of a row, as rustc prints them. Empty if there are none.
+    pub(super) fn errors(&self, row: &Row, colored: bool) -> String {
+        let count = errors(row).count();
+        let mut text = match self.diagnostics.get(&row.example) {
+            Some(all) => {
+                let is_error = |diagnostic: &&Diagnostic| diagnostic.severity == Severity::Error;
+                let shown: Vec<_> = all.iter().filter(is_error).take(MAX_SHOWN).cloned().collect();
+                render(&shown, colored)
+            }
+            None => errors(row).take(MAX_SHOWN).map(|finding| one_line(finding) + "\n").collect(),
+        };
+        if count > MAX_SHOWN {
+            let more = words::plural(count - MAX_SHOWN, "more error");
+            text.push_str(&format!("\n... and {more}, in report.json\n"));
+        }
+        text
+    }
+}
+
+/// The error findings of a row.
+pub(super) fn errors(row: &Row) -> impl Iterator<Item = &Finding> {
+    row.diagnostics.iter().filter(|finding| finding.severity == Severity::Error)
+}
+
+/// One thing to know, under its label. The text is as it was found: each rendering escapes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fact {
+    pub(super) label: &'static str,
+    pub(super) text: String,
+}
+
+/// What there is to know of a row besides its diagnostics, the most important first.
+pub(super) fn facts(row: &Row) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut add = |label, text: String| {
+        if !text.is_empty() {
+            facts.push(Fact { label, text });
+        }
+    };
+    if let Some(cause) = row.cause.as_ref().filter(|_| !is_told_by_errors(row)) {
+        add("cause", format!("{}: {}", cause_name(row), cause.message));
+        add("hint", cause.hint.clone());
+        add("object", cause.object.clone());
+        add("at", place(&cause.file, cause.line));
+    }
+    if row.attempts.len() > 1 {
+        let outcomes: Vec<_> = row.attempts.iter().map(|attempt| words::past(attempt.outcome)).collect();
+        add("attempts", outcomes.join(", then "));
+    }
+    for check in row.checks.iter().filter(|check| check.outcome != "passed") {
+        add("check", format!("{} {}: {}", check.check, check.outcome, check.message));
+    }
+    add("evidence", row.evidence.clone().unwrap_or_default());
+    facts
+}
+
+/// The cause in two words, `image/ImagePullBackOff`; empty if there is none.
+pub(super) fn cause_name(row: &Row) -> String {
+    row.cause.as_ref().map_or_else(String::new, |cause| match cause.reason.as_str() {
+        "" => cause.class.to_string(),
+        reason => format!("{}/{reason}", cause.class),
+    })
+}
+
+/// `file:line`, or the file alone where no line is known.
+pub(super) fn place(file: &str, line: u32) -> String {
+    if line == 0 { file.to_owned() } else { format!("{file}:{line}") }
+}
+
+/// A finding in one line, inert: `error[EV105]: a.yaml:3:5: unknown field (help: ...)`.
+pub(super) fn one_line(finding: &Finding) -> String {
+    let mut text = label(finding.severity, &finding.code);
+    if !finding.file.is_empty() {
+        text.push_str(&format!(": {}:{}", place(&finding.file, finding.line), finding.column));
+    }
+    text.push_str(&format!(": {}", finding.message));
+    if !finding.help.is_empty() {
+        text.push_str(&format!(" (help: {})", finding.help));
+    }
+    inert(&text).into_owned()
+}
+
+/// Whether the row's errors, which are shown besides, already tell the cause.
+fn is_told_by_errors(row: &Row) -> bool {
+    row.cause.as_ref().is_some_and(|cause| {
+        cause.class == CauseClass::Manifest
+            && errors(row)
+                .take(MAX_SHOWN)
+                .any(|finding| finding.code == cause.reason && finding.message == cause.message)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Outcome;
+    use crate::report::sample;
+
+    #[test]
+    fn a_cause_that_the_errors_tell_is_not_told_twice() {
+        let mut row = sample::broken("a.yaml");
+        assert_eq!(facts(&row), []);
+        row.diagnostics.clear();
+        let labels: Vec<_> = facts(&row).iter().map(|fact| fact.label).collect();
+        assert_eq!(labels, ["cause", "hint", "object", "at"]);
+    }
+
+    #[test]
+    fn a_cell_tells_its_cause_attempts_checks_and_evidence() {
+        let row = sample::report().results.remove(0);
+        let facts: Vec<_> = facts(&row).into_iter().map(|fact| format!("{} {}", fact.label, fact.text)).collect();
+        assert_eq!(
+            facts,
+            [
+                "cause timeout/Timeout: not finished after 15m",
+                "hint raise `timeout`",
+                "object Pod/x-worker-0",
+                "at examples/slow.yaml:1",
+                "attempts timed out, then timed out",
+                "check logs failed: no line matches",
+                "evidence v1.34.0/examples/slow.yaml",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_sources_findings_are_told_in_one_line_and_many_are_counted() {
+        let mut row = sample::broken("a.yaml");
+        let shown = Details::default().errors(&row, false);
+        assert_eq!(shown, "error[EV105]: a.yaml:3:5: spec.x: unknown field (help: remove it)\n");
+        row.diagnostics = vec![row.diagnostics[0].clone(); MAX_SHOWN + 1];
+        assert!(Details::default().errors(&row, false).ends_with("\n... and 1 more error, in report.json\n"));
+        assert_eq!(Details::default().errors(&sample::row("b", Outcome::Passed), false), "");
+    }
+}

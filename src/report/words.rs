@@ -1,0 +1,136 @@
+//! How counts, times and outcomes are put into words.
+
+use std::collections::BTreeSet;
+
+use super::{Report, Row};
+use crate::diagnostic::Severity;
+use crate::model::Outcome;
+
+/// `1 example`, `2 examples`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn list<T: AsRef<str>>(words: &[T]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<_> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// Milliseconds as seconds with three places, `0.005`.
+pub(super) fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// Orders versions by their numbers: `v1.9.0` before `v1.34.0`; what has no numbers by its text.
+pub(super) fn version_key(version: &str) -> (Vec<u64>, &str) {
+    let numbers = version.trim_start_matches('v').split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect();
+    (numbers, version)
+}
+
+/// The versions that rows were judged on, in order.
+pub(super) fn versions(rows: &[Row]) -> Vec<&str> {
+    let mut versions: Vec<_> = rows.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
+    versions.sort_by_key(|version| version_key(version));
+    versions.dedup();
+    versions
+}
+
+/// How many examples there are rows of.
+pub(super) fn examples(rows: &[Row]) -> usize {
+    rows.iter().map(|row| &row.example).collect::<BTreeSet<_>>().len()
+}
+
+/// What was judged: `31 examples`, or `31 examples on v1.33.4 and v1.34.0 (62 results)`.
+pub(super) fn scope(report: &Report) -> String {
+    let (rows, examples) = (&report.results, examples(&report.results));
+    let versions = versions(rows);
+    let mut text = plural(examples, "example");
+    if !versions.is_empty() {
+        text.push_str(&format!(" on {}", list(&versions)));
+    }
+    if rows.len() != examples {
+        text.push_str(&format!(" ({})", plural(rows.len(), "result")));
+    }
+    text
+}
+
+/// `29 passed, 2 failed (1 quarantined), 0 skipped`; what is rarer is named only where there is some.
+pub(super) fn counts(rows: &[Row]) -> String {
+    const ALWAYS: [Outcome; 3] = [Outcome::Passed, Outcome::Failed, Outcome::Skipped];
+    const ORDER: [Outcome; 6] =
+        [Outcome::Passed, Outcome::Flaky, Outcome::Failed, Outcome::TimedOut, Outcome::Errored, Outcome::Skipped];
+    let part = |outcome: Outcome| {
+        let count = rows.iter().filter(|row| row.outcome == outcome).count();
+        let spared = rows.iter().filter(|row| row.outcome == outcome && row.is_bad() && row.quarantined).count();
+        let mark = if spared > 0 { format!(" ({spared} quarantined)") } else { String::new() };
+        (count > 0 || ALWAYS.contains(&outcome)).then(|| format!("{count} {}{mark}", past(outcome)))
+    };
+    ORDER.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// The outcome as it is said of an example.
+pub(super) fn past(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::TimedOut => "timed out",
+        other => other.as_str(),
+    }
+}
+
+/// `1 warning, 2 notes`; empty if there are none.
+pub(super) fn remarks(row: &Row) -> String {
+    let count = |severity| row.diagnostics.iter().filter(|finding| finding.severity == severity).count();
+    let parts = [(count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
+    parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| plural(*count, noun))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn one_is_singular_and_all_else_plural() {
+        assert_eq!([0, 1, 2].map(|count| plural(count, "example")), ["0 examples", "1 example", "2 examples"]);
+    }
+
+    #[test]
+    fn lists_read_as_a_sentence() {
+        assert_eq!(list::<&str>(&[]), "");
+        assert_eq!(list(&["a"]), "a");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+    }
+
+    #[test]
+    fn times_have_three_places() {
+        assert_eq!([0, 5, 61_234].map(seconds), ["0.000", "0.005", "61.234"]);
+    }
+
+    #[test]
+    fn versions_are_ordered_by_number() {
+        let mut versions = ["v1.34.0", "v1.9.3", "main", "v1.34.0-rc.1"];
+        versions.sort_by_key(|version| version_key(version));
+        assert_eq!(versions, ["main", "v1.9.3", "v1.34.0", "v1.34.0-rc.1"]);
+    }
+
+    #[test]
+    fn the_rare_counts_are_named_where_there_are_some() {
+        let mut rows = vec![sample::row("a", Outcome::Passed), sample::row("b", Outcome::Failed)];
+        assert_eq!(counts(&rows), "1 passed, 1 failed, 0 skipped");
+        rows[1].quarantined = true;
+        rows.push(sample::row("c", Outcome::Errored));
+        rows.push(sample::row("d", Outcome::Flaky));
+        assert_eq!(counts(&rows), "1 passed, 1 flaky, 1 failed (1 quarantined), 1 errored, 0 skipped");
+    }
+}

@@ -6,6 +6,8 @@ pub mod findings;
 #[cfg(test)]
 mod fixture;
 pub mod images;
+pub mod isolation;
 pub mod pod_templates;
 pub mod schemas;
+pub mod references;
 pub mod versions;

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use super::code;
 use super::findings::Findings;
+use super::placeholders::fills_in_templates;
 use super::versions::is_builtin_group;
 use crate::catalog::Object;
 use crate::config::ImageBuild;
 use crate::diagnostic::Severity;
-use crate::image_reference::{ImageReference, normalised_name};
+use crate::image_reference::{ImageReference, ImageReferenceError, normalised_name};
 use crate::pod_template::pod_templates;
 use crate::yaml::Node;
 
@@ -52,14 +53,13 @@ pub fn images_of(object: &Object) -> Vec<ImageUse<'_>> {
 /// Any other string under a key `image`, in the order of the source.
 fn other_images<'a>(node: &'a Node, found: &mut Vec<ImageUse<'a>>) {
     for entry in node.entries() {
-        match entry.value.as_str() {
-            Some(text)
-                if &*entry.key == "image" && !found.iter().any(|known| std::ptr::eq(known.node, &entry.value)) =>
-            {
-                found.push(ImageUse { node: &entry.value, text, container: None, has_pull_secrets: false });
-            }
-            Some(_) => {}
-            None => other_images(&entry.value, found),
+        let node = &entry.value;
+        let Some(text) = node.as_str() else {
+            other_images(node, found);
+            continue;
+        };
+        if &*entry.key == "image" && !found.iter().any(|known| std::ptr::eq(known.node, node)) {
+            found.push(ImageUse { node, text, container: None, has_pull_secrets: false });
         }
     }
     node.items().for_each(|item| other_images(item, found));
@@ -79,20 +79,30 @@ pub fn build_of<'a>(reference: &ImageReference, builds: &'a [ImageBuild]) -> Opt
 /// Checks the images of an object: `EV301`, `EV302`, `EV303`. `builds` are the images that the config builds.
 pub fn check(object: &Object, builds: &[ImageBuild], findings: &mut Findings<'_>) {
     let mut told = HashSet::new();
-    for image in images_of(object) {
-        match ImageReference::parse(image.text) {
-            Err(reason) if !image.text.is_empty() => {
-                let severity = if image.container.is_some() { Severity::Error } else { Severity::Warning };
-                let message = format!("`{}` is not an image reference: {reason}", image.text);
-                findings.add(code::IMAGE_REFERENCE, severity, image.node, message).help =
-                    Some(malformed_help(image.text));
+    for image in images_of(object).iter().filter(|image| !image.text.is_empty()) {
+        let reference = match ImageReference::parse(image.text) {
+            Ok(reference) => reference,
+            Err(reason) => {
+                malformed(object, image, &reason, findings);
+                continue;
             }
-            Err(_) => {}
-            Ok(reference) if build_of(&reference, builds).is_some() => always(&image, &reference, findings),
-            Ok(reference) if reference.is_latest() && told.insert(image.text) => unpinned(&image, &reference, findings),
-            Ok(_) => {}
+        };
+        if build_of(&reference, builds).is_some() {
+            always(image, &reference, findings);
+        } else if reference.is_latest() && told.insert(image.text) {
+            unpinned(image, &reference, findings);
         }
     }
+}
+
+fn malformed(object: &Object, image: &ImageUse<'_>, reason: &ImageReferenceError, findings: &mut Findings<'_>) {
+    let is_template = image.text.contains("{{") || image.text.contains("${");
+    if is_template && fills_in_templates(object) {
+        return;
+    }
+    let severity = if image.container.is_some() { Severity::Error } else { Severity::Warning };
+    let message = format!("`{}` is not an image reference: {reason}", image.text);
+    findings.add(code::IMAGE_REFERENCE, severity, image.node, message).help = Some(malformed_help(image.text));
 }
 
 fn malformed_help(text: &str) -> String {
@@ -174,6 +184,17 @@ mod tests {
               upper-case letters; the name must be lower case"
             ]
         );
+    }
+
+    #[test]
+    fn an_image_that_an_operator_fills_in_is_left_alone() {
+        let text = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {templates: [{container: {image: '{{inputs.parameters.image}}'}}]}\n";
+        let found = |text: &str| {
+            fixture::lines(&fixture::example("a.yaml", text), |object, findings| check(object, &[], findings))
+        };
+        assert!(found(text).is_empty());
+        assert_eq!(found(&text.replace("argoproj.io", "example.com")).len(), 1);
+        assert_eq!(found(&text.replace("{{inputs.parameters.image}}", "A B")).len(), 1);
     }
 
     #[test]

@@ -152,8 +152,9 @@ fn same_identity<'a>(
         findings.warning(code::SAME_IDENTITY, node, message).help = Some("give one of the two another name".to_owned());
         return;
     }
-    let needs =
-        |one: &'a Example, other: &'a Example| references.closure(one).iter().any(|needed| needed.id == other.id);
+    let needs = |one: &'a Example, other: &'a Example| {
+        !one.settings.needs.is_empty() && references.closure(one).iter().any(|needed| needed.id == other.id)
+    };
     let mut others = index.others(example, object);
     if others.is_empty() {
         return;

@@ -1,0 +1,312 @@
+//! What pods ask for, against what a runner has.
+
+use std::collections::BTreeMap;
+
+use super::code;
+use super::findings::Findings;
+use crate::catalog::{Example, Object};
+use crate::config::Resources;
+use crate::pod_template::{PodTemplate, pod_templates};
+use crate::quantity::Quantity;
+use crate::yaml::{Entry, Node, Value};
+
+/// Thousandths of a core of a standard GitHub-hosted Linux runner (public repositories), of which kind's node sees all.
+/// Source: <https://docs.github.com/en/actions/reference/runners/github-hosted-runners>.
+pub const RUNNER_CPU_MILLI: i64 = 4_000;
+/// Bytes of memory of the same runner.
+pub const RUNNER_MEMORY_BYTES: i64 = 16 << 30;
+/// What kind's own pods request: API server 250m, controller manager 200m, scheduler, etcd and kindnet 100m each, two
+/// CoreDNS 100m each.
+pub const KIND_CPU_MILLI: i64 = 950;
+/// What they request of memory: etcd 100 Mi, kindnet 50 Mi, two CoreDNS 70 Mi each.
+pub const KIND_MEMORY_BYTES: i64 = 290 << 20;
+
+/// What is left for examples on a node of the default runner.
+#[must_use]
+pub fn free() -> (i64, i64) {
+    (RUNNER_CPU_MILLI - KIND_CPU_MILLI, RUNNER_MEMORY_BYTES - KIND_MEMORY_BYTES)
+}
+
+/// What one pod requests, as the scheduler counts it: the sum over its containers and sidecars, or what its largest init
+/// container takes beside the sidecars that were started before it, whichever is more. A limit stands in for a missing request.
+#[must_use]
+pub fn pod_request(template: &PodTemplate<'_>) -> Resources {
+    let mut sidecars = Resources::default();
+    let mut largest = Resources::default();
+    for container in template.init_containers() {
+        let own = plus(container_request(container), sidecars);
+        if container.get("restartPolicy").and_then(Node::as_str) == Some("Always") {
+            sidecars = own;
+        }
+        largest = Resources { cpu: largest.cpu.max(own.cpu), memory: largest.memory.max(own.memory) };
+    }
+    let sum = template.containers().map(container_request).fold(sidecars, plus);
+    Resources { cpu: sum.cpu.max(largest.cpu), memory: sum.memory.max(largest.memory) }
+}
+
+fn container_request(container: &Node) -> Resources {
+    let amount = |name: &str| {
+        let node = |part: &str| container.at(&["resources", part, name]);
+        node("requests").or_else(|| node("limits")).and_then(quantity).unwrap_or_default()
+    };
+    Resources { cpu: amount("cpu"), memory: amount("memory") }
+}
+
+fn plus(one: Resources, other: Resources) -> Resources {
+    Resources { cpu: one.cpu.plus(other.cpu), memory: one.memory.plus(other.memory) }
+}
+
+fn quantity(node: &Node) -> Option<Quantity> {
+    match &node.value {
+        Value::Int(number) => Some(Quantity::from_units(*number)),
+        Value::Float(number) => Quantity::parse(&number.to_string()),
+        Value::String(text) => Quantity::parse(text),
+        _ => None,
+    }
+}
+
+/// What all pods of an object request at once.
+#[must_use]
+pub fn object_request(object: &Object) -> Resources {
+    let of_template = |template: &PodTemplate<'_>| {
+        let pod = pod_request(template);
+        Resources { cpu: pod.cpu.times(template.replicas), memory: pod.memory.times(template.replicas) }
+    };
+    pod_templates(&object.root).iter().map(of_template).fold(Resources::default(), plus)
+}
+
+/// The extended resources (GPUs, other devices, huge pages) that an object requests or limits anywhere, at their first
+/// places. Amounts of zero don't count.
+#[must_use]
+pub fn extended_resources(object: &Object) -> BTreeMap<&str, &Entry> {
+    let mut found = BTreeMap::new();
+    if object.kind != "CustomResourceDefinition" {
+        collect_extended(&object.root, &mut found);
+    }
+    found
+}
+
+fn collect_extended<'a>(node: &'a Node, found: &mut BTreeMap<&'a str, &'a Entry>) {
+    for entry in node.entries() {
+        if matches!(&*entry.key, "limits" | "requests") {
+            for amount in entry.value.entries().filter(|amount| is_extended(&amount.key)) {
+                if quantity(&amount.value).is_some_and(|quantity| !quantity.is_zero()) {
+                    found.entry(&amount.key).or_insert(amount);
+                }
+            }
+        }
+        collect_extended(&entry.value, found);
+    }
+    node.items().for_each(|item| collect_extended(item, found));
+}
+
+/// A resource that a node only has if somebody gave it to it.
+fn is_extended(name: &str) -> bool {
+    name.starts_with("hugepages-")
+        || name
+            .split_once('/')
+            .is_some_and(|(domain, _)| domain != "kubernetes.io" && !domain.ends_with(".kubernetes.io"))
+}
+
+/// Why an example can't run on a kind cluster, if it asks for extended resources: the reason that the plan gives for
+/// skipping it.
+#[must_use]
+pub fn extended_resource_reason(example: &Example) -> Option<String> {
+    let names: std::collections::BTreeSet<_> =
+        example.objects.iter().flat_map(|object| extended_resources(object).into_keys()).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    (!names.is_empty()).then(|| format!("asks for {}, which no node of a kind cluster has", names.join(" and ")))
+}
+
+/// Checks what the pods of an object ask for: `EV504`, `EV505`.
+pub fn check(example: &Example, object: &Object, findings: &mut Findings<'_>) {
+    for (name, entry) in extended_resources(object) {
+        let message = format!("no node of a kind cluster has `{name}`: the full tier will skip this example");
+        findings.note(code::EXTENDED_RESOURCE, entry, message).help = Some(
+            "run it on a cluster that has it (`cluster: existing`), or ship a variant that runs on CPUs".to_owned(),
+        );
+    }
+    let templates = pod_templates(&object.root);
+    for template in &templates {
+        too_large_pod(template, findings);
+    }
+    let carries_total = example.objects.iter().find(|other| !pod_templates(&other.root).is_empty());
+    if carries_total.is_some_and(|first| std::ptr::eq(first, object)) {
+        too_large_together(example, &templates, findings);
+    }
+}
+
+fn too_large_pod(template: &PodTemplate<'_>, findings: &mut Findings<'_>) {
+    let Some(excess) = excess(pod_request(template)) else { return };
+    let Some(containers) = template.spec.entry("containers") else { return };
+    let message = format!("a pod asks for {excess} of a standard runner: it will not be scheduled there");
+    findings.warning(code::TOO_LARGE, containers, message).help =
+        Some("ask for less, or run the example on a larger runner or cluster".to_owned());
+}
+
+/// All pods together, where each alone has room.
+fn too_large_together(example: &Example, templates: &[PodTemplate<'_>], findings: &mut Findings<'_>) {
+    let fits =
+        |object: &Object| pod_templates(&object.root).iter().all(|template| excess(pod_request(template)).is_none());
+    if !example.objects.iter().all(fits) {
+        return;
+    }
+    let sum = example.objects.iter().map(object_request).fold(Resources::default(), plus);
+    let total = if example.settings.resources == Resources::default() { sum } else { example.settings.resources };
+    let (Some(excess), Some(first)) = (excess(total), templates.first()) else { return };
+    let Some(containers) = first.spec.entry("containers") else { return };
+    let message =
+        format!("the pods of this example together ask for {excess} of a standard runner: some will wait for others");
+    findings.note(code::TOO_LARGE, containers, message).help =
+        Some("fewer replicas or smaller requests let them run at once".to_owned());
+}
+
+/// `5 CPUs, but a node has 3.05 free`; `None` if it fits.
+fn excess(request: Resources) -> Option<String> {
+    let (cpu, memory) = free();
+    if request.cpu.milli() > cpu {
+        return Some(format!(
+            "{} CPUs, more than the {} that are free on a node",
+            cores(request.cpu.milli()),
+            cores(cpu)
+        ));
+    }
+    if request.memory.units() > memory {
+        let (asked, free) = (gibibytes(request.memory.units()), gibibytes(memory));
+        return Some(format!("{asked} GiB of memory, more than the {free} GiB that are free on a node"));
+    }
+    None
+}
+
+fn cores(milli: i64) -> String {
+    let text = format!("{}.{:03}", milli / 1_000, milli % 1_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Gibibytes with one digit after the point, rounded down.
+fn gibibytes(bytes: i64) -> String {
+    let tenths = bytes / ((1 << 30) / 10);
+    format!("{}.{}", tenths / 10, tenths % 10).trim_end_matches(".0").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lint::fixture::{self, example};
+
+    fn found(text: &str) -> Vec<String> {
+        let example = example("a.yaml", text);
+        let mut lines = Vec::new();
+        for object in &example.objects {
+            let mut findings = Findings::new(&example.source, &object.root);
+            check(&example, object, &mut findings);
+            lines.extend(findings.diagnostics.iter().map(fixture::line));
+        }
+        lines
+    }
+
+    fn job(replicas: u32, resources: &str) -> String {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nspec:\n  replicas: {replicas}\n  template:\n    spec:\n      containers:\n      - {{name: a, resources: {resources}}}\n"
+        )
+    }
+
+    #[test]
+    fn a_gpu_is_a_note_and_a_reason() {
+        let text = job(1, "{limits: {nvidia.com/gpu: 2}}");
+        assert_eq!(
+            found(&text),
+            [
+                "EV504 note 8 spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]: no node of a kind cluster has \
+              `nvidia.com/gpu`: the full tier will skip this example"
+            ]
+        );
+        assert_eq!(
+            extended_resource_reason(&example("a.yaml", &text)).as_deref(),
+            Some("asks for nvidia.com/gpu, which no node of a kind cluster has")
+        );
+    }
+
+    #[test]
+    fn devices_and_huge_pages_count_and_zero_does_not() {
+        for resources in ["{requests: {hugepages-2Mi: 1Gi}}", "{limits: {rdma/hca: 1}}", "{limits: {amd.com/gpu: '1'}}"]
+        {
+            assert_eq!(found(&job(1, resources)).len(), 1, "{resources}");
+        }
+        for resources in ["{limits: {nvidia.com/gpu: 0}}", "{limits: {cpu: 1, memory: 1Gi, ephemeral-storage: 1Gi}}"] {
+            assert!(found(&job(1, resources)).is_empty(), "{resources}");
+            assert_eq!(extended_resource_reason(&example("a.yaml", &job(1, resources))), None);
+        }
+    }
+
+    #[test]
+    fn extended_resources_outside_of_pod_templates_count() {
+        let text = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nspec: {trainer: {resourcesPerNode: {limits: {nvidia.com/gpu: 1}}}}\n";
+        assert_eq!(found(text).len(), 1);
+    }
+
+    #[test]
+    fn a_pod_that_no_runner_holds_is_a_warning() {
+        let lines = found(&job(1, "{requests: {cpu: 4}}"));
+        assert_eq!(
+            lines,
+            [
+                "EV505 warning 7 spec.template.spec.containers: a pod asks for 4 CPUs, more than the 3.05 that are free on a \
+              node of a standard runner: it will not be scheduled there"
+            ]
+        );
+        assert!(found(&job(1, "{limits: {memory: 32Gi}}"))[0].contains("32 GiB of memory, more than the 15.7 GiB"));
+        assert!(found(&job(1, "{requests: {cpu: 3, memory: 15Gi}}")).is_empty());
+    }
+
+    #[test]
+    fn pods_that_fit_one_by_one_but_not_together_are_a_note() {
+        let lines = found(&job(2, "{requests: {cpu: 2}, limits: {cpu: 8}}"));
+        assert!(lines.len() == 1 && lines[0].starts_with("EV505 note") && lines[0].contains("4 CPUs"), "{lines:?}");
+        let two = format!("{}---\n{}", job(1, "{requests: {cpu: 2}}"), job(1, "{requests: {cpu: 2}}"));
+        assert_eq!(found(&two).len(), 1);
+        assert!(found(&job(1, "{requests: {cpu: 2}}")).is_empty());
+    }
+
+    #[test]
+    fn configured_resources_take_the_place_of_the_sum() {
+        let mut example = example("a.yaml", &job(2, "{requests: {cpu: 2}}"));
+        example.settings.resources = Resources { cpu: Quantity::from_units(1), memory: Quantity::from_units(1) };
+        assert!(
+            fixture::lines(&example, |_, findings| {
+                check(&example, &example.objects[0], findings);
+            })
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn init_containers_run_before_the_others_and_sidecars_beside_them() {
+        let text = "kind: Pod\nspec:\n  initContainers:\n  - {resources: {requests: {cpu: 3}}}\n  - {restartPolicy: Always, resources: {requests: {cpu: 1}}}\n  containers:\n  - {resources: {limits: {cpu: 500m, memory: 1Gi}}}\n  - {resources: {requests: {cpu: 1, memory: 2Gi}}}\n";
+        let parsed = crate::yaml::parse(text);
+        let request = pod_request(&pod_templates(&parsed.documents[0].root)[0]);
+        assert_eq!((request.cpu.milli(), request.memory.units()), (3_000, 3 << 30));
+    }
+
+    #[test]
+    fn kubeflows_gpu_examples_are_told() {
+        let Some(catalog) = fixture::folder("../shared/kubeflow-v1/examples") else { return };
+        let skipped: Vec<_> = catalog
+            .examples
+            .iter()
+            .filter(|example| extended_resource_reason(example).is_some())
+            .map(|example| example.id.as_str())
+            .collect();
+        assert_eq!(
+            skipped,
+            [
+                "paddlepaddle/simple-gpu.yaml",
+                "pytorch/deepspeed-demo/pytorch_deepspeed_demo.yaml",
+                "pytorch/mnist/v1/pytorch_job_mnist_gloo.yaml",
+                "pytorch/mnist/v1/pytorch_job_mnist_mpi.yaml",
+                "pytorch/mnist/v1/pytorch_job_mnist_nccl.yaml",
+                "tensorflow/distribution_strategy/multi_worker_tfjob.yaml",
+            ]
+        );
+    }
+}

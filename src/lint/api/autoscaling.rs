@@ -3,7 +3,7 @@
 //! Source: `pkg/apis/autoscaling/validation/validation.go` of Kubernetes.
 
 use super::forms;
-use super::read::{entry, get, int, list, quantity, structs, text};
+use super::read::{entry, get, int, is_missing, list, quantity, structs, text};
 use super::report::{
     forbid, in_range, one_of_if_set, positive_quantity, require, require_form, require_map, require_one_of, required,
     within,
@@ -41,6 +41,10 @@ pub(super) fn check(root: &Node, out: &mut Findings<'_>) {
     }
     if let Some(target) = require_map(out, spec, "scaleTargetRef") {
         object_reference(target, out);
+        let grouped = text(target, "apiVersion").contains('/') || text(target, "kind") == "ReplicationController";
+        if !grouped && (is_missing(target, "apiVersion") || !text(target, "apiVersion").is_empty()) {
+            required(out, target, "apiVersion", " with a group, as in `apps/v1`");
+        }
     }
     in_range(out, spec, "targetCPUUtilizationPercentage", (1, i64::MAX));
     for metric in structs(spec, "metrics") {
@@ -55,6 +59,11 @@ pub(super) fn check(root: &Node, out: &mut Findings<'_>) {
 }
 
 fn object_reference(reference: &Node, out: &mut Findings<'_>) {
+    if let Some(version) =
+        get(reference, "apiVersion").filter(|_| text(reference, "apiVersion").matches('/').count() > 1)
+    {
+        out.error(code::FORMAT, version, "must be a group and a version, as in `apps/v1`");
+    }
     require_form(out, reference, "kind", forms::path_segment);
     require_form(out, reference, "name", forms::path_segment);
 }

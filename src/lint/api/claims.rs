@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use super::pod::{scheduling, sources};
 use super::read::{entries, get, is_missing, list, quantity, strings, structs, text};
 use super::report::{
-    allowed_value, duplicate, duplicates, forbid, has_form, one_of, one_of_if_set, require, require_form, require_map,
-    required,
+    allowed_value, duplicate, duplicates, forbid, has_form, one_of, one_of_if_set, repeated, require, require_form,
+    require_map, required,
 };
 use super::{forms, meta};
 use crate::lint::code;
@@ -149,7 +149,7 @@ fn volume_source(spec: &Node, out: &mut Findings<'_>) {
 pub(super) fn storage_class(root: &Node, out: &mut Findings<'_>) {
     require_form(out, root, "provisioner", forms::annotation_key);
     one_of(out, root, "reclaimPolicy", &["Delete", "Retain"]);
-    one_of(out, root, "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"]);
+    one_of_if_set(out, root, "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"]);
     let bytes: usize =
         entries(root, "parameters").map(|entry| entry.key.len() + entry.value.as_str().map_or(0, str::len)).sum();
     if let Some(parameters) = root.get("parameters")
@@ -166,7 +166,7 @@ pub(super) fn storage_class(root: &Node, out: &mut Findings<'_>) {
         for expression in structs(term, "matchLabelExpressions") {
             require_form(out, expression, "key", forms::qualified_name);
             if !keys.insert(text(expression, "key")) {
-                duplicate(out, expression, "key", text(expression, "key"));
+                repeated(out, expression, "key", "key");
             }
             if list(expression, "values").is_empty() {
                 required(out, expression, "values", "");

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::forms;
 use super::read::{at, flag, get, structs, text};
-use super::report::{duplicate, has_form, require, require_form, require_map, require_one_of, required};
+use super::report::{has_form, repeated, require, require_form, require_map, require_one_of, required};
 use crate::lint::code;
 use crate::lint::findings::Findings;
 use crate::yaml::Node;
@@ -52,7 +52,7 @@ fn check_versions(spec: &Node, out: &mut Findings<'_>) {
         require_form(out, version, "name", forms::dns_1035_label);
         let name = text(version, "name");
         if !name.is_empty() && !seen.insert(name) {
-            duplicate(out, version, "name", name);
+            repeated(out, version, "name", "name");
         }
         stored += usize::from(flag(version, "storage"));
         let schema = get(version, "schema").and_then(|schema| get(schema, "openAPIV3Schema"));

@@ -2,6 +2,8 @@
 //!
 //! Source of the grammar: `parser.go` of <https://github.com/robfig/cron> v3, as `ParseStandard` uses it.
 
+use super::forms::{self, Complaint};
+
 /// A field of a schedule: what it is called, its lowest and highest number, and names that stand for numbers.
 struct Field {
     name: &'static str,
@@ -129,7 +131,7 @@ fn is_duration(text: &str) -> bool {
 }
 
 /// The name of a time zone, as far as its form and its first part tell.
-pub(super) fn time_zone(text: &str) -> Option<&'static str> {
+pub(super) fn time_zone(text: &str) -> Option<Complaint> {
     let part = |part: &str| {
         !part.is_empty()
             && part.len() <= 14
@@ -142,7 +144,8 @@ pub(super) fn time_zone(text: &str) -> Option<&'static str> {
         Some((region, _)) => REGIONS.contains(&region),
         None => ZONES.split_whitespace().any(|zone| zone == name),
     };
-    (!text.split('/').all(part) || !known).then_some("is not a time zone of the IANA database, as in `Europe/Berlin`")
+    (!text.split('/').all(part) || !known)
+        .then_some(forms::form("is not a time zone of the IANA database, as in `Europe/Berlin`"))
 }
 
 /// How many indexes a list like `0,2-4` names, if they rise and stay below `completions`.

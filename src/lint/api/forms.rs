@@ -2,202 +2,203 @@
 //!
 //! Source: `apimachinery/pkg/util/validation/validation.go` and `pkg/api/validation` of Kubernetes.
 
+use std::fmt;
 use std::net::IpAddr;
 
-/// A rule for a string: nothing if it holds, else what is wrong, to be read after the quoted value.
-pub(super) type Form = fn(&str) -> Option<&'static str>;
+use crate::lint::code;
 
-/// The forms of names of objects, labels and the like; what breaks them is reported as a bad name.
-const NAMES: [Form; 10] = [
-    dns_label,
-    dns_1035_label,
-    dns_subdomain,
-    qualified_name,
-    label_value,
-    path_segment,
-    service_account,
-    annotation_key,
-    finalizer,
-    kube_finalizer,
-];
+/// What is wrong with a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    /// The code that it is reported under.
+    pub(super) code: &'static str,
+    /// To be read after the quoted string.
+    text: &'static str,
+}
 
-/// Whether a form is one of names.
-pub(super) fn is_name(form: Form) -> bool {
-    NAMES.iter().any(|name| std::ptr::fn_addr_eq(*name, form))
+impl fmt::Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.text)
+    }
+}
+
+/// A rule for a string: nothing if it holds.
+pub(super) type Form = fn(&str) -> Option<Complaint>;
+
+/// A complaint about a name: of an object, a label and the like.
+const fn name(text: &'static str) -> Complaint {
+    Complaint { code: code::NAME, text }
+}
+
+/// A complaint about any other string.
+pub(super) const fn form(text: &'static str) -> Complaint {
+    Complaint { code: code::FORMAT, text }
 }
 
 const LABEL: &str =
     "is not a valid name: expected lower-case letters, digits and `-`, with a letter or digit at both ends";
 
 /// A DNS-1123 label: at most 63 lower-case letters, digits and `-`, alphanumeric at both ends.
-pub(super) fn dns_label(text: &str) -> Option<&'static str> {
+pub(super) fn dns_label(text: &str) -> Option<Complaint> {
     if text.len() > 63 {
-        return Some("is too long: at most 63 characters are allowed");
+        return Some(name("is too long: at most 63 characters are allowed"));
     }
     if text.contains('.') {
-        return Some("must not contain dots");
+        return Some(name("must not contain dots"));
     }
-    (!is_dns_label(text)).then_some(LABEL)
+    (!is_dns_label(text)).then_some(name(LABEL))
 }
 
 /// A DNS-1035 label: a DNS-1123 label that starts with a letter.
-pub(super) fn dns_1035_label(text: &str) -> Option<&'static str> {
+pub(super) fn dns_1035_label(text: &str) -> Option<Complaint> {
     dns_label(text)
-        .or_else(|| (!text.starts_with(|c: char| c.is_ascii_lowercase())).then_some("must start with a letter"))
+        .or_else(|| (!text.starts_with(|c: char| c.is_ascii_lowercase())).then_some(name("must start with a letter")))
 }
 
 /// A DNS-1123 subdomain: labels joined with dots, at most 253 characters.
-pub(super) fn dns_subdomain(text: &str) -> Option<&'static str> {
+pub(super) fn dns_subdomain(text: &str) -> Option<Complaint> {
     if text.len() > 253 {
-        return Some("is too long: at most 253 characters are allowed");
+        return Some(name("is too long: at most 253 characters are allowed"));
     }
-    (!text.split('.').all(is_dns_label)).then_some(
-        "is not a valid name: expected lower-case letters, digits, `-` and `.`, with a letter or digit at both ends of each part",
-    )
+    (!text.split('.').all(is_dns_label)).then_some(name("is not a valid name: expected lower-case letters, digits, `-` and `.`, with a letter or digit at both ends of each part"))
 }
 
 /// A DNS subdomain whose parts may also hold `_`: a search domain.
-pub(super) fn search_domain(text: &str) -> Option<&'static str> {
+pub(super) fn search_domain(text: &str) -> Option<Complaint> {
     let text = if text == "." { return None } else { text.strip_suffix('.').unwrap_or(text) };
     let part = |part: &str| {
         bounded(part, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_', |byte| byte == b'-')
     };
-    (text.len() > 253 || !text.split('.').all(part)).then_some("is not a valid search domain")
+    (text.len() > 253 || !text.split('.').all(part)).then_some(form("is not a valid search domain"))
 }
 
 /// A DNS subdomain whose first label is `*`.
-pub(super) fn wildcard_subdomain(text: &str) -> Option<&'static str> {
+pub(super) fn wildcard_subdomain(text: &str) -> Option<Complaint> {
     let rest = text.strip_prefix("*.").filter(|rest| dns_subdomain(rest).is_none());
     (rest.is_none() || text.len() > 253)
-        .then_some("is not a valid host: `*` may only stand for its whole first part, as in `*.example.com`")
+        .then_some(form("is not a valid host: `*` may only stand for its whole first part, as in `*.example.com`"))
 }
 
 /// The key of a label: a name of at most 63 characters, with an optional DNS subdomain and `/` before it.
-pub(super) fn qualified_name(text: &str) -> Option<&'static str> {
-    let (prefix, name) = match text.split_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
+pub(super) fn qualified_name(text: &str) -> Option<Complaint> {
+    let (prefix, last) = match text.split_once('/') {
+        Some((prefix, last)) => (Some(prefix), last),
         None => (None, text),
     };
-    if name.contains('/') {
-        return Some("is not a valid key: at most one `/` is allowed, after a domain, as in `example.com/name`");
+    if last.contains('/') {
+        return Some(name("is not a valid key: at most one `/` is allowed, after a domain, as in `example.com/name`"));
     }
     if prefix == Some("") {
-        return Some("is not a valid key: the domain before the `/` is empty");
+        return Some(name("is not a valid key: the domain before the `/` is empty"));
     }
     if prefix.is_some_and(|prefix| dns_subdomain(prefix).is_some()) {
-        return Some(
+        return Some(name(
             "is not a valid key: what stands before the `/` must be a domain in lower case, as in `example.com/name`",
-        );
+        ));
     }
-    if name.is_empty() {
-        return Some("is not a valid key: the name is empty");
+    if last.is_empty() {
+        return Some(name("is not a valid key: the name is empty"));
     }
-    if name.len() > 63 {
-        return Some("is not a valid key: its name is longer than 63 characters");
+    if last.len() > 63 {
+        return Some(name("is not a valid key: its name is longer than 63 characters"));
     }
-    (!is_qualified_part(name)).then_some(
+    (!is_qualified_part(last)).then_some(name(
         "is not a valid key: expected letters, digits, `-`, `_` and `.`, with a letter or digit at both ends",
-    )
+    ))
 }
 
 /// The key of an annotation: a qualified name in any case.
-pub(super) fn annotation_key(text: &str) -> Option<&'static str> {
+pub(super) fn annotation_key(text: &str) -> Option<Complaint> {
     qualified_name(&text.to_lowercase())
 }
 
 /// The value of a label: empty, or at most 63 letters, digits, `-`, `_` and `.`.
-pub(super) fn label_value(text: &str) -> Option<&'static str> {
+pub(super) fn label_value(text: &str) -> Option<Complaint> {
     if text.len() > 63 {
-        return Some("is not a valid label value: it is longer than 63 characters");
+        return Some(name("is not a valid label value: it is longer than 63 characters"));
     }
-    (!text.is_empty() && !is_qualified_part(text)).then_some(
+    (!text.is_empty() && !is_qualified_part(text)).then_some(name(
         "is not a valid label value: expected letters, digits, `-`, `_` and `.`, with a letter or digit at both ends",
-    )
+    ))
 }
 
 /// A name that is only ever a segment of a URL's path, as of RBAC objects.
-pub(super) fn path_segment(text: &str) -> Option<&'static str> {
+pub(super) fn path_segment(text: &str) -> Option<Complaint> {
     match text {
-        "." | ".." => Some("is not a valid name"),
-        _ if text.contains('/') => Some("is not a valid name: it must not contain `/`"),
-        _ if text.contains('%') => Some("is not a valid name: it must not contain `%`"),
+        "." | ".." => Some(name("is not a valid name")),
+        _ if text.contains('/') => Some(name("is not a valid name: it must not contain `/`")),
+        _ if text.contains('%') => Some(name("is not a valid name: it must not contain `%`")),
         _ => None,
     }
 }
 
-/// A service account's name.
-pub(super) fn service_account(text: &str) -> Option<&'static str> {
-    dns_subdomain(text)
-}
-
-/// A finalizer of a custom resource.
-pub(super) fn finalizer(text: &str) -> Option<&'static str> {
-    qualified_name(text)
-}
-
 /// A finalizer of a built-in kind: with a domain, or one of Kubernetes' own three.
-pub(super) fn kube_finalizer(text: &str) -> Option<&'static str> {
+pub(super) fn kube_finalizer(text: &str) -> Option<Complaint> {
     qualified_name(text).or_else(|| {
         (!text.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&text))
-            .then_some("is not a valid finalizer: expected a name with a domain, as in `example.com/name`")
+            .then_some(name("is not a valid finalizer: expected a name with a domain, as in `example.com/name`"))
     })
 }
 
 /// A key of a ConfigMap or Secret.
-pub(super) fn config_key(text: &str) -> Option<&'static str> {
+pub(super) fn config_key(text: &str) -> Option<Complaint> {
     if text.len() > 253 {
-        return Some("is not a valid key: it is longer than 253 characters");
+        return Some(form("is not a valid key: it is longer than 253 characters"));
     }
     if text == "." || text.starts_with("..") {
-        return Some("is not a valid key: it must not be `.` or start with `..`");
+        return Some(form("is not a valid key: it must not be `.` or start with `..`"));
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     (text.is_empty() || !text.bytes().all(allowed))
-        .then_some("is not a valid key: expected letters, digits, `-`, `_` and `.`")
+        .then_some(form("is not a valid key: expected letters, digits, `-`, `_` and `.`"))
 }
 
 /// The name of an environment variable: printable ASCII without `=`.
-pub(super) fn env_name(text: &str) -> Option<&'static str> {
-    (text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'='))
-        .then_some("is not a valid name of an environment variable: expected printable ASCII characters other than `=`")
+pub(super) fn env_name(text: &str) -> Option<Complaint> {
+    (text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=')).then_some(form(
+        "is not a valid name of an environment variable: expected printable ASCII characters other than `=`",
+    ))
 }
 
 /// The name of a port: at most 15 lower-case letters, digits and single `-`, with at least one letter.
-pub(super) fn port_name(text: &str) -> Option<&'static str> {
+pub(super) fn port_name(text: &str) -> Option<Complaint> {
     if text.len() > 15 {
-        return Some("is not a valid name of a port: it is longer than 15 characters");
+        return Some(form("is not a valid name of a port: it is longer than 15 characters"));
     }
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     if !bounded(text, allowed, |byte| byte == b'-') || text.contains("--") {
-        return Some("is not a valid name of a port: expected lower-case letters, digits and single `-` between them");
+        return Some(form(
+            "is not a valid name of a port: expected lower-case letters, digits and single `-` between them",
+        ));
     }
-    (!text.bytes().any(|byte| byte.is_ascii_lowercase()))
-        .then_some("is not a valid name of a port: it needs at least one letter (a number is written without quotes)")
+    (!text.bytes().any(|byte| byte.is_ascii_lowercase())).then_some(form(
+        "is not a valid name of a port: it needs at least one letter (a number is written without quotes)",
+    ))
 }
 
 /// The name of an HTTP header.
-pub(super) fn header_name(text: &str) -> Option<&'static str> {
+pub(super) fn header_name(text: &str) -> Option<Complaint> {
     (text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
-        .then_some("is not a valid HTTP header name: expected letters, digits and `-`")
+        .then_some(form("is not a valid HTTP header name: expected letters, digits and `-`"))
 }
 
 /// `example.com/path`.
-pub(super) fn domain_prefixed_path(text: &str) -> Option<&'static str> {
+pub(super) fn domain_prefixed_path(text: &str) -> Option<Complaint> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
     let good = text
         .split_once('/')
         .is_some_and(|(domain, path)| dns_subdomain(domain).is_none() && !path.is_empty() && path.bytes().all(allowed));
-    (!good).then_some("is not a domain with a path, as in `example.com/name`")
+    (!good).then_some(form("is not a domain with a path, as in `example.com/name`"))
 }
 
 /// An IP address.
-pub(super) fn ip(text: &str) -> Option<&'static str> {
-    text.parse::<IpAddr>().is_err().then_some("is not a valid IP address")
+pub(super) fn ip(text: &str) -> Option<Complaint> {
+    text.parse::<IpAddr>().is_err().then_some(form("is not a valid IP address"))
 }
 
 /// A range of IP addresses: `10.0.0.0/8`.
-pub(super) fn cidr(text: &str) -> Option<&'static str> {
-    parse_cidr(text).is_none().then_some("is not a valid range of addresses, as in `10.0.0.0/8`")
+pub(super) fn cidr(text: &str) -> Option<Complaint> {
+    parse_cidr(text).is_none().then_some(form("is not a valid range of addresses, as in `10.0.0.0/8`"))
 }
 
 /// The address and the length of the prefix of a range of IP addresses.
@@ -210,33 +211,33 @@ pub(super) fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
 }
 
 /// `25%`.
-pub(super) fn percent(text: &str) -> Option<&'static str> {
+pub(super) fn percent(text: &str) -> Option<Complaint> {
     let digits = text.strip_suffix('%').unwrap_or_default();
     (digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .then_some("is neither a number nor a percentage, as in `25%`")
+        .then_some(form("is neither a number nor a percentage, as in `25%`"))
 }
 
 /// The name of a kernel parameter, with `.` or `/` between its parts.
-pub(super) fn sysctl(text: &str) -> Option<&'static str> {
+pub(super) fn sysctl(text: &str) -> Option<Complaint> {
     let part = |part: &str| {
         bounded(part, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit(), |byte| b"-_".contains(&byte))
     };
-    (text.len() > 253 || !text.split(['.', '/']).all(part)).then_some("is not a valid name of a sysctl")
+    (text.len() > 253 || !text.split(['.', '/']).all(part)).then_some(form("is not a valid name of a sysctl"))
 }
 
 /// A path without `..` in it.
-pub(super) fn no_backsteps(text: &str) -> Option<&'static str> {
-    text.split('/').any(|part| part == "..").then_some("must not contain `..`")
+pub(super) fn no_backsteps(text: &str) -> Option<Complaint> {
+    text.split('/').any(|part| part == "..").then_some(form("must not contain `..`"))
 }
 
 /// A path that stays below the folder that it starts from.
-pub(super) fn descending_path(text: &str) -> Option<&'static str> {
-    if text.starts_with('/') { Some("must be a relative path") } else { no_backsteps(text) }
+pub(super) fn descending_path(text: &str) -> Option<Complaint> {
+    if text.starts_with('/') { Some(form("must be a relative path")) } else { no_backsteps(text) }
 }
 
 /// A path below a volume, whose names that start with `..` Kubernetes keeps for itself.
-pub(super) fn volume_path(text: &str) -> Option<&'static str> {
-    descending_path(text).or_else(|| text.starts_with("..").then_some("must not start with `..`"))
+pub(super) fn volume_path(text: &str) -> Option<Complaint> {
+    descending_path(text).or_else(|| text.starts_with("..").then_some(form("must not start with `..`")))
 }
 
 fn is_dns_label(text: &str) -> bool {
@@ -301,7 +302,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_a_form_panic(text in "\\PC{0,80}") {
-            for form in NAMES.into_iter().chain([cidr as Form, port_name, sysctl, wildcard_subdomain, percent]) {
+            for form in [cidr as Form, port_name, sysctl, wildcard_subdomain, percent, qualified_name, kube_finalizer] {
                 let _ = form(&text);
             }
         }

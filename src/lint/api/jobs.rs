@@ -32,7 +32,7 @@ const MAX_INDEXES_OF_MANY: i64 = 10_000;
 /// A Job.
 pub(super) fn job(root: &Node, out: &mut Findings<'_>) {
     let Some(spec) = require_map(out, root, "spec") else { return };
-    check_spec(spec, out);
+    check_spec(spec, true, out);
     let name = root.get("metadata").map(|metadata| text(metadata, "name")).unwrap_or_default();
     meta::selector(spec, "selector", out);
     if flag(spec, "manualSelector") {
@@ -107,15 +107,16 @@ pub(super) fn cron_job(root: &Node, out: &mut Findings<'_>) {
     non_negative(out, spec, &["startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
     let Some(template) = require_map(out, spec, "jobTemplate") else { return };
     let Some(job) = require_map(out, template, "spec") else { return };
-    check_spec(job, out);
+    check_spec(job, false, out);
     forbid(out, job, "selector", "in a CronJob: it is made by the server");
     if flag(job, "manualSelector") {
         forbid(out, job, "manualSelector", "in a CronJob");
     }
 }
 
-/// What Jobs and the templates of CronJobs share.
-fn check_spec(spec: &Node, out: &mut Findings<'_>) {
+/// What Jobs and the templates of CronJobs share; only a Job without `completions` and `parallelism` is completed by one
+/// pod.
+fn check_spec(spec: &Node, defaulted: bool, out: &mut Findings<'_>) {
     non_negative(out, spec, &COUNTS);
     one_of_if_set(out, spec, "completionMode", &["NonIndexed", "Indexed"]);
     if let Some(manager) = get(spec, "managedBy") {
@@ -124,7 +125,7 @@ fn check_spec(spec: &Node, out: &mut Findings<'_>) {
             out.error(code::FORMAT, manager, "is longer than 63 characters");
         }
     }
-    indexes(spec, out);
+    indexes(spec, defaulted, out);
     if let Some(policy) = get(spec, "podFailurePolicy") {
         failure_policy(spec, policy, out);
     }
@@ -155,7 +156,7 @@ fn restart_policy(spec: &Node, out: &mut Findings<'_>) {
     }
 }
 
-fn indexes(spec: &Node, out: &mut Findings<'_>) {
+fn indexes(spec: &Node, defaulted: bool, out: &mut Findings<'_>) {
     let (completions, failed) = (int(spec, "completions"), int(spec, "maxFailedIndexes"));
     let per_index = get(spec, "backoffLimitPerIndex").is_some();
     if failed.is_some() && !per_index {
@@ -168,7 +169,7 @@ fn indexes(spec: &Node, out: &mut Findings<'_>) {
     if text(spec, "completionMode") != "Indexed" {
         return;
     }
-    if get(spec, "completions").is_none() {
+    if get(spec, "completions").is_none() && !(defaulted && get(spec, "parallelism").is_none()) {
         required(out, spec, "completions", " when `completionMode` is `Indexed`");
     }
     let many = per_index && completions.is_some_and(|count| count > MAX_INDEXES);

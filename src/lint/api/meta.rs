@@ -4,7 +4,7 @@
 //! `apiserver/pkg/registry/rest/create.go` of Kubernetes.
 
 use super::forms::{self, Form};
-use super::read::{at, entries, flag, get, int, is_missing, list, pairs, strings, structs, text};
+use super::read::{at, entries, flag, get, is_missing, list, pairs, strings, structs, text};
 use super::report::{
     allowed_value, each_has_form, expect, has_form, non_negative, one_of, require_form, require_map, require_one_of,
     required,
@@ -32,7 +32,7 @@ pub(super) fn check(root: &Node, name: Form, builtin: bool, out: &mut Findings<'
     }
     labels(metadata, "labels", out);
     annotations(metadata, out);
-    each_has_form(out, metadata, "finalizers", if builtin { forms::kube_finalizer } else { forms::finalizer });
+    each_has_form(out, metadata, "finalizers", if builtin { forms::kube_finalizer } else { forms::qualified_name });
     let both = |name: &str| strings(metadata, "finalizers").any(|(_, found)| found == name);
     if both("orphan") && both("foregroundDeletion") {
         let finalizers = metadata.get("finalizers").unwrap_or(metadata);
@@ -200,19 +200,4 @@ fn find_label<'n>(metadata: &'n Node, key: &str) -> Option<&'n str> {
 /// The annotation `key` of an object or template with this metadata.
 pub(super) fn annotation<'n>(metadata: &'n Node, key: &str) -> Option<&'n Node> {
     entries(metadata, "annotations").find(|entry| &*entry.key == key).map(|entry| &entry.value)
-}
-
-/// Replicas and the like: counts that must not be negative, under `keys` of `spec`; and `progressDeadlineSeconds` must
-/// exceed `minReadySeconds`.
-pub(super) fn rollout_counts(spec: &Node, keys: &[&str], out: &mut Findings<'_>) {
-    non_negative(out, spec, keys);
-    let ready = int(spec, "minReadySeconds").unwrap_or(0);
-    let deadline = int(spec, "progressDeadlineSeconds").unwrap_or(600);
-    if keys.contains(&"progressDeadlineSeconds") && deadline <= ready {
-        let key =
-            if get(spec, "progressDeadlineSeconds").is_some() { "progressDeadlineSeconds" } else { "minReadySeconds" };
-        let value = spec.get(key).unwrap_or(spec);
-        let message = format!("`progressDeadlineSeconds` ({deadline}) must be more than `minReadySeconds` ({ready})");
-        out.error(code::RANGE, value, message);
-    }
 }

@@ -69,7 +69,7 @@ const KINDS: [Kind; 35] = [
     kind("", "PersistentVolumeClaim", forms::dns_subdomain, claims::claim),
     kind("", "PersistentVolume", forms::dns_subdomain, claims::volume),
     kind("storage.k8s.io", "StorageClass", forms::dns_subdomain, claims::storage_class),
-    kind("", "ServiceAccount", forms::service_account, policy::nothing_more),
+    kind("", "ServiceAccount", forms::dns_subdomain, policy::nothing_more),
     kind("", "Namespace", forms::dns_label, policy::namespace),
     kind("", "ResourceQuota", forms::dns_subdomain, quotas::resource_quota),
     kind("", "LimitRange", forms::dns_subdomain, quotas::limit_range),

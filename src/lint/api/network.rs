@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::read::{IntOrString, get, int, is_missing, list, strings, structs, text};
 use super::report::{
-    PORTS, PROTOCOLS, allowed_value, duplicate, each_has_form, expect, forbid, has_form, in_range, one_of,
-    one_of_if_set, port_or_name, require, require_form, require_map, require_one_of, require_port, required,
+    PORTS, PROTOCOLS, allowed_value, each_has_form, expect, forbid, has_form, in_range, one_of, one_of_if_set,
+    port_or_name, repeated, require, require_form, require_map, require_one_of, require_port, required,
 };
 use super::services::not_special;
 use super::{forms, meta};
@@ -69,10 +69,10 @@ pub(super) fn endpoint_slice(root: &Node, out: &mut Findings<'_>) {
     for port in structs(root, "ports") {
         has_form(out, port, "name", forms::dns_label);
         if !names.insert(text(port, "name")) {
-            duplicate(out, port, "name", text(port, "name"));
+            repeated(out, port, "name", "name");
         }
         in_range(out, port, "port", PORTS);
-        one_of(out, port, "protocol", &PROTOCOLS);
+        one_of_if_set(out, port, "protocol", &PROTOCOLS);
     }
 }
 
@@ -99,7 +99,7 @@ pub(super) fn network_policy(root: &Node, out: &mut Findings<'_>) {
 }
 
 fn policy_port(port: &Node, out: &mut Findings<'_>) {
-    one_of(out, port, "protocol", &PROTOCOLS);
+    one_of_if_set(out, port, "protocol", &PROTOCOLS);
     let start = get(port, "port");
     if let Some(start) = start {
         port_or_name(out, start);

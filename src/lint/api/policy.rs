@@ -4,7 +4,7 @@
 
 use super::pod::{resources, scheduling};
 use super::read::{get, int, is_missing};
-use super::report::{each_has_form, forbid, in_range, non_negative, one_of, one_of_if_set, require_form};
+use super::report::{each_has_form, forbid, in_range, non_negative, one_of_if_set, require_form};
 use super::{forms, meta, workloads};
 use crate::lint::code;
 use crate::lint::findings::Findings;
@@ -30,7 +30,7 @@ pub(super) fn disruption_budget(root: &Node, out: &mut Findings<'_>) {
 
 /// A PriorityClass.
 pub(super) fn priority_class(root: &Node, out: &mut Findings<'_>) {
-    one_of(out, root, "preemptionPolicy", &["PreemptLowerPriority", "Never"]);
+    one_of_if_set(out, root, "preemptionPolicy", &["PreemptLowerPriority", "Never"]);
     let name = get(root, "metadata").and_then(|metadata| get(metadata, "name"));
     let value = int(root, "value").unwrap_or(0);
     let system = name.and_then(Node::as_str).filter(|name| name.starts_with("system-"));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::forms;
 use super::pod::resources;
 use super::read::{entries, get, is_missing, list, quantity, strings, structs, text};
-use super::report::{allowed_value, duplicate, expect, forbid, require_one_of, required};
+use super::report::{allowed_value, expect, forbid, repeated, require_one_of, required};
 use crate::lint::code;
 use crate::lint::findings::Findings;
 use crate::quantity::Quantity;
@@ -104,7 +104,7 @@ pub(super) fn limit_range(root: &Node, out: &mut Findings<'_>) {
             }
         }
         if !types.insert(kind) {
-            duplicate(out, limit, "type", kind);
+            repeated(out, limit, "type", "type");
         }
         limit_names(limit, kind, out);
         limit_order(limit, kind, out);

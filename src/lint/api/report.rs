@@ -71,8 +71,7 @@ pub(super) fn each_has_form(out: &mut Findings<'_>, node: &Node, key: &str, form
 pub(super) fn expect<'n>(out: &mut Findings<'_>, anchor: impl Into<Anchor<'n>>, found: &str, form: Form) -> bool {
     let complaint = form(found);
     if let Some(complaint) = complaint {
-        let code = if forms::is_name(form) { code::NAME } else { code::FORMAT };
-        out.error(code, anchor, format!("`{}` {complaint}", shorten(found)));
+        out.error(complaint.code, anchor, format!("`{}` {complaint}", shorten(found)));
     }
     complaint.is_none()
 }
@@ -106,7 +105,8 @@ pub(super) fn allowed_value(out: &mut Findings<'_>, value: &Node, found: &str, a
         return;
     }
     let names = allowed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let message = format!("`{}` is not supported, expected one of {names}", shorten(found));
+    let what = if found.is_empty() { "an empty string".to_owned() } else { format!("`{}`", shorten(found)) };
+    let message = format!("{what} is not supported, expected one of {names}");
     let close = allowed.iter().find(|name| strsim::jaro_winkler(&name.to_lowercase(), &found.to_lowercase()) > 0.85);
     out.error(code::NOT_ALLOWED, value, message).help = close.map(|name| format!("did you mean `{name}`?"));
 }
@@ -184,6 +184,11 @@ pub(super) fn forbid(out: &mut Findings<'_>, node: &Node, key: &str, why: &str) 
     if let Some(entry) = entry(node, key) {
         out.error(code::FORBIDDEN, entry, format!("must not be set {why}"));
     }
+}
+
+/// The string under `key` stands a second time where each may stand once.
+pub(super) fn repeated(out: &mut Findings<'_>, node: &Node, key: &str, what: &str) {
+    duplicate(out, node.get(key).unwrap_or(node), what, text(node, key));
 }
 
 /// A value stands a second time where each may stand once.

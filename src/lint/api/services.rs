@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::read::{IntOrString, get, int, is_missing, list, strings, structs, text};
 use super::report::{
     PROTOCOLS, allowed_value, duplicate, duplicates, expect, forbid, has_form, in_range, one_of, one_of_if_set,
-    port_or_name, require_map, require_port, required, within,
+    port_or_name, repeated, require_map, require_port, required, within,
 };
 use super::{forms, meta};
 use crate::lint::code;
@@ -66,7 +66,7 @@ fn ports(spec: &Node, kind: &str, out: &mut Findings<'_>) {
         } else {
             has_form(out, port, "name", forms::dns_label);
             if !name.is_empty() && !names.insert(name) {
-                duplicate(out, port.get("name").unwrap_or(port), "name", name);
+                repeated(out, port, "name", "name");
             }
         }
         require_port(out, port, "port");

@@ -2,7 +2,7 @@
 //!
 //! Source: `pkg/apis/apps/validation/validation.go` of Kubernetes.
 
-use super::read::{IntOrString, at, get, is_missing, structs, text};
+use super::read::{IntOrString, at, get, int, is_missing, structs, text};
 use super::report::{allowed_value, expect, forbid, has_form, non_negative, one_of, require, require_map, within};
 use super::{claims, forms, meta, pod};
 use crate::lint::code;
@@ -13,7 +13,7 @@ use crate::yaml::Node;
 pub(super) fn deployment(root: &Node, out: &mut Findings<'_>) {
     let Some(spec) = require_map(out, root, "spec") else { return };
     let counts = ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"];
-    meta::rollout_counts(spec, &counts, out);
+    rollout_counts(spec, &counts, out);
     meta::workload_selector(spec, out);
     always_running(spec, &[], out);
     let Some(strategy) = get(spec, "strategy") else { return };
@@ -32,7 +32,7 @@ pub(super) fn deployment(root: &Node, out: &mut Findings<'_>) {
 /// A ReplicaSet.
 pub(super) fn replica_set(root: &Node, out: &mut Findings<'_>) {
     let Some(spec) = require_map(out, root, "spec") else { return };
-    meta::rollout_counts(spec, &["replicas", "minReadySeconds"], out);
+    rollout_counts(spec, &["replicas", "minReadySeconds"], out);
     meta::workload_selector(spec, out);
     always_running(spec, &[], out);
 }
@@ -59,7 +59,7 @@ pub(super) fn replication_controller(root: &Node, out: &mut Findings<'_>) {
 /// A DaemonSet.
 pub(super) fn daemon_set(root: &Node, out: &mut Findings<'_>) {
     let Some(spec) = require_map(out, root, "spec") else { return };
-    meta::rollout_counts(spec, &["minReadySeconds", "revisionHistoryLimit"], out);
+    rollout_counts(spec, &["minReadySeconds", "revisionHistoryLimit"], out);
     meta::workload_selector(spec, out);
     always_running(spec, &[], out);
     let Some(strategy) = get(spec, "updateStrategy") else { return };
@@ -76,7 +76,7 @@ pub(super) fn daemon_set(root: &Node, out: &mut Findings<'_>) {
 /// A StatefulSet.
 pub(super) fn stateful_set(root: &Node, out: &mut Findings<'_>) {
     let Some(spec) = require_map(out, root, "spec") else { return };
-    meta::rollout_counts(spec, &["replicas", "minReadySeconds", "revisionHistoryLimit"], out);
+    rollout_counts(spec, &["replicas", "minReadySeconds", "revisionHistoryLimit"], out);
     meta::workload_selector(spec, out);
     has_form(out, spec, "serviceName", forms::dns_label);
     one_of(out, spec, "podManagementPolicy", &["OrderedReady", "Parallel"]);
@@ -90,7 +90,7 @@ pub(super) fn stateful_set(root: &Node, out: &mut Findings<'_>) {
     stateful_set_update(spec, out);
     let mut names = Vec::new();
     for claim in structs(spec, "volumeClaimTemplates") {
-        if let Some(metadata) = get(claim, "metadata")
+        if let Some(metadata) = require_map(out, claim, "metadata")
             && require(out, metadata, "name")
         {
             has_form(out, metadata, "name", forms::dns_label);
@@ -114,6 +114,21 @@ fn stateful_set_update(spec: &Node, out: &mut Findings<'_>) {
             let value = update.get("maxUnavailable").unwrap_or(update);
             out.error(code::RANGE, value, "must not be 0");
         }
+    }
+}
+
+/// Replicas and the like: counts that must not be negative, under `keys` of `spec`; and `progressDeadlineSeconds` must
+/// exceed `minReadySeconds`.
+fn rollout_counts(spec: &Node, keys: &[&str], out: &mut Findings<'_>) {
+    non_negative(out, spec, keys);
+    let ready = int(spec, "minReadySeconds").unwrap_or(0);
+    let deadline = int(spec, "progressDeadlineSeconds").unwrap_or(600);
+    if keys.contains(&"progressDeadlineSeconds") && deadline <= ready {
+        let key =
+            if get(spec, "progressDeadlineSeconds").is_some() { "progressDeadlineSeconds" } else { "minReadySeconds" };
+        let value = spec.get(key).unwrap_or(spec);
+        let message = format!("`progressDeadlineSeconds` ({deadline}) must be more than `minReadySeconds` ({ready})");
+        out.error(code::RANGE, value, message);
     }
 }
 

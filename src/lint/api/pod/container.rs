@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::super::forms;
 use super::super::read::{flag, get, int, is_missing, list, structs, text};
 use super::super::report::{
-    PROTOCOLS, allowed_value, duplicate, forbid, in_range, one_of, optional_port, require, require_form, require_map,
-    require_one_of, required,
+    PROTOCOLS, allowed_value, duplicate, forbid, in_range, one_of, optional_port, repeated, require, require_form,
+    require_map, require_one_of, required,
 };
 use super::{Pod, env, mounts, probe, resources, security};
 use crate::lint::code;
@@ -77,7 +77,7 @@ fn image(pod: &Pod<'_>, container: &Node, out: &mut Findings<'_>) {
 fn unique_name<'n>(container: &'n Node, names: &mut HashSet<&'n str>, out: &mut Findings<'_>) {
     let name = text(container, "name");
     if !name.is_empty() && !names.insert(name) {
-        duplicate(out, container.get("name").unwrap_or(container), "name", name);
+        repeated(out, container, "name", "name");
     }
 }
 
@@ -175,7 +175,7 @@ fn resize_policy(pod: &Pod<'_>, container: &Node, out: &mut Findings<'_>) {
     for policy in structs(container, "resizePolicy") {
         let name = text(policy, "resourceName");
         if !seen.insert(name) {
-            duplicate(out, policy, "resource", name);
+            repeated(out, policy, "resourceName", "resource");
         }
         require_one_of(out, policy, "resourceName", &["cpu", "memory"]);
         if !is_missing(policy, "restartPolicy") {

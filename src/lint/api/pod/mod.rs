@@ -19,7 +19,7 @@ use super::forms;
 use super::meta;
 use super::read::{entries, flag, get, int, is_missing, list, strings, structs, text};
 use super::report::{
-    allowed_value, duplicate, each_has_form, expect, forbid, has_form, in_range, one_of, one_of_if_set, require,
+    allowed_value, each_has_form, expect, forbid, has_form, in_range, one_of, one_of_if_set, repeated, require,
     require_form, require_map, required,
 };
 use crate::lint::code;
@@ -73,9 +73,8 @@ pub(super) fn template_spec(metadata: Option<&Node>, spec: &Node, claims: &[&str
 }
 
 fn check_spec(spec: &Node, alone: bool, claims: &[&str], out: &mut Findings<'_>) {
-    let claims: Vec<&str> = claims.to_vec();
-    let volumes = volumes::check(spec, &claims, out);
-    let pod = Pod { spec, alone, volumes, claims: &claims };
+    let volumes = volumes::check(spec, claims, out);
+    let pod = Pod { spec, alone, volumes, claims };
     container::check_all(&pod, out);
     resource_claims(spec, out);
     resources::check_pod(spec, out);
@@ -103,7 +102,7 @@ fn policies(spec: &Node, out: &mut Findings<'_>) {
     for gate in structs(spec, "schedulingGates") {
         require_form(out, gate, "name", forms::qualified_name);
         if !seen.insert(text(gate, "name")) {
-            duplicate(out, gate, "scheduling gate", text(gate, "name"));
+            repeated(out, gate, "name", "scheduling gate");
         }
     }
 }
@@ -187,7 +186,7 @@ fn resource_claims(spec: &Node, out: &mut Findings<'_>) {
         require_form(out, claim, "name", forms::dns_label);
         let name = text(claim, "name");
         if !name.is_empty() && !seen.insert(name) {
-            duplicate(out, claim, "name", name);
+            repeated(out, claim, "name", "name");
         }
         let sources = ["resourceClaimName", "resourceClaimTemplateName"];
         if sources.iter().filter(|key| get(claim, key).is_some()).count() != 1 {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::forms;
 use super::super::read::{flag, get, is_missing, structs, text};
-use super::super::report::{duplicate, forbid, has_form, one_of, one_of_if_set, require, required};
+use super::super::report::{forbid, has_form, one_of_if_set, repeated, require, required};
 use super::Pod;
 use crate::lint::code;
 use crate::lint::findings::Findings;
@@ -20,7 +20,7 @@ pub(super) fn check<'n>(pod: &Pod<'n>, container: &'n Node, out: &mut Findings<'
         require(out, mount, "mountPath");
         let path = text(mount, "mountPath");
         if !path.is_empty() && !paths.insert(path) {
-            duplicate(out, mount.get("mountPath").unwrap_or(mount), "path", path);
+            repeated(out, mount, "mountPath", "path");
         }
         sub_paths(mount, out);
         propagation(container, mount, out);
@@ -35,10 +35,10 @@ pub(super) fn check<'n>(pod: &Pod<'n>, container: &'n Node, out: &mut Findings<'
         require(out, device, "devicePath");
         let (name, path) = (text(device, "name"), text(device, "devicePath"));
         if !name.is_empty() && !names.insert(name) {
-            duplicate(out, device.get("name").unwrap_or(device), "name", name);
+            repeated(out, device, "name", "name");
         }
         if !path.is_empty() && !devices.insert(path) {
-            duplicate(out, device.get("devicePath").unwrap_or(device), "path", path);
+            repeated(out, device, "devicePath", "path");
         }
         has_form(out, device, "devicePath", forms::no_backsteps);
         for mount in structs(container, "volumeMounts") {
@@ -92,7 +92,7 @@ fn propagation(container: &Node, mount: &Node, out: &mut Findings<'_>) {
     if get(mount, "recursiveReadOnly").is_none() {
         return;
     }
-    one_of(out, mount, "recursiveReadOnly", &["Disabled", "IfPossible", "Enabled"]);
+    one_of_if_set(out, mount, "recursiveReadOnly", &["Disabled", "IfPossible", "Enabled"]);
     if matches!(text(mount, "recursiveReadOnly"), "IfPossible" | "Enabled") {
         if !flag(mount, "readOnly") {
             required(out, mount, "readOnly", ": `recursiveReadOnly` is allowed only for read-only mounts");

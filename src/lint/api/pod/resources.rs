@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::super::forms;
 use super::super::read::{entries, get, quantity, structs, text};
-use super::super::report::{duplicate, expect, forbid, has_form, require};
+use super::super::report::{expect, forbid, has_form, repeated, require};
 use crate::lint::code;
 use crate::lint::findings::Findings;
 use crate::quantity::Quantity;
@@ -129,7 +129,7 @@ pub(super) fn check_container(spec: &Node, resources: &Node, out: &mut Findings<
         has_form(out, claim, "request", forms::dns_label);
         let name = text(claim, "name");
         if !seen.insert((name, text(claim, "request"))) {
-            duplicate(out, claim, "claim", name);
+            repeated(out, claim, "name", "claim");
         }
         if !structs(spec, "resourceClaims").any(|known| text(known, "name") == name) {
             out.error(code::NOT_FOUND, claim, format!("the pod has no `resourceClaims` entry `{name}`"));

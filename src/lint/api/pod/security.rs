@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::forms;
 use super::super::read::{flag, get, list, strings, structs, text};
 use super::super::report::{
-    duplicate, forbid, has_form, in_range, one_of_if_set, require, require_form, require_one_of, required, within,
+    forbid, has_form, in_range, one_of_if_set, repeated, require, require_form, require_one_of, required, within,
 };
 use super::CONTAINER_LISTS;
 use crate::lint::code;
@@ -117,7 +117,7 @@ fn sysctls(spec: &Node, context: &Node, out: &mut Findings<'_>) {
         require_form(out, sysctl, "name", forms::sysctl);
         let name = text(sysctl, "name");
         if !name.is_empty() && !seen.insert(name) {
-            duplicate(out, sysctl, "name", name);
+            repeated(out, sysctl, "name", "name");
         }
         let dotted = name.replace('/', ".");
         if flag(spec, "hostNetwork") && dotted.starts_with(NET_SYSCTL) {

@@ -1,6 +1,6 @@
 //! Sources of volumes whose rules are mostly required fields, as a table: those of pods, and those of persistent volumes.
 
-use super::super::forms::{self, Form};
+use super::super::forms::{self, Complaint, Form, form};
 use super::super::read::{get, is_missing, text};
 use super::super::report::{has_form, in_range, one_of_if_set, require_all, require_form, require_map};
 use crate::lint::code;
@@ -144,12 +144,12 @@ fn host_path(source: &Node, out: &mut Findings<'_>) {
     one_of_if_set(out, source, "type", &HOST_PATH_TYPES);
 }
 
-fn absolute_path(text: &str) -> Option<&'static str> {
-    (!text.starts_with('/')).then_some("must be an absolute path")
+fn absolute_path(text: &str) -> Option<Complaint> {
+    (!text.starts_with('/')).then_some(form("must be an absolute path"))
 }
 
 /// An iSCSI qualified name, EUI or NAA.
-fn iqn(text: &str) -> Option<&'static str> {
+fn iqn(text: &str) -> Option<Complaint> {
     let hex = |prefix: &str, digits: usize| {
         text.strip_prefix(prefix)
             .is_some_and(|rest| rest.len() == digits && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -162,7 +162,7 @@ fn iqn(text: &str) -> Option<&'static str> {
             && !rest.ends_with(':')
             && !rest.contains(|c: char| ",;*&$|".contains(c) || c.is_whitespace())
     });
-    (!qualified && !hex("eui.", 16) && !hex("naa.", 32)).then_some("is not a valid iSCSI name")
+    (!qualified && !hex("eui.", 16) && !hex("naa.", 32)).then_some(form("is not a valid iSCSI name"))
 }
 
 fn iscsi(source: &Node, out: &mut Findings<'_>) {
@@ -210,6 +210,10 @@ fn csi_driver(source: &Node, out: &mut Findings<'_>) {
 }
 
 /// The name of a CSI driver: a DNS subdomain in any case, at most 63 characters.
-pub(in super::super) fn driver_name(text: &str) -> Option<&'static str> {
-    if text.len() > 63 { Some("is longer than 63 characters") } else { forms::dns_subdomain(&text.to_lowercase()) }
+pub(in super::super) fn driver_name(text: &str) -> Option<Complaint> {
+    if text.len() > 63 {
+        Some(form("is longer than 63 characters"))
+    } else {
+        forms::dns_subdomain(&text.to_lowercase())
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::forms;
 use super::super::read::{get, is_missing, list, quantity, structs, text};
 use super::super::report::{
-    duplicate, forbid, has_form, in_range, one_of, require, require_form, require_map, required,
+    duplicate, forbid, has_form, in_range, one_of, repeated, require, require_form, require_map, required,
 };
 use super::super::{claims, meta};
 use super::{env, sources};
@@ -41,7 +41,7 @@ pub(super) fn check<'n>(spec: &'n Node, claims: &[&str], out: &mut Findings<'_>)
         let before = out.diagnostics.len();
         require_form(out, volume, "name", forms::dns_label);
         if !name.is_empty() && !names.insert(name) {
-            duplicate(out, volume.get("name").unwrap_or(volume), "name", name);
+            repeated(out, volume, "name", "name");
         }
         source(volume, out);
         // The server drops a volume that is wrong, and then misses it where it is mounted; here its mounts stay quiet.

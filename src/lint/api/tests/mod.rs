@@ -1,5 +1,12 @@
 //! Help for the tests of this room, and agreement with a recorded API server.
 
+mod containers;
+mod kinds;
+mod metadata;
+mod pods;
+mod storage;
+mod workloads;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,17 +35,27 @@ pub(super) fn check(text: &str) -> Vec<Diagnostic> {
     findings.diagnostics
 }
 
-/// Asserts that one finding has this code and begins with this path.
-pub(super) fn finds(text: &str, code: &str, path: &str) {
-    let found = check(text);
-    let hit = found.iter().any(|diagnostic| diagnostic.code == Some(code) && diagnostic.message.starts_with(path));
-    assert!(hit, "expected {code} at {path} in\n{text}\nfound {found:#?}");
+/// Asserts that each fragment, put into the place of `@` in `manifest`, is refused with this code at this path.
+fn refuses(manifest: &str, cases: &[(&str, &str, &str)]) {
+    for (fragment, code, path) in cases {
+        let found = check(&manifest.replace('@', fragment));
+        let hit = found.iter().any(|diagnostic| {
+            diagnostic.is_refusal() && diagnostic.code == Some(*code) && diagnostic.message.starts_with(path)
+        });
+        assert!(hit, "expected {code} at `{path}` for `{fragment}`, found {:#?}", messages(&found));
+    }
 }
 
-/// Asserts that nothing is found.
-pub(super) fn finds_nothing(text: &str) {
-    let found: Vec<String> = check(text).into_iter().map(|diagnostic| diagnostic.message).collect();
-    assert!(found.is_empty(), "expected nothing in\n{text}\nfound {found:#?}");
+/// Asserts that nothing is found when each fragment is put into the place of `@` in `manifest`.
+fn accepts(manifest: &str, fragments: &[&str]) {
+    for fragment in fragments {
+        let found = check(&manifest.replace('@', fragment));
+        assert!(found.is_empty(), "expected nothing for `{fragment}`, found {:#?}", messages(&found));
+    }
+}
+
+fn messages(found: &[Diagnostic]) -> Vec<String> {
+    found.iter().map(|diagnostic| format!("{:?} {}", diagnostic.code, diagnostic.message)).collect()
 }
 
 /// A row of the recording: a manifest that was broken at random, and the server's answer.

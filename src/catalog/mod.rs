@@ -1,20 +1,73 @@
 //! The catalog: from the files of a repository to its examples.
+//!
+//! Files are found (`walk`) by the entries of the config (`rules`), read in parallel (`read`, `objects`, `kustomize`) with
+//! the settings that they carry themselves (`comment`), told apart (`judge`, `needs`) and summed up (`resources`).
 
-use std::path::PathBuf;
+mod comment;
+mod judge;
+mod kustomize;
+mod load;
+mod needs;
+mod objects;
+mod paths;
+mod read;
+mod resources;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Check, Quarantine, Resources, Run};
+pub use kustomize::{RenderError, is_kustomization, render};
+
+use crate::config::{Check, Config, Quarantine, Resources, Run};
 use crate::diagnostic::{Diagnostic, Source};
-use crate::framework::Framework;
+use crate::error::Result;
+use crate::framework::{Framework, Frameworks};
 use crate::model::{ExampleId, Expect, Tier};
 use crate::yaml::Node;
+
+/// Most examples of one run.
+pub const MAX_EXAMPLES: usize = 10_000;
 
 /// The examples of a repository, ordered by id.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     /// Every example, support files too, ordered by id.
     pub examples: Vec<Example>,
+    /// What concerns no single example: entries and paths that match nothing, links in circles.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What flags and inputs say about examples; it goes before everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// PATHS: where to look instead of the config's `examples`, relative to the current directory or the root.
+    pub paths: Vec<PathBuf>,
+    /// `--examples`: globs over ids; what none of them means is left out, unless it is needed.
+    pub examples: Vec<String>,
+    /// `--timeout`.
+    pub timeout: Option<Duration>,
+    /// `--retries`.
+    pub retries: Option<u32>,
+}
+
+/// Finds and reads the examples of the repository at `root`.
+///
+/// # Errors
+/// The user's mistakes that keep it from looking: a path that does not exist, a glob that is none, more examples than one
+/// run takes ([`Error::Usage`](crate::error::Error::Usage)). Whatever is wrong with an example is a diagnostic of that example.
+pub fn load(root: &Path, config: &Config, overrides: &Overrides, frameworks: &Frameworks) -> Result<Catalog> {
+    load::load(root, config, overrides, frameworks)
+}
+
+/// The word among `known` that `word` was probably meant to be.
+fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|other| (strsim::normalized_damerau_levenshtein(word, other), other));
+    scored.filter(|(score, _)| *score >= 0.6).max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, other)| other)
 }
 
 /// What a user of the project would apply or run.

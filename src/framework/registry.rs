@@ -65,7 +65,7 @@ impl Frameworks {
     pub fn generic(&self, object: &Object) -> Option<Arc<Framework>> {
         let group = object.group();
         let custom = group.contains('.') && (!group.ends_with(".k8s.io") || group.ends_with(".x-k8s.io"));
-        if !custom || TEMPLATES.contains(&(group, &object.kind)) || self.find(object).is_some() {
+        if !custom || Self::is_template(object) || self.find(object).is_some() {
             return None;
         }
         let shows_conditions = object.root.at(&["status", "conditions"]).is_some_and(|found| found.as_seq().is_some());
@@ -86,6 +86,12 @@ impl Frameworks {
                 },
             })
         })
+    }
+
+    /// Whether the object only holds pod templates for others to use: nothing runs because of it.
+    #[must_use]
+    pub fn is_template(object: &Object) -> bool {
+        TEMPLATES.contains(&(object.group(), &object.kind))
     }
 
     /// Every framework, in the order in which they are asked.

@@ -5,6 +5,8 @@ pub mod console;
 mod details;
 pub mod json;
 pub mod junit;
+pub mod markdown;
+pub mod output;
 mod row;
 #[cfg(test)]
 mod sample;

@@ -15,6 +15,7 @@ pub mod placeholders;
 pub mod pod_templates;
 pub mod references;
 pub mod schemas;
+pub mod registry;
 pub mod versions;
 
 use std::collections::HashSet;

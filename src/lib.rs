@@ -7,6 +7,7 @@ pub mod duration;
 pub mod error;
 pub mod framework;
 pub mod image_reference;
+pub mod git;
 pub mod lint;
 pub mod model;
 pub mod plan;

@@ -1,0 +1,329 @@
+//! The files that changed, as `git` tells them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+/// What `git` needs of the environment; nothing else is passed on.
+const ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
+/// Settings of a repository that would make a mere question start a program.
+const SETTINGS: [&str; 2] = ["core.fsmonitor=false", "core.hooksPath=/dev/null"];
+/// Where `actions/checkout` is told to fetch enough.
+const HINT: &str = "set `fetch-depth: 0` at actions/checkout, or give the list with --changed-files";
+
+/// What the working tree is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since<'a> {
+    /// Where this branch left another (`GITHUB_BASE_REF`): the merge base with `origin/<name>`, else with the local branch.
+    Branch(&'a str),
+    /// A commit itself, as a push event names it in `before`: what was there before the push, even if it was rewritten.
+    Commit(&'a str),
+    /// Nothing is known: the merge base with the remote's default branch, else the parent commit, else everything is new.
+    Default,
+}
+
+/// The changed files of the repository that holds `root`, as paths relative to `root` with `/` (those outside keep their
+/// `../`), in order; of a file that was moved both names. With `uncommitted`, changes in the working tree and untracked files
+/// that are not ignored count too; without, only commits do, as in CI, where a job may have written files of its own.
+///
+/// # Errors
+/// Says why the changed files can't be known: no `git`, no repository, a clone that is too shallow.
+pub fn changed_files(root: &Path, since: Since, uncommitted: bool) -> Result<Vec<String>, String> {
+    let git = Git::find(root)?;
+    let base = git.base(since)?;
+    let mut diff =
+        vec!["diff", "--name-only", "--no-renames", "--no-ext-diff", "--ignore-submodules=dirty", "-z", &base];
+    diff.extend((!uncommitted).then_some("HEAD"));
+    diff.push("--");
+    let mut files = git.lines(&diff)?;
+    if uncommitted {
+        files.extend(git.lines(&["ls-files", "--others", "--exclude-standard", "-z"])?);
+    }
+    let relative: BTreeSet<String> = files.iter().map(|file| seen_from(&git.inside, file)).collect();
+    Ok(relative.into_iter().collect())
+}
+
+/// A repository, and where the root is inside it.
+struct Git {
+    top: PathBuf,
+    /// The root's path from the top, by its segments.
+    inside: Vec<String>,
+}
+
+impl Git {
+    fn find(root: &Path) -> Result<Self, String> {
+        let root = root.canonicalize().map_err(|error| format!("can't read {}: {error}", root.display()))?;
+        let top = root.ancestors().find(|folder| folder.join(".git").exists());
+        let top = top.ok_or_else(|| format!("{} is not inside a git repository", root.display()))?;
+        let inside = root.strip_prefix(top).into_iter().flat_map(Path::components);
+        let inside = inside.filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+            _ => None,
+        });
+        Ok(Self { top: top.to_owned(), inside: inside.collect() })
+    }
+
+    /// The commit (or for a first commit the empty tree) to compare with.
+    fn base(&self, since: Since) -> Result<String, String> {
+        match since {
+            Since::Branch(name) => {
+                let candidates = [format!("refs/remotes/origin/{name}"), format!("refs/heads/{name}")];
+                let branch = candidates.iter().find_map(|candidate| self.commit(candidate));
+                let branch = branch.ok_or_else(|| format!("this clone has no branch origin/{name}: {HINT}"))?;
+                self.merge_base(&branch).ok_or_else(|| format!("{} no commit with {name}: {HINT}", self.shares()))
+            }
+            Since::Commit(id) if !id.is_empty() && id.bytes().all(|byte| byte == b'0') => self.base(Since::Default),
+            Since::Commit(id) => {
+                self.commit(id).ok_or_else(|| format!("this clone does not have commit {id}, the one before: {HINT}"))
+            }
+            Since::Default => {
+                let default = self.commit("refs/remotes/origin/HEAD").and_then(|branch| self.merge_base(&branch));
+                match default.or_else(|| self.commit("HEAD^")) {
+                    Some(base) => Ok(base),
+                    None if self.is_shallow() => Err(format!("this clone is shallow and has one commit: {HINT}")),
+                    None => self.text(&["hash-object", "-t", "tree", "--stdin"]),
+                }
+            }
+        }
+    }
+
+    fn shares(&self) -> &'static str {
+        if self.is_shallow() { "this clone is shallow and shares" } else { "this branch shares" }
+    }
+
+    fn is_shallow(&self) -> bool {
+        self.text(&["rev-parse", "--is-shallow-repository"]).is_ok_and(|answer| answer == "true")
+    }
+
+    /// The id of a commit, if the clone has it. What comes from an event must not begin with `-`: it would be an option.
+    fn commit(&self, name: &str) -> Option<String> {
+        let known = || self.text(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]).ok();
+        if name.starts_with('-') { None } else { known() }
+    }
+
+    fn merge_base(&self, commit: &str) -> Option<String> {
+        self.text(&["merge-base", commit, "HEAD"]).ok().filter(|base| !base.is_empty())
+    }
+
+    fn text(&self, arguments: &[&str]) -> Result<String, String> {
+        Ok(String::from_utf8_lossy(&self.run(arguments)?).trim().to_owned())
+    }
+
+    /// The names of an answer in which each ends with a zero byte.
+    fn lines(&self, arguments: &[&str]) -> Result<Vec<String>, String> {
+        let answer = self.run(arguments)?;
+        let names = answer.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        let mut command = Command::new("git");
+        command.env_clear().env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_TERMINAL_PROMPT", "0");
+        command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // In a container the checkout belongs to another user, which git refuses unless told that this folder is meant.
+        let mut safe = OsStr::new("safe.directory=").to_owned();
+        safe.push(&self.top);
+        command.arg("-C").arg(&self.top).arg("-c").arg(safe);
+        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        let output = command.args(arguments).stdin(std::process::Stdio::null()).output();
+        let output = output.map_err(|error| format!("can't start `git`: {error}; is it installed and on PATH?"))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let first = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no message").to_owned();
+        Err(format!("`git {}` failed: {first}", arguments[0]))
+    }
+}
+
+/// A path from the repository's top as seen from the folder `inside` it.
+fn seen_from(inside: &[String], file: &str) -> String {
+    let segments: Vec<&str> = file.split('/').collect();
+    let shared = inside.iter().zip(&segments).take_while(|(folder, segment)| folder == *segment).count();
+    let up = vec![".."; inside.len() - shared];
+    up.into_iter().chain(segments[shared..].iter().copied()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Repository(tempfile::TempDir);
+
+    impl Repository {
+        fn new() -> Self {
+            let repository = Self(tempfile::tempdir().unwrap());
+            repository.git(&["init", "--quiet", "--initial-branch=main"]);
+            repository
+        }
+
+        fn path(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn git(&self, arguments: &[&str]) {
+            let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+            let allowed = ["-c", "protocol.file.allow=always"];
+            let status = Command::new("git")
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .current_dir(self.path())
+                .args(identity.iter().chain(&allowed).chain(arguments))
+                .output()
+                .unwrap();
+            assert!(status.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&status.stderr));
+        }
+
+        fn write(&self, path: &str, text: &str) -> &Self {
+            let path = self.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+            self
+        }
+
+        fn commit(&self) -> String {
+            self.git(&["add", "--all"]);
+            self.git(&["commit", "--quiet", "--allow-empty", "-m", "x"]);
+            self.head()
+        }
+
+        fn head(&self) -> String {
+            Git::find(self.path()).unwrap().text(&["rev-parse", "HEAD"]).unwrap()
+        }
+
+        fn clone(&self, flags: &[&str]) -> Self {
+            let clone = Self(tempfile::tempdir().unwrap());
+            let url = format!("file://{}", self.path().display());
+            let mut arguments = vec!["clone", "--quiet"];
+            arguments.extend(flags);
+            arguments.extend([url.as_str(), "."]);
+            clone.git(&arguments);
+            clone
+        }
+
+        fn changed(&self, since: Since) -> Result<Vec<String>, String> {
+            changed_files(self.path(), since, false)
+        }
+    }
+
+    /// A branch `topic` that left `main` before `main` went on.
+    fn branched() -> Repository {
+        let repository = Repository::new();
+        repository
+            .write("a.yaml", "some text\nthat is long\nenough\n")
+            .write("b.yaml", "b")
+            .write("c.yaml", "c")
+            .commit();
+        repository.git(&["checkout", "--quiet", "-b", "topic"]);
+        repository.git(&["mv", "a.yaml", "moved.yaml"]);
+        repository.git(&["rm", "--quiet", "b.yaml"]);
+        repository.write("dir/ü \"x\".yaml", "x").commit();
+        repository.git(&["checkout", "--quiet", "main"]);
+        repository.write("c.yaml", "changed on main").commit();
+        repository.git(&["checkout", "--quiet", "topic"]);
+        repository
+    }
+
+    #[test]
+    fn a_branch_is_compared_with_where_it_left_its_base() {
+        let expected = ["a.yaml", "b.yaml", "dir/ü \"x\".yaml", "moved.yaml"].map(str::to_owned);
+        let repository = branched();
+        assert_eq!(repository.changed(Since::Branch("main")).unwrap(), expected);
+        repository.git(&["branch", "-q", "-m", "main", "old-main"]);
+        repository.git(&["update-ref", "refs/remotes/origin/main", "old-main"]);
+        assert_eq!(repository.changed(Since::Branch("main")).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_push_is_compared_with_what_was_there_before() {
+        let repository = Repository::new();
+        let before = repository.write("a.yaml", "1").commit();
+        repository.write("b.yaml", "1").commit();
+        repository.write("c.yaml", "1").commit();
+        assert_eq!(repository.changed(Since::Commit(&before)).unwrap(), ["b.yaml", "c.yaml"]);
+        let error = repository.changed(Since::Commit(&"1".repeat(40))).unwrap_err();
+        assert!(error.contains("fetch-depth: 0"), "{error}");
+        let zeros = "0".repeat(40);
+        assert_eq!(repository.changed(Since::Commit(&zeros)).unwrap(), ["c.yaml"], "a new branch: the last commit");
+    }
+
+    #[test]
+    fn without_a_base_the_default_branch_counts() {
+        let origin = branched();
+        let clone = origin.clone(&["--branch", "topic"]);
+        clone.git(&["remote", "set-head", "origin", "main"]);
+        assert_eq!(clone.changed(Since::Default).unwrap().len(), 4);
+    }
+
+    #[test]
+    fn in_a_first_commit_everything_is_new() {
+        let repository = Repository::new();
+        repository.write("a.yaml", "1").commit();
+        assert_eq!(repository.changed(Since::Default).unwrap(), ["a.yaml"]);
+    }
+
+    #[test]
+    fn what_is_not_committed_counts_outside_ci() {
+        let repository = Repository::new();
+        repository.write("a.yaml", "1").write(".gitignore", "ignored\n").write("b.yaml", "1").commit();
+        repository.commit();
+        repository.write("a.yaml", "2").write("new.yaml", "1").write("ignored", "1").write("staged.yaml", "1");
+        repository.git(&["add", "staged.yaml"]);
+        std::fs::remove_file(repository.path().join("b.yaml")).unwrap();
+        let changed = changed_files(repository.path(), Since::Default, true).unwrap();
+        assert_eq!(changed, ["a.yaml", "b.yaml", "new.yaml", "staged.yaml"]);
+        assert_eq!(repository.changed(Since::Default).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn paths_are_seen_from_a_root_inside_the_repository() {
+        let repository = Repository::new();
+        repository.write("sub/dir/a.yaml", "1").write("sub/b.yaml", "1").write("c.yaml", "1").commit();
+        let changed = changed_files(&repository.path().join("sub/dir"), Since::Default, true).unwrap();
+        assert_eq!(changed, ["../../c.yaml", "../b.yaml", "a.yaml"]);
+    }
+
+    #[test]
+    fn a_shallow_clone_says_what_to_do() {
+        let clone = branched().clone(&["--depth", "1", "--no-single-branch", "--branch", "topic"]);
+        let error = clone.changed(Since::Branch("main")).unwrap_err();
+        assert!(error.contains("shallow") && error.contains("fetch-depth: 0"), "{error}");
+        let alone = branched().clone(&["--depth", "1", "--branch", "topic"]);
+        let error = alone.changed(Since::Branch("main")).unwrap_err();
+        assert!(error.contains("no branch origin/main") && error.contains("fetch-depth: 0"), "{error}");
+        alone.git(&["remote", "remove", "origin"]);
+        let error = alone.changed(Since::Default).unwrap_err();
+        assert!(error.contains("shallow and has one commit"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_outside_any_repository_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = changed_files(folder.path(), Since::Default, true).unwrap_err();
+        assert!(error.contains("not inside a git repository"), "{error}");
+    }
+
+    #[test]
+    fn a_name_from_an_event_is_never_an_option() {
+        let repository = branched();
+        for name in ["--output=x", "-h", "main --output=x"] {
+            assert!(repository.changed(Since::Branch(name)).is_err(), "{name}");
+            assert!(repository.changed(Since::Commit(name)).is_err(), "{name}");
+        }
+        assert!(!repository.path().join("x").exists());
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_seen_from_a_folder_leads_back(inside in "[ab](/[ab]){0,3}", file in "([ab]/){0,4}x") {
+            let folder: Vec<String> = inside.split('/').map(str::to_owned).collect();
+            let mut reached = folder.clone();
+            for segment in seen_from(&folder, &file).split('/') {
+                if segment == ".." { reached.pop(); } else { reached.push(segment.to_owned()); }
+            }
+            prop_assert_eq!(reached.join("/"), file);
+        }
+    }
+}

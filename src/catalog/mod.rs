@@ -4,6 +4,7 @@
 //! the settings that they carry themselves (`comment`), told apart (`judge`, `needs`) and summed up (`resources`).
 
 mod comment;
+pub mod init;
 mod judge;
 mod kustomize;
 mod load;
@@ -13,6 +14,7 @@ mod paths;
 mod read;
 mod resources;
 mod rules;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 mod walk;

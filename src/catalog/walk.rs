@@ -94,6 +94,12 @@ pub fn globs(root: &Root, rules: &Rules) -> Found {
     found
 }
 
+/// Every file below `base` with its id, as [`globs`] would see them.
+#[must_use]
+pub fn files(root: &Root, base: &Path) -> Vec<(String, PathBuf)> {
+    walk(root, base, false, &mut Vec::new()).into_iter().map(|seen| (seen.id, seen.path)).collect()
+}
+
 /// Whether a file's name says that it holds manifests: YAML or JSON, or a kustomization.
 fn is_manifest(path: &Path) -> bool {
     let known = |extension: &std::ffi::OsStr| ["yaml", "yml", "json"].into_iter().any(|name| extension == name);

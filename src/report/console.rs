@@ -149,7 +149,7 @@ impl Console<'_> {
     fn failure(&mut self, row: &Row, details: &Details, columns: Columns) -> io::Result<()> {
         writeln!(self.out)?;
         self.row(row, columns)?;
-        for fact in facts(row) {
+        for fact in facts(row, true) {
             let name = self.paint(Style::new().bold(), &format!("{:>8}", fact.label));
             self.text(&format!("{name}: {}", inert(&fact.text)))?;
         }

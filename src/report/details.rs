@@ -53,17 +53,21 @@ pub(super) fn errors(row: &Row) -> impl Iterator<Item = &Finding> {
 pub(super) struct Fact {
     pub(super) label: &'static str,
     pub(super) text: String,
+    /// Whether the text is a name or a path, not prose.
+    pub(super) verbatim: bool,
 }
 
-/// What there is to know of a row besides its diagnostics, the most important first.
-pub(super) fn facts(row: &Row) -> Vec<Fact> {
+/// What there is to know of a row, the most important first. With `errors_shown` without a cause that the row's errors, which
+/// are shown besides, already tell.
+pub(super) fn facts(row: &Row, errors_shown: bool) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |label, text: String| {
         if !text.is_empty() {
-            facts.push(Fact { label, text });
+            let verbatim = matches!(label, "object" | "at" | "evidence");
+            facts.push(Fact { label, text, verbatim });
         }
     };
-    if let Some(cause) = row.cause.as_ref().filter(|_| !is_told_by_errors(row)) {
+    if let Some(cause) = row.cause.as_ref().filter(|_| !(errors_shown && is_told_by_errors(row))) {
         add("cause", format!("{}: {}", cause_name(row), cause.message));
         add("hint", cause.hint.clone());
         add("object", cause.object.clone());
@@ -106,7 +110,7 @@ pub(super) fn one_line(finding: &Finding) -> String {
     inert(&text).into_owned()
 }
 
-/// Whether the row's errors, which are shown besides, already tell the cause.
+/// Whether the row's errors tell the cause.
 fn is_told_by_errors(row: &Row) -> bool {
     row.cause.as_ref().is_some_and(|cause| {
         cause.class == CauseClass::Manifest
@@ -125,16 +129,16 @@ mod tests {
     #[test]
     fn a_cause_that_the_errors_tell_is_not_told_twice() {
         let mut row = sample::broken("a.yaml");
-        assert_eq!(facts(&row), []);
+        assert_eq!(facts(&row, true), []);
         row.diagnostics.clear();
-        let labels: Vec<_> = facts(&row).iter().map(|fact| fact.label).collect();
+        let labels: Vec<_> = facts(&row, true).iter().map(|fact| fact.label).collect();
         assert_eq!(labels, ["cause", "hint", "object", "at"]);
     }
 
     #[test]
     fn a_cell_tells_its_cause_attempts_checks_and_evidence() {
         let row = sample::report().results.remove(0);
-        let facts: Vec<_> = facts(&row).into_iter().map(|fact| format!("{} {}", fact.label, fact.text)).collect();
+        let facts: Vec<_> = facts(&row, true).into_iter().map(|fact| format!("{} {}", fact.label, fact.text)).collect();
         assert_eq!(
             facts,
             [

@@ -1,6 +1,7 @@
 //! `report.json`.
 
 use super::Report;
+use crate::error::Error;
 
 /// The only `schemaVersion` that there is.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -8,9 +9,10 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// The report as indented JSON, with a line end at its end.
 ///
 /// # Errors
-/// Serde's, which a report of plain data does not meet.
-pub fn render(report: &Report) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(report)? + "\n")
+/// [`Error::Internal`] if it can't be written, which plain data does not meet.
+pub fn render(report: &Report) -> Result<String, Error> {
+    let text = serde_json::to_string_pretty(report).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(text + "\n")
 }
 
 /// The report that [`render`] wrote.

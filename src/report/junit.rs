@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestRerun, TestSuite
 use super::details::{Details, cause_name, facts};
 use super::{Report, Row, words};
 use crate::diagnostic::inert::inert;
+use crate::error::{Error, Result};
 use crate::model::Outcome;
 
 /// The suite of the rows without a version.
@@ -19,8 +20,8 @@ const NO_FRAMEWORK: &str = "support";
 /// A quarantined failure is a skipped case: readers of JUnit know no failure that does not count.
 ///
 /// # Errors
-/// The writer's, as text; XML of clean strings in memory does not meet any.
-pub fn render(report: &Report, details: &Details) -> Result<String, String> {
+/// [`Error::Internal`] if the XML can't be written, which clean strings in memory do not meet.
+pub fn render(report: &Report, details: &Details) -> Result<String> {
     let mut junit = quick_junit::Report::new(env!("CARGO_PKG_NAME"));
     junit.set_time(Duration::from_millis(report.run.duration_ms));
     let statically = report.results.iter().any(|row| row.kubernetes.is_none()).then_some(None);
@@ -35,7 +36,7 @@ pub fn render(report: &Report, details: &Details) -> Result<String, String> {
         suite.set_time(total);
         junit.add_test_suite(suite);
     }
-    junit.to_string().map_err(|error| error.to_string())
+    junit.to_string().map_err(|error| Error::Internal(error.to_string()))
 }
 
 fn case(row: &Row, details: &Details) -> TestCase {
@@ -98,7 +99,8 @@ fn message(row: &Row) -> String {
 
 /// All that is known, in lines.
 fn description(row: &Row, details: &Details) -> String {
-    let mut text: String = facts(row).iter().map(|fact| format!("{}: {}\n", fact.label, clean(&fact.text))).collect();
+    let mut text: String =
+        facts(row, true).iter().map(|fact| format!("{}: {}\n", fact.label, clean(&fact.text))).collect();
     text.push_str(&details.errors(row, false));
     text
 }

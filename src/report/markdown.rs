@@ -105,11 +105,16 @@ fn prose(text: &str, out: &mut String) {
             '\\' | '*' | '_' | '[' | ']' | '|' | '~' => out.extend(['\\', c]),
             '@' | '#' => out.extend([c, APART]),
             ':' if after.starts_with("//") => out.extend([c, APART]),
-            '.' if before.is_some_and(|before| before.eq_ignore_ascii_case(&'w')) => out.extend([APART, c]),
+            '.' if is_www(&text[..index]) => out.extend([APART, c]),
             _ => out.push(c),
         }
         before = Some(c);
     }
+}
+
+/// Whether a text ends in `www`, which a dot would turn into a link.
+fn is_www(text: &str) -> bool {
+    text.len() >= 3 && text.as_bytes()[text.len() - 3..].eq_ignore_ascii_case(b"www")
 }
 
 #[cfg(test)]
@@ -123,9 +128,12 @@ mod tests {
 
     #[test]
     fn plain_prose_and_code_stay_as_they_are() {
-        for same in
-            ["spec.template: unknown field `apiVersion`, did you mean `api_version`?", "a_b-c (x) 1.5, 100%", ""]
-        {
+        for same in [
+            "spec.template: unknown field `apiVersion`, did you mean `api_version`?",
+            "a_b-c (x) 1.5, 100%",
+            "slow.yaml",
+            "",
+        ] {
             assert_eq!(text(same), same);
         }
     }

@@ -10,6 +10,7 @@ pub mod output;
 mod row;
 #[cfg(test)]
 mod sample;
+pub mod summary;
 mod verdict;
 mod words;
 

@@ -43,13 +43,14 @@ pub(super) fn versions(rows: &[Row]) -> Vec<&str> {
 }
 
 /// How many examples there are rows of.
-pub(super) fn examples(rows: &[Row]) -> usize {
-    rows.iter().map(|row| &row.example).collect::<BTreeSet<_>>().len()
+pub(super) fn examples<'a>(rows: impl IntoIterator<Item = &'a Row>) -> usize {
+    rows.into_iter().map(|row| &row.example).collect::<BTreeSet<_>>().len()
 }
 
 /// What was judged: `31 examples`, or `31 examples on v1.33.4 and v1.34.0 (62 results)`.
 pub(super) fn scope(report: &Report) -> String {
-    let (rows, examples) = (&report.results, examples(&report.results));
+    let rows = &report.results;
+    let examples = examples(rows);
     let versions = versions(rows);
     let mut text = plural(examples, "example");
     if !versions.is_empty() {

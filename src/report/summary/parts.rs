@@ -1,0 +1,156 @@
+//! The sentences of the summary.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::Severity;
+use crate::diagnostic::render::label;
+use crate::model::{Conclusion, Outcome};
+use crate::report::markdown::Markdown;
+use crate::report::{Finding, Report, Row, words};
+
+/// Most characters of a message that are shown.
+const MAX_MESSAGE: usize = 1_000;
+/// How much of a commit's hash is shown.
+const COMMIT: usize = 12;
+
+/// The run in one line, and an icon for it.
+pub(super) fn verdict(report: &Report) -> (&'static str, String) {
+    let rows = &report.results;
+    let all = words::examples(rows);
+    let counting = |outcomes: &[Outcome]| {
+        let rows = rows.iter().filter(|row| !row.quarantined && outcomes.contains(&row.outcome));
+        words::examples(rows)
+    };
+    let failing = counting(&[Outcome::Failed, Outcome::TimedOut]);
+    let of = |count: usize| format!("{count} of {}", words::plural(all, "example"));
+    match report.summary.conclusion {
+        Conclusion::Cancelled => ("🚫", format!("Cancelled; until then {} failed", of(failing))),
+        Conclusion::Simulated => ("🧪", format!("Simulated, without a real cluster: {} failed", of(failing))),
+        Conclusion::Failure if failing == 0 => {
+            ("❌", format!("{} did not pass at once", of(counting(&[Outcome::Flaky]))))
+        }
+        Conclusion::Failure => ("❌", format!("{} failed", of(failing))),
+        Conclusion::Error => ("⚠️", format!("{} could not be judged", of(counting(&[Outcome::Errored])))),
+        Conclusion::Success if all == 0 => ("⚠️", "No examples were found".to_owned()),
+        Conclusion::Success => {
+            let other = rows.iter().filter(|row| !matches!(row.outcome, Outcome::Passed | Outcome::Flaky));
+            let other = words::examples(other);
+            let text = if other == 0 {
+                format!("All {} passed", words::plural(all, "example"))
+            } else {
+                format!("{} passed", of(all - other))
+            };
+            ("✅", if all == 1 && other == 0 { "The example passed".to_owned() } else { text })
+        }
+    }
+}
+
+/// Which commit, pull request and shard, and how long it took.
+pub(super) fn context(report: &Report) -> String {
+    let run = &report.run;
+    let mut parts = Vec::new();
+    let short: String = run.commit.chars().take(COMMIT).collect();
+    let (commit, repository) = (Markdown::code(&short), Markdown::code(&run.repository));
+    match (run.commit.is_empty(), run.repository.is_empty()) {
+        (false, false) => parts.push(format!("Commit {commit} of {repository}")),
+        (false, true) => parts.push(format!("Commit {commit}")),
+        (true, false) => parts.push(format!("Repository {repository}")),
+        (true, true) => {}
+    }
+    parts.extend(run.pull_request.map(|number| format!("pull request {number}")));
+    parts.extend(run.shard.as_ref().map(|shard| format!("shard {}", Markdown::code(shard))));
+    parts.push(format!("{} s", words::seconds(run.duration_ms)));
+    parts.join(" · ")
+}
+
+/// `12 warnings and 3 notes in 9 examples`.
+pub(super) fn remarks_title(examples: &[&[Row]]) -> String {
+    let of =
+        |severity| examples.iter().flat_map(|rows| remarks(rows)).filter(|found| found.severity == severity).count();
+    let counts = [(of(Severity::Warning), "warning"), (of(Severity::Note), "note")];
+    let counts: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| words::plural(*count, noun)).collect();
+    let with = examples.iter().filter(|rows| remarks(rows).next().is_some()).count();
+    format!("{} in {}", words::list(&counts), words::plural(with, "example"))
+}
+
+/// Every warning and note with its line, under its example.
+pub(super) fn each_remark(examples: &[&[Row]]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for rows in examples {
+        let mut remarks = remarks(rows).peekable();
+        if remarks.peek().is_none() {
+            continue;
+        }
+        let mut text = Markdown::code(rows[0].example.as_str()).to_string();
+        for finding in remarks {
+            text.push_str(&format!("\n  - {}", remark(finding)));
+        }
+        lines.push(text);
+    }
+    lines
+}
+
+/// The warnings and notes, counted by code.
+pub(super) fn remarks_by_code(examples: &[&[Row]]) -> Vec<String> {
+    let mut counts: BTreeMap<(Severity, &str), (usize, usize)> = BTreeMap::new();
+    for rows in examples {
+        let mut here: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
+        for finding in remarks(rows) {
+            *here.entry((finding.severity, &finding.code)).or_default() += 1;
+        }
+        for (key, count) in here {
+            let total = counts.entry(key).or_default();
+            *total = (total.0 + count, total.1 + 1);
+        }
+    }
+    let line = |((severity, code), (count, examples)): ((Severity, &str), (usize, usize))| {
+        let (name, examples) = (label(severity, code), words::plural(examples, "example"));
+        format!("{}: {count} in {examples}", Markdown::code(&name))
+    };
+    counts.into_iter().map(line).collect()
+}
+
+/// The warnings and notes of an example; what holds for every version is found in each row, and taken from the first.
+fn remarks(rows: &[Row]) -> impl Iterator<Item = &Finding> {
+    rows[0].diagnostics.iter().filter(|finding| finding.severity != Severity::Error)
+}
+
+fn remark(finding: &Finding) -> String {
+    let name = Markdown::code(&label(finding.severity, &finding.code));
+    let line = if finding.line > 0 { format!(" line {}", finding.line) } else { String::new() };
+    let help = if finding.help.is_empty() { String::new() } else { format!(" ({})", clipped(&finding.help)) };
+    format!("{name}{line}: {}{help}", clipped(&finding.message))
+}
+
+/// By what the examples were judged, and where to read on.
+pub(super) fn footer(report: &Report) -> String {
+    let tool = &report.tool;
+    let mut text = format!("{} {}", Markdown::text(&tool.name), Markdown::text(&tool.version));
+    if let Some(schemas) = &tool.schemas {
+        text.push_str(&format!(
+            " · built-in kinds were checked by the schemas of Kubernetes {}",
+            Markdown::code(schemas)
+        ));
+    }
+    text + " · `example-validator explain CODE` says more about a code"
+}
+
+/// Prose that is not longer than a person would read.
+pub(super) fn clipped(text: &str) -> Markdown {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => Markdown::text(&format!("{} ...", &text[..end])),
+        None => Markdown::text(text),
+    }
+}
+
+pub(super) fn icon(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "✅",
+        Outcome::Failed => "❌",
+        Outcome::TimedOut => "⏰",
+        Outcome::Flaky => "🔁",
+        Outcome::Skipped => "⏭️",
+        Outcome::Errored => "⚠️",
+    }
+}

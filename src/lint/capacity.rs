@@ -27,35 +27,6 @@ pub fn free() -> (i64, i64) {
     (RUNNER_CPU_MILLI - KIND_CPU_MILLI, RUNNER_MEMORY_BYTES - KIND_MEMORY_BYTES)
 }
 
-/// What one pod requests, as the scheduler counts it: the sum over its containers and sidecars, or what its largest init
-/// container takes beside the sidecars that were started before it, whichever is more. A limit stands in for a missing request.
-#[must_use]
-pub fn pod_request(template: &PodTemplate<'_>) -> Resources {
-    let mut sidecars = Resources::default();
-    let mut largest = Resources::default();
-    for container in template.init_containers() {
-        let own = plus(container_request(container), sidecars);
-        if container.get("restartPolicy").and_then(Node::as_str) == Some("Always") {
-            sidecars = own;
-        }
-        largest = Resources { cpu: largest.cpu.max(own.cpu), memory: largest.memory.max(own.memory) };
-    }
-    let sum = template.containers().map(container_request).fold(sidecars, plus);
-    Resources { cpu: sum.cpu.max(largest.cpu), memory: sum.memory.max(largest.memory) }
-}
-
-fn container_request(container: &Node) -> Resources {
-    let amount = |name: &str| {
-        let node = |part: &str| container.at(&["resources", part, name]);
-        node("requests").or_else(|| node("limits")).and_then(quantity).unwrap_or_default()
-    };
-    Resources { cpu: amount("cpu"), memory: amount("memory") }
-}
-
-fn plus(one: Resources, other: Resources) -> Resources {
-    Resources { cpu: one.cpu.plus(other.cpu), memory: one.memory.plus(other.memory) }
-}
-
 fn quantity(node: &Node) -> Option<Quantity> {
     match &node.value {
         Value::Int(number) => Some(Quantity::from_units(*number)),
@@ -63,16 +34,6 @@ fn quantity(node: &Node) -> Option<Quantity> {
         Value::String(text) => Quantity::parse(text),
         _ => None,
     }
-}
-
-/// What all pods of an object request at once.
-#[must_use]
-pub fn object_request(object: &Object) -> Resources {
-    let of_template = |template: &PodTemplate<'_>| {
-        let pod = pod_request(template);
-        Resources { cpu: pod.cpu.times(template.replicas), memory: pod.memory.times(template.replicas) }
-    };
-    pod_templates(&object.root).iter().map(of_template).fold(Resources::default(), plus)
 }
 
 /// The extended resources (GPUs, other devices, huge pages) that an object requests or limits anywhere, at their first
@@ -118,43 +79,48 @@ pub fn extended_resource_reason(example: &Example) -> Option<String> {
     (!names.is_empty()).then(|| format!("asks for {}, which no node of a kind cluster has", names.join(" and ")))
 }
 
-/// Checks what the pods of an object ask for: `EV504`, `EV505`.
-pub fn check(example: &Example, object: &Object, findings: &mut Findings<'_>) {
+/// Checks what the pods of an object ask for: `EV504`, `EV505`. `pod_request` is what the scheduler reserves for one pod;
+/// what all pods of the example request together is among its settings.
+pub fn check(
+    example: &Example,
+    object: &Object,
+    pod_request: impl Fn(&PodTemplate<'_>) -> Resources,
+    findings: &mut Findings<'_>,
+) {
     for (name, entry) in extended_resources(object) {
         let message = format!("no node of a kind cluster has `{name}`: the full tier will skip this example");
         findings.note(code::EXTENDED_RESOURCE, entry, message).help = Some(
             "run it on a cluster that has it (`cluster: existing`), or ship a variant that runs on CPUs".to_owned(),
         );
     }
-    let templates = pod_templates(&object.root);
-    for template in &templates {
-        too_large_pod(template, findings);
+    let excess_of = |template: &PodTemplate<'_>| excess(pod_request(template));
+    for template in pod_templates(&object.root) {
+        let Some(containers) = template.spec.entry("containers") else { continue };
+        let Some(excess) = excess_of(&template) else { continue };
+        let message = format!("a pod asks for {excess} of a standard runner: it will not be scheduled there");
+        findings.warning(code::TOO_LARGE, containers, message).help =
+            Some("ask for less, or run the example on a larger runner or cluster".to_owned());
     }
-    let carries_total = example.objects.iter().find(|other| !pod_templates(&other.root).is_empty());
-    if carries_total.is_some_and(|first| std::ptr::eq(first, object)) {
-        too_large_together(example, &templates, findings);
-    }
+    too_large_together(example, object, excess_of, findings);
 }
 
-fn too_large_pod(template: &PodTemplate<'_>, findings: &mut Findings<'_>) {
-    let Some(excess) = excess(pod_request(template)) else { return };
-    let Some(containers) = template.spec.entry("containers") else { return };
-    let message = format!("a pod asks for {excess} of a standard runner: it will not be scheduled there");
-    findings.warning(code::TOO_LARGE, containers, message).help =
-        Some("ask for less, or run the example on a larger runner or cluster".to_owned());
-}
-
-/// All pods together, where each alone has room.
-fn too_large_together(example: &Example, templates: &[PodTemplate<'_>], findings: &mut Findings<'_>) {
-    let fits =
-        |object: &Object| pod_templates(&object.root).iter().all(|template| excess(pod_request(template)).is_none());
-    if !example.objects.iter().all(fits) {
+/// All pods together, where each alone has room; told at the first pod of the example.
+fn too_large_together(
+    example: &Example,
+    object: &Object,
+    excess_of: impl Fn(&PodTemplate<'_>) -> Option<String>,
+    findings: &mut Findings<'_>,
+) {
+    let Some(excess) = excess(example.settings.resources) else { return };
+    let templates = |object| pod_templates(object).into_iter();
+    let first = example.objects.iter().find(|other| templates(&other.root).next().is_some());
+    let has_large_pod =
+        example.objects.iter().flat_map(|other| templates(&other.root)).any(|pod| excess_of(&pod).is_some());
+    if has_large_pod || !first.is_some_and(|first| std::ptr::eq(first, object)) {
         return;
     }
-    let sum = example.objects.iter().map(object_request).fold(Resources::default(), plus);
-    let total = if example.settings.resources == Resources::default() { sum } else { example.settings.resources };
-    let (Some(excess), Some(first)) = (excess(total), templates.first()) else { return };
-    let Some(containers) = first.spec.entry("containers") else { return };
+    let pod = templates(&object.root).next();
+    let Some(containers) = pod.as_ref().and_then(|pod| pod.spec.entry("containers")) else { return };
     let message =
         format!("the pods of this example together ask for {excess} of a standard runner: some will wait for others");
     findings.note(code::TOO_LARGE, containers, message).help =
@@ -194,15 +160,32 @@ mod tests {
     use super::*;
     use crate::lint::fixture::{self, example};
 
-    fn found(text: &str) -> Vec<String> {
-        let example = example("a.yaml", text);
+    /// What the first container of a pod requests.
+    fn pod_request(pod: &PodTemplate<'_>) -> Resources {
+        let container = pod.containers().next();
+        let amount = |name: &str| {
+            container
+                .and_then(|first| first.at(&["resources", "requests", name]))
+                .and_then(quantity)
+                .unwrap_or_default()
+        };
+        Resources { cpu: amount("cpu"), memory: amount("memory") }
+    }
+
+    fn found_with(text: &str, cores: i64) -> Vec<String> {
+        let mut example = example("a.yaml", text);
+        example.settings.resources.cpu = Quantity::from_units(cores);
         let mut lines = Vec::new();
         for object in &example.objects {
             let mut findings = Findings::new(&example.source, &object.root);
-            check(&example, object, &mut findings);
+            check(&example, object, pod_request, &mut findings);
             lines.extend(findings.diagnostics.iter().map(fixture::line));
         }
         lines
+    }
+
+    fn found(text: &str) -> Vec<String> {
+        found_with(text, 0)
     }
 
     fn job(replicas: u32, resources: &str) -> String {
@@ -255,37 +238,23 @@ mod tests {
               node of a standard runner: it will not be scheduled there"
             ]
         );
-        assert!(found(&job(1, "{limits: {memory: 32Gi}}"))[0].contains("32 GiB of memory, more than the 15.7 GiB"));
+        assert!(found(&job(1, "{requests: {memory: 32Gi}}"))[0].contains("32 GiB of memory, more than the 15.7 GiB"));
         assert!(found(&job(1, "{requests: {cpu: 3, memory: 15Gi}}")).is_empty());
     }
 
     #[test]
     fn pods_that_fit_one_by_one_but_not_together_are_a_note() {
-        let lines = found(&job(2, "{requests: {cpu: 2}, limits: {cpu: 8}}"));
+        let lines = found_with(&job(2, "{requests: {cpu: 2}}"), 4);
         assert!(lines.len() == 1 && lines[0].starts_with("EV505 note") && lines[0].contains("4 CPUs"), "{lines:?}");
         let two = format!("{}---\n{}", job(1, "{requests: {cpu: 2}}"), job(1, "{requests: {cpu: 2}}"));
-        assert_eq!(found(&two).len(), 1);
-        assert!(found(&job(1, "{requests: {cpu: 2}}")).is_empty());
+        assert_eq!(found_with(&two, 4).len(), 1);
+        assert!(found_with(&job(1, "{requests: {cpu: 2}}"), 2).is_empty());
     }
 
     #[test]
-    fn configured_resources_take_the_place_of_the_sum() {
-        let mut example = example("a.yaml", &job(2, "{requests: {cpu: 2}}"));
-        example.settings.resources = Resources { cpu: Quantity::from_units(1), memory: Quantity::from_units(1) };
-        assert!(
-            fixture::lines(&example, |_, findings| {
-                check(&example, &example.objects[0], findings);
-            })
-            .is_empty()
-        );
-    }
-
-    #[test]
-    fn init_containers_run_before_the_others_and_sidecars_beside_them() {
-        let text = "kind: Pod\nspec:\n  initContainers:\n  - {resources: {requests: {cpu: 3}}}\n  - {restartPolicy: Always, resources: {requests: {cpu: 1}}}\n  containers:\n  - {resources: {limits: {cpu: 500m, memory: 1Gi}}}\n  - {resources: {requests: {cpu: 1, memory: 2Gi}}}\n";
-        let parsed = crate::yaml::parse(text);
-        let request = pod_request(&pod_templates(&parsed.documents[0].root)[0]);
-        assert_eq!((request.cpu.milli(), request.memory.units()), (3_000, 3 << 30));
+    fn a_pod_that_is_too_large_alone_is_told_once() {
+        let lines = found_with(&job(2, "{requests: {cpu: 4}}"), 8);
+        assert!(lines.len() == 1 && lines[0].starts_with("EV505 warning"), "{lines:?}");
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! One report of a run, and its renderings.
+//!
+//! [`static_row`] makes a row of an example's findings, [`Report::new`] a report of rows. [`console`], [`json`], [`junit`] and
+//! [`summary`] render it, [`output`] writes the files. [`read_all`] and [`merge`] make one report of several. Everything but
+//! [`output`] and [`read_all`] is pure.
 
 pub mod annotations;
 pub mod console;
@@ -6,7 +10,9 @@ mod details;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod merge;
 pub mod output;
+mod read;
 mod row;
 #[cfg(test)]
 mod sample;
@@ -15,6 +21,7 @@ mod verdict;
 mod words;
 
 pub use details::Details;
+pub use read::read_all;
 pub use row::{Judged, static_row};
 pub use verdict::exit_code;
 

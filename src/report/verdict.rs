@@ -40,6 +40,15 @@ impl Report {
         self.summary.conclusion = Conclusion::Cancelled;
         self
     }
+
+    /// The same report, of a run of which a part is missing: where it would be a success it is an error.
+    #[must_use]
+    pub(super) fn incomplete(mut self) -> Self {
+        if self.summary.conclusion == Conclusion::Success {
+            self.summary.conclusion = Conclusion::Error;
+        }
+        self
+    }
 }
 
 impl Row {
@@ -54,9 +63,11 @@ impl Row {
 /// 130; its caller knows the signal, and turns that into 143 for SIGTERM.
 #[must_use]
 pub fn exit_code(report: &Report, fail_on: &[Outcome]) -> u8 {
-    error::exit_code(match report.summary.conclusion {
-        Conclusion::Cancelled => Conclusion::Cancelled,
-        _ => verdict(&report.results, fail_on),
+    error::exit_code(match (report.summary.conclusion, verdict(&report.results, fail_on)) {
+        (Conclusion::Cancelled, _) => Conclusion::Cancelled,
+        // A part is missing, which no row shows.
+        (Conclusion::Error, Conclusion::Success) => Conclusion::Error,
+        (_, verdict) => verdict,
     })
 }
 

@@ -128,8 +128,8 @@ fn failure(alike: &[&Row], details: &Details, with_block: bool) -> Failure {
     let versions: Vec<_> = alike.iter().filter_map(|row| row.kubernetes.as_deref()).map(Markdown::code).collect();
     let versions: Vec<_> = versions.iter().map(ToString::to_string).collect();
     let on = if versions.is_empty() { String::new() } else { format!(" on {}", words::list(&versions)) };
-    let block = details.errors(row, false);
-    let has_block = with_block && errors(row).next().is_some() && block.len() <= MAX_BLOCK;
+    let has_block = with_block && errors(row).next().is_some();
+    let block = has_block.then(|| details.errors(row, false)).filter(|block| block.len() <= MAX_BLOCK);
     Failure {
         title: format!(
             "{} {} {}{on}{}",
@@ -139,7 +139,7 @@ fn failure(alike: &[&Row], details: &Details, with_block: bool) -> Failure {
             quarantined(row)
         ),
         facts: facts(row, false).iter().map(|fact| (fact.label, shown(fact))).collect(),
-        block: has_block.then(|| Markdown::block(&block)),
+        block: block.as_deref().map(Markdown::block),
     }
 }
 

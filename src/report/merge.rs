@@ -1,0 +1,344 @@
+//! One report of several: the shards of a run, each judged by a job of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{Image, Report, Row, Run, words};
+use crate::model::{Cause, CauseClass, Conclusion, ExampleId, Outcome, Tier};
+
+/// An example and the version on which the plan wants it; `None` for the basic tier alone.
+pub type Cell = (ExampleId, Option<String>);
+
+/// What several reports come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Merged {
+    /// The one report.
+    pub report: Report,
+    /// What does not fit together, a line each: missing shards, contradicting results, several commits.
+    pub remarks: Vec<String>,
+}
+
+/// Merges reports; `None` if there are none. The order in which they are given makes no difference.
+///
+/// Of two results for the same example and version the one of the later run holds (a shard that was run again), of two runs
+/// at the same time the worse. A cell of the plan (`planned`, empty if the plan is not known) without a result is errored,
+/// and so is the run when a shard is missing: what was not judged is not known to be good.
+#[must_use]
+pub fn merge(mut reports: Vec<Report>, planned: &[Cell], fail_on: &[Outcome]) -> Option<Merged> {
+    reports.sort_by_cached_key(|report| (report.run.started_at.clone(), format!("{report:?}")));
+    let run = run(&reports)?;
+    let missing_shards = missing_shards(&reports);
+    let mut remarks = commits(&reports);
+    remarks.extend(missing_shards.iter().map(|shard| format!("shard {shard} is missing: no report is of it")));
+    let was_cancelled = reports.iter().any(|report| report.summary.conclusion == Conclusion::Cancelled);
+    let schemas: BTreeSet<_> = reports.iter().filter_map(|report| report.tool.schemas.clone()).collect();
+    let schemas: Vec<_> = schemas.into_iter().collect();
+
+    let mut clusters: Vec<_> = reports.iter().flat_map(|report| report.clusters.clone()).collect();
+    clusters.sort_by(|a, b| words::version_key(&a.kubernetes).cmp(&words::version_key(&b.kubernetes)));
+    let images = images(&reports);
+    let mut rows = rows(reports, &mut remarks);
+    rows.extend(missing_rows(&rows, planned, &missing_shards));
+
+    let mut report = Report::new(run, clusters, images, rows, fail_on);
+    if !schemas.is_empty() {
+        report = report.with_schemas(words::list(&schemas));
+    }
+    if was_cancelled {
+        report = report.cancelled();
+    } else if !missing_shards.is_empty() {
+        report = report.incomplete();
+    }
+    Some(Merged { report, remarks })
+}
+
+/// What the runs have in common, from the first start to the last end.
+fn run(reports: &[Report]) -> Option<Run> {
+    let runs = || reports.iter().map(|report| &report.run);
+    let first = runs().next()?;
+    let ends = runs().filter_map(|run| Some((start(run)?, start(run)? + i64::try_from(run.duration_ms).ok()?)));
+    let (starts, ends): (Vec<_>, Vec<_>) = ends.unzip();
+    let elapsed = starts.iter().min().zip(ends.iter().max()).and_then(|(start, end)| u64::try_from(end - start).ok());
+    let longest = runs().map(|run| run.duration_ms).max().unwrap_or(0);
+    Some(Run {
+        duration_ms: elapsed.unwrap_or(longest).max(longest),
+        simulated: runs().any(|run| run.simulated),
+        shard: None,
+        ..first.clone()
+    })
+}
+
+/// When a run started, in milliseconds of Unix time.
+fn start(run: &Run) -> Option<i64> {
+    run.started_at.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
+fn commits(reports: &[Report]) -> Vec<String> {
+    let commits: BTreeSet<_> = reports.iter().map(|report| report.run.commit.as_str()).collect();
+    let commits: Vec<_> = commits.into_iter().filter(|commit| !commit.is_empty()).collect();
+    if commits.len() < 2 {
+        return Vec::new();
+    }
+    vec![format!(
+        "the reports are of {} different commits ({}): merge those of one run",
+        commits.len(),
+        words::list(&commits)
+    )]
+}
+
+/// The shards, `3/4`, that the others speak of and that are not there.
+fn missing_shards(reports: &[Report]) -> Vec<String> {
+    let shards = reports.iter().filter_map(|report| {
+        let (index, count) = report.run.shard.as_deref()?.split_once('/')?;
+        Some((count.parse::<u32>().ok()?, index.parse::<u32>().ok()?))
+    });
+    let mut seen: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for (count, index) in shards {
+        seen.entry(count).or_default().insert(index);
+    }
+    let missing = |(count, there): (u32, BTreeSet<u32>)| {
+        (1..=count).filter(move |index| !there.contains(index)).map(move |index| format!("{index}/{count}"))
+    };
+    seen.into_iter().flat_map(missing).collect()
+}
+
+/// Each image once: where it was built rather than where it was taken from the cache.
+fn images(reports: &[Report]) -> Vec<Image> {
+    let mut images: BTreeMap<(String, String), Image> = BTreeMap::new();
+    for image in reports.iter().flat_map(|report| &report.images) {
+        let kept = images.entry((image.name.clone(), image.digest.clone())).or_insert_with(|| image.clone());
+        if image.build_ms > kept.build_ms {
+            *kept = image.clone();
+        }
+    }
+    images.into_values().collect()
+}
+
+/// The rows of reports that are in the order of their start, each example and version once.
+fn rows(reports: Vec<Report>, remarks: &mut Vec<String>) -> Vec<Row> {
+    let mut kept: BTreeMap<Cell, (String, Row)> = BTreeMap::new();
+    for report in reports {
+        for row in report.results {
+            let cell = (row.example.clone(), row.kubernetes.clone());
+            let started_at = report.run.started_at.clone();
+            let Some((before_at, before)) = kept.get(&cell) else {
+                kept.insert(cell, (started_at, row));
+                continue;
+            };
+            if before.outcome != row.outcome {
+                let (was, is) = (words::past(before.outcome), words::past(row.outcome));
+                remarks.push(format!("{} {was} in one report and {is} in another", name(&cell)));
+            }
+            if *before_at < started_at || rank(row.outcome) > rank(before.outcome) {
+                kept.insert(cell, (started_at, row));
+            }
+        }
+    }
+    let on_versions: BTreeSet<ExampleId> =
+        kept.keys().filter(|(_, version)| version.is_some()).map(|(example, _)| example.clone()).collect();
+    // A shard may tell what another one judges on a cluster as judged statically alone.
+    let is_needed = |row: &Row| row.kubernetes.is_some() || row.is_bad() || !on_versions.contains(&row.example);
+    kept.into_values().map(|(_, row)| row).filter(is_needed).collect()
+}
+
+/// How bad an outcome is.
+fn rank(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Skipped => 0,
+        Outcome::Passed => 1,
+        Outcome::Flaky => 2,
+        Outcome::Errored => 3,
+        Outcome::TimedOut => 4,
+        Outcome::Failed => 5,
+    }
+}
+
+fn name((example, version): &Cell) -> String {
+    version.as_ref().map_or_else(|| example.to_string(), |version| format!("{example} on {version}"))
+}
+
+/// An errored row for each cell of the plan that no report has.
+fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String]) -> Vec<Row> {
+    let there: BTreeSet<(&ExampleId, Option<&str>)> =
+        rows.iter().map(|row| (&row.example, row.kubernetes.as_deref())).collect();
+    let planned: BTreeSet<&Cell> = planned.iter().collect();
+    let absent = planned.into_iter().filter(|(example, version)| !there.contains(&(example, version.as_deref())));
+    let hint = match missing_shards {
+        [] => "see whether the job that had to judge it was cancelled".to_owned(),
+        [shard] => format!("run shard {shard} again"),
+        shards => format!("run the shards {} again", words::list(shards)),
+    };
+    absent.map(|cell| missing_row(cell, &hint)).collect()
+}
+
+fn missing_row((example, kubernetes): &Cell, hint: &str) -> Row {
+    Row {
+        example: example.clone(),
+        framework: None,
+        objects: Vec::new(),
+        tier: if kubernetes.is_some() { Tier::Full } else { Tier::Basic },
+        kubernetes: kubernetes.clone(),
+        outcome: Outcome::Errored,
+        quarantined: false,
+        duration_ms: 0,
+        cause: Some(Cause {
+            class: CauseClass::Internal,
+            reason: "NoResult".to_owned(),
+            message: "it is in the plan, but in none of the reports".to_owned(),
+            hint: hint.to_owned(),
+            object: String::new(),
+            file: String::new(),
+            line: 0,
+        }),
+        reason: "in the plan".to_owned(),
+        attempts: Vec::new(),
+        checks: Vec::new(),
+        diagnostics: Vec::new(),
+        resources: None,
+        health: None,
+        evidence: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{exit_code, sample};
+    use proptest::prelude::*;
+
+    const FAIL_ON: &[Outcome] = &[Outcome::Failed, Outcome::TimedOut, Outcome::Errored];
+
+    fn report(shard: &str, started_at: &str, rows: Vec<Row>) -> Report {
+        let run = Run {
+            shard: Some(shard.to_owned()),
+            started_at: started_at.to_owned(),
+            duration_ms: 1_000,
+            ..Run::default()
+        };
+        Report::new(run, vec![], vec![], rows, FAIL_ON).with_schemas("v1.37")
+    }
+
+    fn on(example: &str, version: &str, outcome: Outcome) -> Row {
+        let mut row = sample::row(example, outcome);
+        row.kubernetes = Some(version.to_owned());
+        row
+    }
+
+    fn outcomes(merged: &Merged) -> Vec<(&str, Option<&str>, Outcome)> {
+        let rows = &merged.report.results;
+        rows.iter().map(|row| (row.example.as_str(), row.kubernetes.as_deref(), row.outcome)).collect()
+    }
+
+    #[test]
+    fn shards_add_up() {
+        let one = report("1/2", "2026-11-23T20:00:00Z", vec![on("b", "v1.34.0", Outcome::Passed)]);
+        let two = report("2/2", "2026-11-23T20:00:05Z", vec![on("a", "v1.34.0", Outcome::Failed)]);
+        let merged = merge(vec![two, one], &[], FAIL_ON).unwrap();
+        assert_eq!(
+            outcomes(&merged),
+            [("a", Some("v1.34.0"), Outcome::Failed), ("b", Some("v1.34.0"), Outcome::Passed)]
+        );
+        assert_eq!((merged.report.summary.passed, merged.report.summary.failed), (1, 1));
+        assert_eq!(merged.report.summary.conclusion, Conclusion::Failure);
+        assert_eq!((merged.report.run.shard.as_deref(), merged.report.run.duration_ms), (None, 6_000));
+        assert_eq!(merged.report.tool.schemas.as_deref(), Some("v1.37"));
+        assert_eq!(merged.remarks, [""; 0]);
+    }
+
+    #[test]
+    fn a_later_result_replaces_an_earlier_one_and_that_is_told() {
+        let early = report("1/1", "2026-11-23T20:00:00Z", vec![on("a", "v1.34.0", Outcome::Failed)]);
+        let late = report("1/1", "2026-11-23T21:00:00Z", vec![on("a", "v1.34.0", Outcome::Passed)]);
+        let merged = merge(vec![late, early], &[], FAIL_ON).unwrap();
+        assert_eq!(outcomes(&merged), [("a", Some("v1.34.0"), Outcome::Passed)]);
+        assert_eq!(merged.remarks, ["a on v1.34.0 failed in one report and passed in another"]);
+    }
+
+    #[test]
+    fn of_two_results_at_the_same_time_the_worse_holds() {
+        let report = |outcome| report("1/1", "2026-11-23T20:00:00Z", vec![on("a", "v1.34.0", outcome)]);
+        for order in [[Outcome::Passed, Outcome::Errored], [Outcome::Errored, Outcome::Passed]] {
+            let merged = merge(order.map(report).to_vec(), &[], FAIL_ON).unwrap();
+            assert_eq!(outcomes(&merged), [("a", Some("v1.34.0"), Outcome::Errored)]);
+        }
+    }
+
+    #[test]
+    fn a_static_row_gives_way_to_a_cell_unless_it_is_bad() {
+        let shard = |rows| report("1/1", "2026-11-23T20:00:00Z", rows);
+        let merged = |basic| {
+            let cell = on("a", "v1.34.0", Outcome::Passed);
+            merge(vec![shard(vec![sample::row("a", basic)]), shard(vec![cell])], &[], FAIL_ON).unwrap()
+        };
+        assert_eq!(outcomes(&merged(Outcome::Passed)), [("a", Some("v1.34.0"), Outcome::Passed)]);
+        assert_eq!(merged(Outcome::Failed).report.results.len(), 2);
+    }
+
+    #[test]
+    fn a_missing_shard_is_named_and_the_run_is_no_success() {
+        let there = report("1/3", "2026-11-23T20:00:00Z", vec![sample::row("a", Outcome::Passed)]);
+        let merged = merge(vec![there], &[], FAIL_ON).unwrap();
+        assert_eq!(
+            merged.remarks,
+            ["shard 2/3 is missing: no report is of it", "shard 3/3 is missing: no report is of it"]
+        );
+        assert_eq!(merged.report.summary.conclusion, Conclusion::Error);
+        assert_eq!(exit_code(&merged.report, FAIL_ON), 3);
+    }
+
+    #[test]
+    fn a_cell_of_the_plan_without_a_result_is_errored_and_says_what_to_run_again() {
+        let there = report("1/2", "2026-11-23T20:00:00Z", vec![on("a", "v1.34.0", Outcome::Passed)]);
+        let cell = |example: &str| (ExampleId::new(example), Some("v1.34.0".to_owned()));
+        let merged = merge(vec![there], &[cell("a"), cell("b")], FAIL_ON).unwrap();
+        let row = &merged.report.results[1];
+        assert_eq!((row.example.as_str(), row.outcome, row.tier), ("b", Outcome::Errored, Tier::Full));
+        assert_eq!(row.cause.as_ref().map(|cause| cause.hint.as_str()), Some("run shard 2/2 again"));
+    }
+
+    #[test]
+    fn what_one_shard_is_the_whole_run_is() {
+        let simulated = {
+            let mut report = report("1/2", "2026-11-23T20:00:00Z", vec![]);
+            report.run.simulated = true;
+            report
+        };
+        let cancelled = report("2/2", "2026-11-23T20:00:00Z", vec![]).cancelled();
+        let conclusion = |reports| merge(reports, &[], FAIL_ON).unwrap().report.summary.conclusion;
+        let good = report("2/2", "2026-11-23T20:00:00Z", vec![]);
+        assert_eq!(conclusion(vec![simulated.clone(), good]), Conclusion::Simulated);
+        assert_eq!(conclusion(vec![simulated, cancelled]), Conclusion::Cancelled);
+    }
+
+    #[test]
+    fn reports_of_several_commits_are_told() {
+        let of = |shard: &str, commit: &str| {
+            let mut report = report(shard, "2026-11-23T20:00:00Z", vec![]);
+            report.run.commit = commit.to_owned();
+            report
+        };
+        let merged = merge(vec![of("1/2", "abc"), of("2/2", "def")], &[], FAIL_ON).unwrap();
+        assert_eq!(merged.remarks, ["the reports are of 2 different commits (abc and def): merge those of one run"]);
+        assert_eq!(merge(vec![], &[], FAIL_ON), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_the_reports_makes_no_difference(
+            cells in proptest::collection::vec((0usize..3, 0usize..3, 0usize..6, 0usize..2), 0..12),
+        ) {
+            let reports: Vec<_> = (0..3)
+                .map(|shard| {
+                    let mine = cells.iter().filter(|cell| cell.0 == shard);
+                    let rows = mine.map(|cell| on(&cell.1.to_string(), "v1.34.0", Outcome::ALL[cell.2]));
+                    let time = if shard == 0 { "2026-11-23T20:00:00Z" } else { "2026-11-23T20:00:01Z" };
+                    report(&format!("{}/3", shard + 1), time, rows.collect())
+                })
+                .collect();
+            let forward = merge(reports.clone(), &[], FAIL_ON);
+            let backward = merge(reports.into_iter().rev().collect(), &[], FAIL_ON);
+            prop_assert_eq!(forward, backward);
+        }
+    }
+}

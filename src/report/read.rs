@@ -1,0 +1,95 @@
+//! Reports that other runs wrote.
+
+use std::path::{Path, PathBuf};
+
+use super::{Report, json};
+use crate::diagnostic::Diagnostic;
+use crate::error::{Error, Result};
+
+const NAME: &str = "report.json";
+
+/// The reports at the paths: each a `report.json`, a folder that has one, or a folder of such folders (as artifacts are
+/// downloaded).
+///
+/// # Errors
+/// [`Error::Usage`] with a diagnostic for every path without a report and every file that is not one; [`Error::Io`] for what
+/// can't be read.
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    let mut wrong = Vec::new();
+    for path in paths {
+        let files = find(path)?;
+        if files.is_empty() {
+            let message = format!("no {NAME} in {}", path.display());
+            wrong.push(Diagnostic::error(message).with_help("name folders that `--output` wrote, or folders of those"));
+        }
+        for file in files {
+            let text = std::fs::read_to_string(&file).map_err(|error| Error::io("read", &file, error))?;
+            match json::parse(&text) {
+                Ok(report) => reports.push(report),
+                Err(why) => wrong.push(Diagnostic::error(format!("can't use {}: {why}", file.display()))),
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(reports) } else { Err(Error::Usage(wrong)) }
+}
+
+/// The report files at a path, in the order of their names.
+fn find(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let own = path.join(NAME);
+    if own.is_file() {
+        return Ok(vec![own]);
+    }
+    let entries = std::fs::read_dir(path).map_err(|error| Error::io("read", path, error))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| Error::io("read", path, error))?.path().join(NAME);
+        if file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_file_a_folder_and_a_folder_of_folders_are_read() {
+        let root = tempfile::tempdir().unwrap();
+        let text = json::render(&sample::report()).unwrap();
+        for shard in ["1", "2"] {
+            fs::create_dir(root.path().join(shard)).unwrap();
+            fs::write(root.path().join(shard).join(NAME), &text).unwrap();
+        }
+        for (path, count) in [("1/report.json", 1), ("1", 1), ("", 2)] {
+            assert_eq!(read_all(&[root.path().join(path)]).unwrap().len(), count, "{path}");
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("empty")).unwrap();
+        fs::write(root.path().join("bad.json"), "{}").unwrap();
+        let Err(Error::Usage(wrong)) = read_all(&[root.path().join("empty"), root.path().join("bad.json")]) else {
+            panic!("expected a usage error");
+        };
+        assert!(wrong[0].message.starts_with("no report.json in "));
+        assert!(wrong[1].message.contains("`schemaVersion` is null, expected 1"));
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_named() {
+        let error = read_all(&[PathBuf::from("/does/not/exist")]).unwrap_err();
+        assert_eq!(error.to_string(), "can't read /does/not/exist");
+    }
+}

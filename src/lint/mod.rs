@@ -6,6 +6,7 @@
 pub mod api;
 pub mod capacity;
 pub mod code;
+pub mod explain;
 pub mod findings;
 #[cfg(test)]
 mod fixture;

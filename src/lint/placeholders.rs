@@ -66,6 +66,10 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     .collect()
 });
 
+/// Every placeholder holds one of these; nearly no other string does, so that the patterns are seldom tried.
+static HINT: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\{\{|\$\{|<|your|change|replace|fill|insert|todo|fixme|tbd|placeholder|xxx"));
+
 /// What Helm alone writes: told of every kind.
 static HELM: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"\{\{-?\s*(\$?\.(Values|Release|Chart|Capabilities)\b|include\s+"|template\s+")"#));
@@ -141,7 +145,7 @@ fn walk<'a>(node: &'a Node, place: Place, visit: &mut impl FnMut(&'a Node, &'a s
 
 fn look(node: &Node, text: &str, place: Place, templating: bool, findings: &mut Findings<'_>) {
     // Several lines are a script or a file of some other language, whose templates are its own.
-    if text.trim_end().contains('\n') || text.len() < 3 || is_refused_image(node.span, findings) {
+    if !HINT.is_match(text) || text.trim_end().contains('\n') || is_refused_image(node.span, findings) {
         return;
     }
     let candidates = PATTERNS.iter().filter(|pattern| pattern.places.contains(&place));

@@ -297,4 +297,27 @@ mod tests {
         let twice = lines("containers: [{name: pytorch}, {name: pytorch}]");
         assert_eq!(twice.iter().filter(|line| line.contains("containers[1]")).count(), 1, "{twice:?}");
     }
+
+    #[test]
+    fn kubeflows_examples_have_the_containers_that_their_operator_requires() {
+        let Some(catalog) = fixture::folder("../shared/kubeflow-v1/examples") else { return };
+        let required = [
+            ("PyTorchJob", "pytorch"),
+            ("TFJob", "tensorflow"),
+            ("XGBoostJob", "xgboost"),
+            ("PaddleJob", "paddle"),
+            ("JAXJob", "jax"),
+        ];
+        let frameworks = required.map(|(kind, container)| {
+            let matches = Match { kind: kind.to_owned(), ..pytorch().matches };
+            Framework { matches, container: Some(container.to_owned()), ..pytorch() }
+        });
+        for example in &catalog.examples {
+            let lines = fixture::lines(example, |object, findings| {
+                let framework = frameworks.iter().find(|framework| framework.matches.kind == object.kind);
+                check(object, framework, |_, _| {}, findings);
+            });
+            assert_eq!(lines, [""; 0], "{}", example.id);
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! What could not be judged, and the exit codes of everything.
 
+use std::process::ExitCode;
+
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::render::render;
 use crate::model::Conclusion;
+use crate::settings::RunContext;
 
 /// Why the program could not do its work. A failing example is never one of these: it is an `Outcome`.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +61,27 @@ pub fn exit_code(conclusion: Conclusion) -> u8 {
         Conclusion::Failure => 1,
         Conclusion::Error => 3,
         Conclusion::Cancelled => 130,
+    }
+}
+
+impl Error {
+    /// Prints the error as a person can act on it, and gives the exit code.
+    #[must_use]
+    pub fn report(&self, context: &RunContext) -> ExitCode {
+        let text = match self {
+            Self::Usage(diagnostics) => render(diagnostics, context.color.stderr),
+            Self::Io { .. } | Self::Internal(_) => {
+                let mut whole = self.to_string();
+                let mut cause = std::error::Error::source(self);
+                while let Some(source) = cause {
+                    whole.push_str(&format!(": {source}"));
+                    cause = source.source();
+                }
+                render(&[Diagnostic::error(whole)], context.color.stderr)
+            }
+        };
+        eprint!("{text}");
+        ExitCode::from(self.exit_code())
     }
 }
 

@@ -1,19 +1,49 @@
 //! Do the examples that a Kubernetes project ships still work, on every Kubernetes version that it supports?
+//!
+//! ```text
+//! Settings -> Config -> Catalog -> Lint -> Plan -> Report -> outputs
+//! ```
+//!
+//! One direction: each stage is a function from values to values, with effects at the edges. `ARCHITECTURE.md` shows the
+//! rooms and the invariants.
 
 pub mod catalog;
+pub mod commands;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
 pub mod error;
 pub mod framework;
-pub mod image_reference;
 pub mod git;
+pub mod image_reference;
+pub mod kustomize;
 pub mod lint;
 pub mod model;
+pub mod operator;
 pub mod plan;
 pub mod pod_template;
 pub mod quantity;
 pub mod report;
 pub mod schema;
 pub mod settings;
+pub mod trace;
 pub mod yaml;
+
+use error::Result;
+use settings::{RunContext, Settings, Verbosity};
+use tracing::level_filters::LevelFilter;
+
+/// Does what `settings` ask for; returns the exit code.
+///
+/// # Errors
+/// What kept it from being done. A failing example is no error: it is a row of the report.
+pub fn run(settings: &Settings, context: &RunContext) -> Result<u8> {
+    let level = match settings.verbosity {
+        Verbosity::Quiet => LevelFilter::ERROR,
+        Verbosity::Normal => LevelFilter::WARN,
+        Verbosity::Verbose => LevelFilter::DEBUG,
+        Verbosity::Trace => LevelFilter::TRACE,
+    };
+    trace::start(level, context.github_actions);
+    commands::dispatch(settings, context)
+}

@@ -1,1 +1,16 @@
-fn main() {}
+//! The program: parse, run, print the error, exit code.
+
+use std::process::ExitCode;
+
+use example_validator::settings::{Parsed, Settings};
+
+fn main() -> ExitCode {
+    match Settings::from_process() {
+        Ok(Parsed::Work(settings, context)) => match example_validator::run(&settings, &context) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => error.report(&context),
+        },
+        Ok(Parsed::Print { text, exit_code }) => example_validator::commands::print(&text, exit_code),
+        Err(error) => error.report(&example_validator::settings::RunContext::default()),
+    }
+}

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
-use super::kustomize::{self, is_kustomization};
 use super::needs::{self, Needs, Problem};
 use super::paths::{Globs, Root};
 use super::read::{self, Draft};
@@ -17,6 +16,7 @@ use crate::config::{Config, ExampleRule};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
 use crate::framework::Frameworks;
+use crate::kustomize::{self, is_kustomization};
 use crate::model::{ExampleId, Expect, Tier};
 
 /// How long an attempt may take where no framework says.

@@ -1,12 +1,11 @@
 //! The catalog: from the files of a repository to its examples.
 //!
-//! Files are found (`walk`) by the entries of the config (`rules`), read in parallel (`read`, `objects`, `kustomize`) with
+//! Files are found (`walk`) by the entries of the config (`rules`), read in parallel (`read`, `objects`) with
 //! the settings that they carry themselves (`comment`), told apart (`judge`, `needs`) and summed up (`resources`).
 
 mod comment;
 pub mod init;
 mod judge;
-mod kustomize;
 mod load;
 mod needs;
 mod objects;
@@ -23,7 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use kustomize::{RenderError, is_kustomization, render};
+pub use objects::objects_of;
+pub use resources::pod_request;
 
 use crate::config::{Check, Config, Quarantine, Resources, Run};
 use crate::diagnostic::{Diagnostic, Source};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Object;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::lint::code;
-use crate::yaml::{Document, Entry, Node, Span, Value};
+use crate::yaml::{self, Document, Entry, Node, Span, Value};
 
 /// API groups of files that programs read from disk: an API server knows none of them.
 const LOCAL_GROUPS: [&str; 16] = [
@@ -38,6 +38,12 @@ pub fn looks_like_an_object(root: &Node) -> bool {
     });
     let body = ["metadata", "spec", "data", "items", "rules"].into_iter().any(has);
     !local && ((has("apiVersion") && has("kind")) || ((has("apiVersion") || has("kind")) && body))
+}
+
+/// The objects of a text that is no example, such as what an operator's step brings; what can't be read is left out.
+#[must_use]
+pub fn objects_of(source: &Arc<Source>) -> Vec<Object> {
+    objects(yaml::parse(&source.text).documents, source).0
 }
 
 /// The objects of a file in the order of the source, the items of lists in their place, and what is none (`EV104`).

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::comment::{self, Comment};
-use super::kustomize::{self, RenderError};
 use super::objects::{looks_like_an_object, objects};
 use super::{ExampleKind, Object};
 use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::kustomize::{self, RenderError};
 use crate::lint::code;
 use crate::yaml::{self, MAX_BYTES, Span, YamlError, YamlErrorKind};
 

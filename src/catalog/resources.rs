@@ -20,7 +20,13 @@ pub fn requested(objects: &[Object]) -> Resources {
     Resources { cpu: of("cpu"), memory: of("memory") }
 }
 
-/// What the scheduler reserves for one pod: the larger of what runs at once in the end (containers and sidecars) and what
+/// What the scheduler reserves for one pod.
+#[must_use]
+pub fn pod_request(pod: &PodTemplate<'_>) -> Resources {
+    Resources { cpu: of_pod(pod, "cpu"), memory: of_pod(pod, "memory") }
+}
+
+/// One resource of a pod: the larger of what runs at once in the end (containers and sidecars) and what
 /// any init container needs beside the sidecars that started before it; the pod's own `resources` go before both, its
 /// `overhead` is added. Source: Kubernetes, "Resource sharing within containers" of the sidecar documentation.
 fn of_pod(pod: &PodTemplate<'_>, resource: &str) -> Quantity {

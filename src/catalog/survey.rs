@@ -5,11 +5,11 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::kustomize::is_kustomization;
 use super::paths::Root;
 use super::{judge, read, walk};
 use crate::error::{Error, Result};
 use crate::framework::Frameworks;
+use crate::kustomize::is_kustomization;
 use crate::pod_template::pod_templates;
 use crate::yaml::Node;
 

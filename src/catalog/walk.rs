@@ -6,10 +6,10 @@ use std::sync::mpsc;
 
 use ignore::WalkBuilder;
 
-use super::kustomize::is_kustomization;
 use super::paths::Root;
 use super::rules::Rules;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::kustomize::is_kustomization;
 
 /// A file that may be an example.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,7 +48,7 @@ pub(crate) fn example_with_needs(id: &str, text: &str, needs: &[&str]) -> Exampl
 /// A catalog of examples, ordered by id as catalogs are.
 pub(crate) fn catalog(mut examples: Vec<Example>) -> Catalog {
     examples.sort_by(|one, other| one.id.cmp(&other.id));
-    Catalog { examples }
+    Catalog { examples, ..Catalog::default() }
 }
 
 /// Every YAML file below `folder` (relative to the crate's root) as an example; `None`, said aloud, if it is not there.

@@ -15,8 +15,8 @@ pub mod isolation;
 pub mod placeholders;
 pub mod pod_templates;
 pub mod references;
-pub mod schemas;
 pub mod registry;
+pub mod schemas;
 pub mod versions;
 
 use std::collections::HashSet;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::catalog::{Catalog, Example, Object};
+use crate::catalog::{Catalog, Example, Object, pod_request};
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::framework::Frameworks;
@@ -43,6 +43,8 @@ pub struct Context<'a> {
     pub schemas: &'a Schemas,
     /// The objects that the operator's steps bring; `None` if some step could not be rendered.
     pub operator: Option<&'a [Object]>,
+    /// What the registries said of the images; empty if they were not asked.
+    pub registries: &'a registry::Answers,
 }
 
 /// What was found in one example.
@@ -114,12 +116,18 @@ impl<'a> Rules<'a> {
         pod_templates::check(object, framework.as_deref(), template, &mut findings);
         self.references.check(example, object, &mut findings);
         images::check(object, &self.context.config.images, &mut findings);
+        registry::check(object, self.context.registries, self.has_pull_secrets(), &mut findings);
         versions::check(object, &self.planned, &mut findings);
         let namespaced = self.context.schemas.scope(object).map(|scope| scope == Scope::Namespaced);
         isolation::check(example, object, namespaced, &self.identities, &self.references, &mut findings);
-        capacity::check(example, object, &mut findings);
+        capacity::check(example, object, pod_request, &mut findings);
         placeholders::check(object, &mut findings);
         once(findings.diagnostics)
+    }
+
+    /// Whether the cluster will have credentials, so that a registry may well have an image that it denies to strangers.
+    fn has_pull_secrets(&self) -> bool {
+        !self.context.config.pull_secrets.is_empty() || self.context.config.registries.auth.is_some()
     }
 }
 

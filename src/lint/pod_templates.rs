@@ -301,21 +301,10 @@ mod tests {
     #[test]
     fn kubeflows_examples_have_the_containers_that_their_operator_requires() {
         let Some(catalog) = fixture::folder("../shared/kubeflow-v1/examples") else { return };
-        let required = [
-            ("PyTorchJob", "pytorch"),
-            ("TFJob", "tensorflow"),
-            ("XGBoostJob", "xgboost"),
-            ("PaddleJob", "paddle"),
-            ("JAXJob", "jax"),
-        ];
-        let frameworks = required.map(|(kind, container)| {
-            let matches = Match { kind: kind.to_owned(), ..pytorch().matches };
-            Framework { matches, container: Some(container.to_owned()), ..pytorch() }
-        });
+        let frameworks = Frameworks::default();
         for example in &catalog.examples {
             let lines = fixture::lines(example, |object, findings| {
-                let framework = frameworks.iter().find(|framework| framework.matches.kind == object.kind);
-                check(object, framework, |_, _| {}, findings);
+                check(object, frameworks.find(object).as_deref(), |_, _| {}, findings);
             });
             assert_eq!(lines, [""; 0], "{}", example.id);
         }

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Changes, Dependencies, Plan, PlanInputs, make};
 use crate::catalog::{Catalog, Example, ExampleKind, ExampleSettings, Object};
-use crate::config::{ClusterKind, Config, Graces, ImageBuild, Kind, OperatorReady, Registries, Resources, Selection};
+use crate::config::{Config, ImageBuild, Resources};
 use crate::diagnostic::Source;
-use crate::framework::{Framework, Match};
-use crate::model::{ExampleId, Expect, Outcome, Tier};
+use crate::framework::Frameworks;
+use crate::model::{ExampleId, Expect, Tier};
 use crate::pod_template::pod_templates;
 use crate::yaml::{Node, parse};
 
@@ -46,6 +45,7 @@ pub fn example(id: &str, text: &str) -> Example {
             root: document.root,
         })
         .collect();
+    let frameworks = Frameworks::default();
     let judged: Vec<usize> =
         (0..objects.len()).filter(|index| !pod_templates(&objects[*index].root).is_empty()).collect();
     Example {
@@ -54,23 +54,13 @@ pub fn example(id: &str, text: &str) -> Example {
         path: PathBuf::from(id),
         source: Source::new(id, text),
         diagnostics: Vec::new(),
-        framework: judged.first().map(|index| framework(&objects[*index].kind)),
+        framework: judged
+            .first()
+            .and_then(|index| frameworks.find(&objects[*index]).or_else(|| frameworks.generic(&objects[*index]))),
         settings: settings(judged.is_empty()),
         judged,
         objects,
     }
-}
-
-fn framework(kind: &str) -> Arc<Framework> {
-    Arc::new(Framework {
-        name: kind.to_lowercase(),
-        matches: Match { group: String::new(), version: None, kind: kind.to_owned() },
-        finishes: true,
-        pods: None,
-        container: None,
-        container_required: false,
-        timeout: Duration::from_secs(600),
-    })
 }
 
 fn settings(support: bool) -> ExampleSettings {
@@ -86,52 +76,6 @@ fn settings(support: bool) -> ExampleSettings {
         quarantine: None,
         checks: Vec::new(),
         run: None,
-    }
-}
-
-/// The design's defaults.
-pub fn config() -> Config {
-    let row = |words: &[(Tier, Selection)]| words.iter().copied().collect::<BTreeMap<_, _>>();
-    let basic = (Tier::Basic, Selection::All);
-    let second = Duration::from_secs(1);
-    Config {
-        kubernetes: Vec::new(),
-        crds: Vec::new(),
-        examples: Vec::new(),
-        images: Vec::new(),
-        registries: Registries::default(),
-        operator: Vec::new(),
-        operator_ready: OperatorReady { timeout: second, deployments: Vec::new() },
-        metrics: None,
-        frameworks: Vec::new(),
-        tiers: BTreeMap::from([
-            ("pull_request".to_owned(), row(&[basic, (Tier::Full, Selection::Changed)])),
-            ("merge_group".to_owned(), row(&[basic, (Tier::Full, Selection::Changed)])),
-            ("push".to_owned(), row(&[basic, (Tier::Full, Selection::Representative)])),
-            ("schedule".to_owned(), row(&[basic, (Tier::Full, Selection::All), (Tier::Periodic, Selection::Due)])),
-            ("workflow_dispatch".to_owned(), row(&[basic, (Tier::Full, Selection::All)])),
-        ]),
-        checks: Vec::new(),
-        graces: Graces {
-            image_not_found: second,
-            image_transient: second,
-            crash_loop_restarts: 3,
-            unschedulable: second,
-            create_failed: second,
-            config_missing: second,
-            claim_unbound: second,
-            running_stable: second,
-            suspended: second,
-        },
-        pull_secrets: Vec::new(),
-        cluster: ClusterKind::Auto,
-        periodic_every: Duration::from_secs(7 * 86_400),
-        retries: 1,
-        parallel: None,
-        fail_on: vec![Outcome::Failed],
-        kind: Kind::default(),
-        history: None,
-        cache_on_pull_request: false,
     }
 }
 
@@ -173,7 +117,7 @@ impl World {
         catalog.examples.extend(examples);
         Self {
             catalog,
-            config: config(),
+            config: Config::default(),
             tier: None,
             event: "pull_request",
             kubernetes: vec!["v1.34.0".to_owned()],

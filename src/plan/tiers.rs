@@ -74,10 +74,10 @@ fn word(selection: Selection) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::testing;
+    use crate::config::Config;
 
     fn policy(event: &str, requested: Option<Tier>) -> [Selection; 3] {
-        let policy = Policy::new(&testing::config().tiers, event, requested);
+        let policy = Policy::new(&Config::default().tiers, event, requested);
         [Tier::Basic, Tier::Full, Tier::Periodic].map(|tier| policy.selection(tier))
     }
 
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_event_of_another_row_says_which() {
-        let table = testing::config().tiers;
+        let table = Config::default().tiers;
         assert_eq!(Policy::new(&table, "merge_group", None).source, "event merge_group");
         assert_eq!(Policy::new(&table, "release", None).source, "event release (as workflow_dispatch)");
         assert_eq!(Policy::new(&table, "push", None).source, "event push");

@@ -1,6 +1,5 @@
 //! A generated corpus of manifests in the shape of Kubeflow's own examples: every kind of its six CRDs, one file each.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 /// Kind, the key of its replica specs, its replica types, its container.
@@ -21,8 +20,7 @@ pub fn manifest(index: usize) -> String {
          labels:\n    app.kubernetes.io/name: example-{index}\nspec:\n  runPolicy:\n    cleanPodPolicy: None\n  {specs}:\n"
     );
     for replica in types {
-        write!(
-            text,
+        text.push_str(&format!(
             "    {replica}:
       replicas: {replicas}
       restartPolicy: OnFailure
@@ -57,13 +55,15 @@ pub fn manifest(index: usize) -> String {
             replicas = 1 + index % 3,
             patch = index % 10,
             batch = 32 << (index % 3),
-        )
-        .expect("writing to a string can't fail");
+        ));
     }
     text
 }
 
 /// Writes `count` manifests below `folder`, a hundred to a folder.
+///
+/// # Errors
+/// The disk's.
 pub fn write(folder: &Path, count: usize) -> std::io::Result<()> {
     for index in 0..count {
         let group = folder.join(format!("group-{:03}", index / 100));

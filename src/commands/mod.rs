@@ -1,0 +1,69 @@
+//! One file a command: which stages it runs, in which order, and what it writes.
+
+mod init;
+mod judge;
+mod merge;
+mod planning;
+mod workspace;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::error::{Error, Result};
+use crate::settings::{Command, RunContext, Settings};
+use crate::{config, lint};
+
+pub use workspace::Workspace;
+
+/// Does what was asked for; returns the exit code.
+///
+/// # Errors
+/// What kept it from being done.
+pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
+    match &settings.command {
+        Command::Run(format) => judge::run(settings, context, *format),
+        Command::Lint(format) => judge::lint(settings, context, *format),
+        Command::Plan(format) => planning::plan(settings, context, *format),
+        Command::Report { format, from_run } => merge::report(settings, context, *format, *from_run),
+        Command::Init { force } => init::init(settings, *force),
+        Command::Schema => say(&(pretty(&config::json_schema()) + "\n")),
+        Command::Explain { code } => explain(code),
+        Command::Clean => say("nothing to delete: this version creates no clusters\n"),
+        Command::Simulate => Err(Error::usage(
+            crate::diagnostic::Diagnostic::error("the simulator is not part of this version")
+                .with_help("`example-validator lint` judges examples without a cluster"),
+        )),
+    }
+}
+
+/// Prints a text that was asked for instead of work, such as the help, and gives the exit code that belongs to it.
+#[must_use]
+pub fn print(text: &str, exit_code: u8) -> ExitCode {
+    // A reader that has gone (`| head`) is no failure of what was asked.
+    let _ = if exit_code == 0 {
+        io::stdout().lock().write_all(text.as_bytes())
+    } else {
+        io::stderr().lock().write_all(text.as_bytes())
+    };
+    ExitCode::from(exit_code)
+}
+
+fn explain(code: &str) -> Result<u8> {
+    match lint::explain::explain(code) {
+        Some(text) => say(&text),
+        None => Err(Error::usage(crate::diagnostic::Diagnostic::error(lint::explain::unknown(code)))),
+    }
+}
+
+/// Writes a result to standard output.
+fn say(text: &str) -> Result<u8> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", "standard output", error)),
+        _ => Ok(0),
+    }
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    // A JSON value always becomes text.
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

@@ -1,0 +1,97 @@
+//! `plan`, and the plan of a `run`: the one that was given, or one made from the event and the changed files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{say, workspace::Workspace};
+use crate::diagnostic::render::render;
+use crate::error::{Error, Result};
+use crate::git::{self, Since};
+use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
+use crate::settings::{ChangedFiles, PlanFormat, RunContext, Settings};
+
+/// Prints the plan.
+pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Result<u8> {
+    let workspace = Workspace::open(settings)?;
+    let general = render(&workspace.diagnostics, context.color.stderr);
+    if !general.is_empty() {
+        eprintln!("{general}");
+    }
+    let plan = plan_of(settings, context, &workspace, Timestamp::now())?;
+    say(&match format {
+        PlanFormat::Table => plan::table(&plan),
+        PlanFormat::Json => plan::json(&plan),
+        PlanFormat::GithubMatrix => plan::github_matrix(&plan)?,
+    })
+}
+
+/// The plan that this command obeys.
+pub fn plan_of(settings: &Settings, context: &RunContext, workspace: &Workspace, now: Timestamp) -> Result<Plan> {
+    if let Some(path) = &settings.selection.plan {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+        let plan = Plan::read(&text)?;
+        plan.check(&workspace.catalog)?;
+        return Ok(plan);
+    }
+    let files = changed_files(settings, context)?;
+    let root = settings.root.canonicalize().map_err(|error| Error::io("find", &settings.root, error))?;
+    let config = &workspace.config;
+    let kubernetes: Vec<_> = config.kubernetes.iter().map(|version| version.version.clone()).collect();
+    let config_path = config_path(settings);
+    let changes = match &files {
+        Ok(known) => Changes::Known(known),
+        Err(reason) => Changes::Unknown(reason),
+    };
+    Ok(plan::make(&PlanInputs {
+        catalog: &workspace.catalog,
+        config,
+        config_path: config_path.as_deref(),
+        root: &root,
+        tier: settings.selection.tier,
+        event: context.event(),
+        kubernetes: &kubernetes,
+        cluster: config.cluster,
+        shards: settings.selection.shard.map(|shard| shard.count.get()),
+        changes,
+        dependencies: &kustomize_deps::read_all(&root, &workspace.catalog, config),
+        workflows: &workflows::using_this_action(&root, files.as_deref().unwrap_or_default()),
+        // A history comes with a later version: until then nothing is recorded.
+        durations: &BTreeMap::new(),
+        last_periodic: &BTreeMap::new(),
+        now,
+    }))
+}
+
+/// The changed files, or why they can't be known; then everything runs.
+fn changed_files(settings: &Settings, context: &RunContext) -> Result<Result<Vec<String>, String>> {
+    match &settings.selection.changed_files {
+        ChangedFiles::Off => Ok(Err("--changed-files off".to_owned())),
+        ChangedFiles::File(path) => listed(path).map(Ok),
+        ChangedFiles::Auto => {
+            let payload = |path: &str| context.event_payload.pointer(path).and_then(serde_json::Value::as_str);
+            // The commit before a push, or the one that a merge queue builds upon.
+            let before = payload("/before").or_else(|| payload("/merge_group/base_sha"));
+            let since = match (context.base_ref.as_deref(), before) {
+                (Some(base), _) => Since::Branch(base),
+                (None, Some(commit)) => Since::Commit(commit),
+                (None, None) => Since::Default,
+            };
+            Ok(git::changed_files(&settings.root, since, !context.ci))
+        }
+    }
+}
+
+/// The paths of a file with one a line.
+fn listed(path: &Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// The config's path relative to the root, whether it is there or not: a change to it means everything.
+fn config_path(settings: &Settings) -> Option<String> {
+    let Some(path) = &settings.config else { return Some(crate::config::DEFAULT_PATH.to_owned()) };
+    let (path, root) = (path.canonicalize().ok()?, settings.root.canonicalize().ok()?);
+    Some(path.strip_prefix(root).ok()?.to_str()?.to_owned())
+}

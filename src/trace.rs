@@ -4,19 +4,25 @@ use std::fmt;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Compact, Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts to write events of `level` and above to stderr. A second call in one process changes nothing.
+/// Starts to write this program's events of `level` and above to stderr; other crates only warn. A second call in one process
+/// changes nothing.
 pub fn start(level: LevelFilter, under_actions: bool) {
+    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
     let plain = tracing_subscriber::fmt::format().without_time().with_target(false).with_ansi(false).compact();
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     // A second subscriber is refused; the first one goes on, which is what a caller in the same process wants.
     let _ = if under_actions {
-        builder.event_format(Commands(plain)).try_init()
+        registry.with(layer.event_format(Commands(plain))).try_init()
     } else {
-        builder.event_format(plain).try_init()
+        registry.with(layer.event_format(plain)).try_init()
     };
 }
 

@@ -2,7 +2,8 @@
 //! Any bytes as a config: it is accepted or explained, never a panic.
 
 use example_validator::config;
-use example_validator::diagnostic::{Source, render};
+use example_validator::diagnostic::Source;
+use example_validator::diagnostic::render::render;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -9,6 +9,8 @@ mod workspace;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::diagnostic::Diagnostic;
+use crate::diagnostic::inert::inert;
 use crate::error::{Error, Result};
 use crate::settings::{Command, RunContext, Settings};
 use crate::{config, lint};
@@ -30,7 +32,7 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Explain { code } => explain(code),
         Command::Clean => say("nothing to delete: this version creates no clusters\n"),
         Command::Simulate => Err(Error::usage(
-            crate::diagnostic::Diagnostic::error("the simulator is not part of this version")
+            Diagnostic::error("the simulator is not part of this version")
                 .with_help("`example-validator lint` judges examples without a cluster"),
         )),
     }
@@ -49,9 +51,11 @@ pub fn print(text: &str, exit_code: u8) -> ExitCode {
 }
 
 fn explain(code: &str) -> Result<u8> {
-    match lint::explain::explain(code) {
-        Some(text) => say(&text),
-        None => Err(Error::usage(crate::diagnostic::Diagnostic::error(lint::explain::unknown(code)))),
+    if let Some(text) = lint::explain::explain(code) {
+        say(&text)
+    } else {
+        eprintln!("error: {}", lint::explain::unknown(&inert(code)));
+        Ok(2)
     }
 }
 

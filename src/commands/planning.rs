@@ -23,7 +23,7 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
     say(&match format {
         PlanFormat::Table => plan::table(&plan),
         PlanFormat::Json => plan::json(&plan),
-        PlanFormat::GithubMatrix => plan::github_matrix(&plan)?,
+        PlanFormat::GithubMatrix => plan::github_matrix(&plan)? + "\n",
     })
 }
 

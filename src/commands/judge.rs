@@ -1,6 +1,6 @@
 //! `lint` and `run`: check the examples, report.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::planning;
 use super::workspace::Workspace;
-use crate::diagnostic::Diagnostic;
 use crate::diagnostic::render::render;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
 use crate::lint::{self, Checked};
 use crate::model::{ExampleId, Tier};
@@ -47,8 +47,9 @@ pub fn lint(settings: &Settings, context: &RunContext, format: Format) -> Result
 /// Everything that this version can do of a run: the plan, the basic tier of what it selects, the reports.
 pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
     let start = Start::now();
-    let workspace = open(settings)?;
+    let mut workspace = open(settings)?;
     let plan = planning::plan_of(settings, context, &workspace, start.at)?;
+    workspace.diagnostics.extend(without_clusters(&plan));
     let chosen = choices(&plan, settings);
     let judged = judge(&workspace, &start, |id| match chosen.get(id) {
         Some(Choice::Judged(reason)) => Some(reason.clone()),
@@ -67,6 +68,22 @@ fn open(settings: &Settings) -> Result<Workspace> {
         workspace.ask_registries()?;
     }
     Ok(workspace)
+}
+
+/// That the plan wants more than this version does: a static pass must not be taken for a run.
+fn without_clusters(plan: &Plan) -> Option<Diagnostic> {
+    let cells: Vec<_> = plan.selected().filter(|row| row.kubernetes.is_some()).collect();
+    let versions: BTreeSet<_> = cells.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
+    let examples: BTreeSet<_> = cells.iter().map(|row| &row.example).collect();
+    (!cells.is_empty()).then(|| {
+        let versions: Vec<_> = versions.into_iter().collect();
+        let message = format!(
+            "this version judges without a cluster: of the plan for {}, {} examples are checked statically alone",
+            versions.join(", "),
+            examples.len()
+        );
+        Diagnostic::error(message).with_severity(Severity::Note)
+    })
 }
 
 /// What a run does with an example, and why.

@@ -104,20 +104,27 @@ fn reduce(schema: &Map<String, Json>) -> Map<String, Json> {
         .collect()
 }
 
+/// Functions that read a value from a text, and fail where the text does not hold one.
+const CONVERSIONS: [&str; 11] =
+    ["bool", "cidr", "double", "duration", "int", "ip", "quantity", "semver", "timestamp", "uint", "url"];
+
 /// A rule that fails, or that meets an error which an API server meets as well, is broken. What this program's CEL does
 /// not know must not refuse an object.
 fn verdict(error: &ValidationError) -> Verdict {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ExecutionError>());
-    let met_by_server = matches!(
-        cause,
+    let met_by_server = match cause {
+        Some(ExecutionError::FunctionError { function, message }) => {
+            CONVERSIONS.contains(&function.as_str()) && !message.starts_with("expected")
+        }
         Some(
             ExecutionError::NoSuchKey(_)
-                | ExecutionError::DivisionByZero(_)
-                | ExecutionError::RemainderByZero(_)
-                | ExecutionError::Overflow(..)
-                | ExecutionError::IndexOutOfBounds(_)
-        )
-    );
+            | ExecutionError::DivisionByZero(_)
+            | ExecutionError::RemainderByZero(_)
+            | ExecutionError::Overflow(..)
+            | ExecutionError::IndexOutOfBounds(_),
+        ) => true,
+        _ => false,
+    };
     let (message, rule) = (error.message.clone(), error.rule.clone());
     match error.kind {
         ErrorKind::ValidationFailure => Verdict::Broken { message, rule },
@@ -177,6 +184,30 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}},
             "x-kubernetes-validations": [{"rule": "self.a > 0"}]});
         assert_eq!(broken(&schema, &json!({})).len(), 1);
+    }
+
+    #[test]
+    fn a_text_that_a_rule_cannot_read_breaks_it() {
+        for (rule, good, bad) in [
+            ("int(self) > 0", vec!["80", "+5"], vec!["http", "", "1.5"]),
+            (
+                "duration(self) >= duration('1ms')",
+                vec!["1h30m", ".5s", "+1s", "1.5h", "2000us"],
+                vec!["apple", "1d", "5"],
+            ),
+            ("url(self).getScheme() in ['http', 'https', '']", vec!["https://a.b/c", "/a"], vec!["a b", "a/b"]),
+            ("quantity(self).isGreaterThan(quantity('1'))", vec!["2", "1Gi"], vec!["lots"]),
+            ("ip(self).family() == 4", vec!["10.0.0.1"], vec!["10.0.0"]),
+            ("timestamp(self) > timestamp('2020-01-01T00:00:00Z')", vec!["2026-01-01T00:00:00Z"], vec!["today"]),
+        ] {
+            let schema = json!({"type": "string", "x-kubernetes-validations": [{"rule": rule}]});
+            for text in good {
+                assert!(verdicts(&schema, &json!(text)).is_empty(), "{rule} of {text}");
+            }
+            for text in bad {
+                assert_eq!(broken(&schema, &json!(text)).len(), 1, "{rule} of {text}");
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Source: `pkg/apis/autoscaling/validation/validation.go` of Kubernetes.
 
 use super::forms;
+use super::pod::resources;
 use super::read::{entry, get, int, is_missing, list, quantity, structs, text};
 use super::report::{
     forbid, in_range, one_of_if_set, positive_quantity, require, require_form, require_map, require_one_of, required,
@@ -90,7 +91,11 @@ fn check_metric(metric: &Node, out: &mut Findings<'_>) {
             }
             "pods" | "external" => named_metric(source, out),
             "containerResource" => {
-                require(out, source, "name");
+                if require(out, source, "name")
+                    && let Some(name) = get(source, "name")
+                {
+                    resources::check_container_resource(name, name.as_str().unwrap_or("cpu"), out);
+                }
                 require_form(out, source, "container", forms::dns_label);
             }
             _ => drop(require(out, source, "name")),

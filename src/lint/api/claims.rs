@@ -3,7 +3,7 @@
 //! Source: `ValidatePersistentVolumeClaimSpec` and `ValidatePersistentVolumeSpec` in
 //! `pkg/apis/core/validation/validation.go`, and `pkg/apis/storage/validation/validation.go` of Kubernetes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::pod::{scheduling, sources};
 use super::read::{entries, get, is_missing, list, quantity, strings, structs, text};
@@ -21,6 +21,9 @@ const VOLUME_MODES: [&str; 2] = ["Filesystem", "Block"];
 /// Most parameters of a storage class, and most bytes of them.
 const MAX_PARAMETERS: usize = 512;
 const MAX_PARAMETER_BYTES: usize = 256 * 1024;
+
+/// What a term of a storage class asks for: values by key.
+type TopologyTerm<'n> = BTreeMap<&'n str, BTreeSet<&'n str>>;
 
 /// A PersistentVolumeClaim.
 pub(super) fn claim(root: &Node, out: &mut Findings<'_>) {
@@ -161,7 +164,18 @@ pub(super) fn storage_class(root: &Node, out: &mut Findings<'_>) {
     for entry in entries(root, "parameters").filter(|entry| entry.key.is_empty()) {
         out.error(code::FORMAT, entry, "the name of a parameter must not be empty");
     }
+    let mut terms: Vec<TopologyTerm<'_>> = Vec::new();
     for term in structs(root, "allowedTopologies") {
+        let expressions = structs(term, "matchLabelExpressions");
+        let raw: TopologyTerm<'_> = expressions
+            .map(|expression| {
+                (text(expression, "key"), strings(expression, "values").map(|(_, value)| value).collect())
+            })
+            .collect();
+        if terms.contains(&raw) {
+            out.error(code::DUPLICATE, term, "is the same as an earlier one");
+        }
+        terms.push(raw);
         let mut keys = HashSet::new();
         for expression in structs(term, "matchLabelExpressions") {
             require_form(out, expression, "key", forms::qualified_name);

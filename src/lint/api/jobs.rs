@@ -224,8 +224,10 @@ fn exit_codes(codes: &Node, containers: &[&str], out: &mut Findings<'_>) {
     }
     require(out, codes, "values");
     at_most(codes, "values", 255, out);
+    // A null among numbers is 0.
+    let number = |value: &Node| if value.is_null() { Some(0) } else { value.as_i64() };
     let values: Vec<(&Node, i64)> =
-        list(codes, "values").iter().filter_map(|value| Some((value, value.as_i64()?))).collect();
+        list(codes, "values").iter().filter_map(|value| Some((value, number(value)?))).collect();
     for (index, (value, number)) in values.iter().enumerate() {
         if *number == 0 && text(codes, "operator") == "In" {
             out.error(code::RANGE, *value, "must not be 0, which is success, for the operator `In`");

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::read::{IntOrString, get, int, is_missing, list, strings, structs, text};
 use super::report::{
-    PORTS, PROTOCOLS, allowed_value, each_has_form, expect, forbid, has_form, in_range, one_of, one_of_if_set,
-    port_or_name, repeated, require, require_form, require_map, require_one_of, require_port, required,
+    PORTS, PROTOCOLS, allowed_value, each_has_form, expect, forbid, has_form, has_form_if_set, in_range, one_of,
+    one_of_if_set, port_or_name, repeated, require, require_form, require_map, require_one_of, require_port, required,
 };
 use super::services::not_special;
 use super::{forms, meta};
@@ -42,6 +42,7 @@ pub(super) fn endpoints(root: &Node, out: &mut Findings<'_>) {
             has_form(out, port, "name", forms::dns_label);
             require_port(out, port, "port");
             one_of(out, port, "protocol", &PROTOCOLS);
+            has_form_if_set(out, port, "appProtocol", forms::qualified_name);
         }
     }
 }
@@ -62,8 +63,12 @@ pub(super) fn endpoint_slice(root: &Node, out: &mut Findings<'_>) {
                 }
             }
         }
-        has_form(out, endpoint, "hostname", forms::dns_label);
-        has_form(out, endpoint, "nodeName", forms::dns_subdomain);
+        has_form_if_set(out, endpoint, "hostname", forms::dns_label);
+        has_form_if_set(out, endpoint, "nodeName", forms::dns_subdomain);
+        meta::labels(endpoint, "deprecatedTopology", out);
+        if let Some(hints) = get(endpoint, "hints") {
+            zone_hints(hints, out);
+        }
     }
     let mut names = HashSet::new();
     for port in structs(root, "ports") {
@@ -73,6 +78,18 @@ pub(super) fn endpoint_slice(root: &Node, out: &mut Findings<'_>) {
         }
         in_range(out, port, "port", PORTS);
         one_of_if_set(out, port, "protocol", &PROTOCOLS);
+        has_form_if_set(out, port, "appProtocol", forms::qualified_name);
+    }
+}
+
+/// The zones that should use an endpoint.
+fn zone_hints(hints: &Node, out: &mut Findings<'_>) {
+    let mut zones = HashSet::new();
+    for zone in structs(hints, "forZones") {
+        has_form(out, zone, "name", forms::label_value);
+        if !zones.insert(text(zone, "name")) {
+            repeated(out, zone, "name", "zone");
+        }
     }
 }
 
@@ -242,7 +259,7 @@ fn ingress_backend(backend: &Node, out: &mut Findings<'_>) {
 
 /// A reference to an object of any kind.
 fn parameters(reference: &Node, out: &mut Findings<'_>) {
-    has_form(out, reference, "apiGroup", forms::dns_subdomain);
+    has_form_if_set(out, reference, "apiGroup", forms::dns_subdomain);
     require_form(out, reference, "kind", forms::path_segment);
     require_form(out, reference, "name", forms::path_segment);
 }

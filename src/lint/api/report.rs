@@ -60,6 +60,16 @@ pub(super) fn has_form(out: &mut Findings<'_>, node: &Node, key: &str, form: For
     }
 }
 
+/// The string under `key`, if there is one, must have a form; an empty one hasn't. For fields that Kubernetes keeps apart
+/// from absent ones even when they are empty.
+pub(super) fn has_form_if_set(out: &mut Findings<'_>, node: &Node, key: &str, form: Form) {
+    if let Some(value) = get(node, key)
+        && let Some(found) = value.as_str()
+    {
+        expect(out, value, found, form);
+    }
+}
+
 /// Each string listed under `key` must have a form.
 pub(super) fn each_has_form(out: &mut Findings<'_>, node: &Node, key: &str, form: Form) {
     for (item, found) in strings(node, key) {

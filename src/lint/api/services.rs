@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::read::{IntOrString, get, int, is_missing, list, strings, structs, text};
 use super::report::{
-    PROTOCOLS, allowed_value, duplicate, duplicates, expect, forbid, has_form, in_range, one_of, one_of_if_set,
-    port_or_name, repeated, require_map, require_port, required, within,
+    PROTOCOLS, allowed_value, duplicate, duplicates, expect, forbid, has_form, has_form_if_set, in_range, one_of,
+    one_of_if_set, port_or_name, repeated, require_map, require_port, required, within,
 };
 use super::{forms, meta};
 use crate::lint::code;
@@ -72,7 +72,7 @@ fn ports(spec: &Node, kind: &str, out: &mut Findings<'_>) {
         require_port(out, port, "port");
         one_of(out, port, "protocol", &PROTOCOLS);
         target_port(port, out);
-        has_form(out, port, "appProtocol", forms::qualified_name);
+        has_form_if_set(out, port, "appProtocol", forms::qualified_name);
         let protocol = Some(text(port, "protocol")).filter(|name| !name.is_empty()).unwrap_or("TCP");
         if let Some(number) = int(port, "port")
             && !pairs.insert((protocol, number))
@@ -189,7 +189,7 @@ fn load_balancer(root: &Node, spec: &Node, kind: &str, out: &mut Findings<'_>) {
         }
     }
     if kind == "LoadBalancer" {
-        return has_form(out, spec, "loadBalancerClass", forms::qualified_name);
+        return has_form_if_set(out, spec, "loadBalancerClass", forms::qualified_name);
     }
     if !is_missing(spec, "loadBalancerSourceRanges") {
         forbid(out, spec, "loadBalancerSourceRanges", WHY);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::forms;
-use super::super::read::{flag, get, int, is_missing, list, structs, text};
+use super::super::read::{flag, get, int, list, structs, text};
 use super::super::report::{
     PROTOCOLS, allowed_value, duplicate, forbid, in_range, one_of, optional_port, repeated, require, require_form,
     require_map, require_one_of, required,
@@ -137,6 +137,7 @@ fn lifecycle_and_probes(pod: &Pod<'_>, container: &Node, out: &mut Findings<'_>)
                 probe::handler(handler, grace, out);
             }
         }
+        probe::stop_signal(lifecycle, get(pod.spec, "os").map(|os| text(os, "name")), out);
     }
     for key in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(found) = get(container, key) {
@@ -178,9 +179,7 @@ fn resize_policy(pod: &Pod<'_>, container: &Node, out: &mut Findings<'_>) {
             repeated(out, policy, "resourceName", "resource");
         }
         require_one_of(out, policy, "resourceName", &["cpu", "memory"]);
-        if !is_missing(policy, "restartPolicy") {
-            one_of(out, policy, "restartPolicy", &["NotRequired", "RestartContainer"]);
-        }
+        require_one_of(out, policy, "restartPolicy", &["NotRequired", "RestartContainer"]);
         if text(pod.spec, "restartPolicy") == "Never" && text(policy, "restartPolicy") == "RestartContainer" {
             let message = "must be `NotRequired` when the pod's `restartPolicy` is `Never`";
             out.error(code::INVALID, policy.get("restartPolicy").unwrap_or(policy), message);

@@ -19,8 +19,8 @@ use super::forms;
 use super::meta;
 use super::read::{entries, flag, get, int, is_missing, list, strings, structs, text};
 use super::report::{
-    allowed_value, each_has_form, expect, forbid, has_form, in_range, one_of, one_of_if_set, repeated, require,
-    require_form, require_map, required,
+    allowed_value, each_has_form, expect, forbid, has_form, has_form_if_set, in_range, one_of, one_of_if_set, repeated,
+    require, require_form, require_map, required,
 };
 use crate::lint::code;
 use crate::lint::findings::Findings;
@@ -47,8 +47,23 @@ pub(super) fn check(root: &Node, out: &mut Findings<'_>) {
     pod_annotations(root.get("metadata"), spec, out);
     check_spec(spec, true, &[], out);
     forbid(out, spec, "ephemeralContainers", "when a pod is created");
+    priority(spec, out);
     if !is_missing(spec, "schedulingGates") && !is_missing(spec, "nodeName") {
         forbid(out, spec, "nodeName", "while there are `schedulingGates`");
+    }
+}
+
+/// The server itself gives a pod the numbers of its priority class; without a class they are those of no class.
+fn priority(spec: &Node, out: &mut Findings<'_>) {
+    const WHY: &str = "to another value than that of the pod's priority class";
+    if !is_missing(spec, "priorityClassName") {
+        return;
+    }
+    if int(spec, "priority").is_some_and(|priority| priority != 0) {
+        forbid(out, spec, "priority", WHY);
+    }
+    if text(spec, "preemptionPolicy") == "Never" {
+        forbid(out, spec, "preemptionPolicy", WHY);
     }
 }
 
@@ -118,7 +133,7 @@ fn names(spec: &Node, out: &mut Findings<'_>) {
     has_form(out, spec, "hostname", forms::dns_label);
     has_form(out, spec, "subdomain", forms::dns_label);
     if let Some(name) = get(spec, "hostnameOverride") {
-        has_form(out, spec, "hostnameOverride", forms::dns_subdomain);
+        has_form_if_set(out, spec, "hostnameOverride", forms::dns_subdomain);
         if name.as_str().is_some_and(|name| name.len() > 64) {
             out.error(code::FORMAT, name, "is longer than 64 characters");
         }
@@ -194,7 +209,7 @@ fn resource_claims(spec: &Node, out: &mut Findings<'_>) {
             out.error(code::FORBIDDEN, claim, message);
         }
         for key in sources {
-            has_form(out, claim, key, forms::dns_subdomain);
+            has_form_if_set(out, claim, key, forms::dns_subdomain);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::super::forms;
 use super::super::read::{entries, get, quantity, structs, text};
 use super::super::report::{expect, forbid, has_form, repeated, require};
 use crate::lint::code;
-use crate::lint::findings::Findings;
+use crate::lint::findings::{Anchor, Findings};
 use crate::quantity::Quantity;
 use crate::yaml::{Entry, Node};
 
@@ -82,10 +82,19 @@ pub(in super::super) fn check_amount(entry: &Entry, out: &mut Findings<'_>) {
     }
 }
 
-/// The name of a resource of a container.
+/// The name of a resource of a container, as a key.
 pub(in super::super) fn check_container_name(entry: &Entry, out: &mut Findings<'_>) {
-    let name = &*entry.key;
-    if !expect(out, entry, name, forms::qualified_name) {
+    check_container_resource(entry, &entry.key, out);
+}
+
+/// The name of a resource of a container, which stands at `anchor`.
+pub(in super::super) fn check_container_resource<'n>(
+    anchor: impl Into<Anchor<'n>>,
+    name: &str,
+    out: &mut Findings<'_>,
+) {
+    let anchor = anchor.into();
+    if !expect(out, anchor, name, forms::qualified_name) {
         return;
     }
     if !name.contains('/') && !CONTAINER.contains(&name) && !is_huge_page(name) {
@@ -93,9 +102,9 @@ pub(in super::super) fn check_container_name(entry: &Entry, out: &mut Findings<'
         let message = format!(
             "`{name}` is not a resource of containers: expected cpu, memory, ephemeral-storage, hugepages-<size> or a name with a domain"
         );
-        out.error(code::NAME, entry, message).help = close.map(|known| format!("did you mean `{known}`?"));
+        out.error(code::NAME, anchor, message).help = close.map(|known| format!("did you mean `{known}`?"));
     } else if !is_native(name) && !is_extended(name) {
-        out.error(code::NAME, entry, format!("`{name}` is not a valid name of an extended resource"));
+        out.error(code::NAME, anchor, format!("`{name}` is not a valid name of an extended resource"));
     }
 }
 

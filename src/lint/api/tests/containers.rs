@@ -48,6 +48,7 @@ fn policies_of_containers_are_among_the_known() {
                 "EV108",
                 "spec.containers[0].resizePolicy[0]",
             ),
+            ("resizePolicy: [{resourceName: cpu}]", "EV107", "spec.containers[0].resizePolicy[0]: `restartPolicy`"),
         ],
     );
     accepts(CONTAINER, &["imagePullPolicy: ''", "imagePullPolicy: Never", "restartPolicy: Always"]);
@@ -273,6 +274,23 @@ fn probes_and_hooks_have_one_handler() {
             "livenessProbe: null",
         ],
     );
+}
+
+#[test]
+fn a_signal_to_stop_is_one_of_the_named_operating_system() {
+    let on = |os: &str| {
+        let container = "{name: a, image: b, lifecycle: {stopSignal: @}}";
+        LIST.replace('@', &format!("{os} containers: [{container}]"))
+    };
+    let path = "spec.containers[0].lifecycle.stopSignal";
+    refuses(&on(""), &[("SIGTERM", "EV115", path)]);
+    refuses(&on("os: {name: windows},"), &[("SIGHUP", "EV108", path)]);
+    refuses(
+        &on("os: {name: linux},"),
+        &[("TERM", "EV108", path), ("SIGRTMIN+16", "EV108", path), ("SIGRTMAX-014", "EV108", path)],
+    );
+    accepts(&on("os: {name: linux},"), &["SIGHUP", "SIGRTMIN+15", "SIGRTMAX-1"]);
+    accepts(&on("os: {name: windows},"), &["SIGKILL"]);
 }
 
 #[test]

@@ -85,6 +85,14 @@ fn autoscalers_have_bounds_and_metrics() {
                 "EV112",
                 "spec.metrics[0].pods.target.averageValue",
             ),
+            (
+                &metric(
+                    "type: ContainerResource, containerResource: {name: disk, container: a, target: {type: \
+                     Utilization, averageUtilization: 50}}",
+                ),
+                "EV111",
+                "spec.metrics[0].containerResource.name",
+            ),
             ("maxReplicas: 1, behavior: {scaleUp: {policies: []}}", "EV107", "spec.behavior.scaleUp.policies"),
             ("maxReplicas: 1, behavior: {scaleUp: {selectPolicy: X}}", "EV108", "spec.behavior.scaleUp.selectPolicy"),
             (
@@ -99,6 +107,7 @@ fn autoscalers_have_bounds_and_metrics() {
         &[
             "maxReplicas: 2, minReplicas: 1, behavior: {scaleUp: {stabilizationWindowSeconds: 0}}",
             &metric("type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}"),
+            &metric("type: Resource, resource: {name: disk, target: {type: Utilization, averageUtilization: 50}}"),
             &metric("type: External, external: {metric: {name: a}, target: {type: Value, value: 1}}"),
         ],
     );
@@ -184,6 +193,11 @@ fn ingresses_route_paths_to_backends() {
                 "spec.defaultBackend.service",
             ),
             ("rules: [{}], tls: [{hosts: [A]}]", "EV111", "spec.tls[0].hosts[0]"),
+            (
+                "defaultBackend: {resource: {apiGroup: '', kind: A, name: a}}",
+                "EV111",
+                "spec.defaultBackend.resource.apiGroup",
+            ),
         ],
     );
     accepts(
@@ -213,6 +227,7 @@ fn endpoints_are_addresses_on_the_network() {
             ("addresses: [{ip: x}]", "EV109", "subsets[0].addresses[0].ip"),
             ("addresses: [{ip: 127.0.0.1}]", "EV119", "subsets[0].addresses[0].ip"),
             ("addresses: [{ip: 10.0.0.1}], ports: [{port: 0}]", "EV110", "subsets[0].ports[0].port"),
+            ("addresses: [{ip: 10.0.0.1}], ports: [{port: 1, appProtocol: 'a b'}]", "EV111", "subsets[0].ports[0].app"),
         ],
     );
     accepts(endpoints, &["addresses: [{ip: 10.0.0.1}], ports: [{port: 1}]"]);
@@ -224,8 +239,22 @@ fn endpoints_are_addresses_on_the_network() {
             ("addressType: IPv4, endpoints: [{addresses: []}]", "EV107", "endpoints[0]"),
             ("addressType: IPv6, endpoints: [{addresses: [10.0.0.1]}]", "EV119", "endpoints[0].addresses[0]"),
             ("addressType: IPv4, endpoints: [], ports: [{port: 1}, {port: 2}]", "EV113", "ports[1]"),
+            ("addressType: IPv4, endpoints: [], ports: [{port: 1, appProtocol: ''}]", "EV111", "ports[0].appProtocol"),
+            ("addressType: FQDN, endpoints: [{addresses: [a.b], hostname: ''}]", "EV111", "endpoints[0].hostname"),
+            ("addressType: FQDN, endpoints: [{addresses: [a.b], nodeName: ''}]", "EV111", "endpoints[0].nodeName"),
+            (
+                "addressType: FQDN, endpoints: [{addresses: [a.b], deprecatedTopology: {a: -b}}]",
+                "EV111",
+                "endpoints[0].deprecatedTopology.a",
+            ),
+            (
+                "addressType: FQDN, endpoints: [{addresses: [a.b], hints: {forZones: [{name: a}, {name: a}]}}]",
+                "EV113",
+                "endpoints[0].hints.forZones[1].name",
+            ),
         ],
     );
+    accepts(slice, &["addressType: FQDN, endpoints: [{addresses: [a.b], hints: {forZones: [{name: a}, {name: b}]}}]"]);
     accepts(slice, &["addressType: FQDN, endpoints: [{addresses: [a.b]}]"]);
 }
 

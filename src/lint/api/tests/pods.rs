@@ -27,6 +27,10 @@ fn fields_of_a_pod_are_in_range_and_among_the_known() {
             ("hostnameOverride: a, hostNetwork: true", "EV115", "spec.hostnameOverride"),
             ("overhead: {cpu: -1}", "EV112", "spec.overhead.cpu"),
             ("resourceClaims: [{name: a}]", "EV115", "spec.resourceClaims[0]"),
+            ("resourceClaims: [{name: a, resourceClaimName: ''}]", "EV111", "spec.resourceClaims[0].resourceClaimName"),
+            ("hostnameOverride: ''", "EV111", "spec.hostnameOverride"),
+            ("priority: 5", "EV115", "spec.priority"),
+            ("preemptionPolicy: Never", "EV115", "spec.preemptionPolicy"),
             ("os: {name: beos}", "EV108", "spec.os.name"),
             ("os: {name: windows}, securityContext: {runAsUser: 1}", "EV115", "spec.securityContext.runAsUser"),
             (
@@ -42,6 +46,8 @@ fn fields_of_a_pod_are_in_range_and_among_the_known() {
             "restartPolicy: '', dnsPolicy: '', terminationGracePeriodSeconds: -1",
             "hostAliases: [{ip: 127.0.0.1, hostnames: [a.b]}], hostname: a, nodeSelector: {a: ''}",
             "os: {name: linux}, securityContext: {runAsUser: 1}",
+            "priority: 0, preemptionPolicy: PreemptLowerPriority",
+            "priorityClassName: a, priority: 5, preemptionPolicy: Never",
         ],
     );
 }

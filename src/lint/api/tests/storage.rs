@@ -84,6 +84,12 @@ fn storage_classes_have_a_provisioner() {
                 "EV107",
                 "allowedTopologies[0]",
             ),
+            (
+                "provisioner: a, allowedTopologies: [{matchLabelExpressions: [{key: a, values: [b, c]}]}, \
+                 {matchLabelExpressions: [{key: a, values: [c, b]}]}]",
+                "EV113",
+                "allowedTopologies[1]",
+            ),
         ],
     );
     accepts(class, &["provisioner: kubernetes.io/no-provisioner, reclaimPolicy: '', volumeBindingMode: Immediate"]);
@@ -138,6 +144,7 @@ fn services_have_ports_with_names() {
             ("ports: [{port: 1, targetPort: -1}]", "EV110", "spec.ports[0].targetPort"),
             ("ports: [{port: 1, targetPort: '80'}]", "EV109", "spec.ports[0].targetPort"),
             ("ports: [{port: 1, protocol: X}]", "EV108", "spec.ports[0].protocol"),
+            ("ports: [{port: 1, appProtocol: ''}]", "EV111", "spec.ports[0].appProtocol"),
             ("ports: [{port: 1, nodePort: 30000}]", "EV115", "spec.ports[0].nodePort"),
             ("type: NodePort, ports: [{port: 1, nodePort: 80}]", "EV110", "spec.ports[0].nodePort"),
         ],
@@ -176,6 +183,7 @@ fn fields_of_services_fit_their_type() {
             ("externalTrafficPolicy: Local, ports: [{port: 1}]", "EV115", "spec.externalTrafficPolicy"),
             ("internalTrafficPolicy: X, ports: [{port: 1}]", "EV108", "spec.internalTrafficPolicy"),
             ("loadBalancerClass: a, ports: [{port: 1}]", "EV115", "spec.loadBalancerClass"),
+            ("type: LoadBalancer, loadBalancerClass: '', ports: [{port: 1}]", "EV111", "spec.loadBalancerClass"),
             (
                 "type: LoadBalancer, loadBalancerSourceRanges: [a], ports: [{port: 1}]",
                 "EV109",

@@ -187,6 +187,11 @@ fn failure_policies_of_jobs_have_one_condition_a_rule() {
                 "EV110",
                 "spec.podFailurePolicy.rules[0].onExitCodes",
             ),
+            (
+                "action: Count, onExitCodes: {operator: In, values: [null, 1]}",
+                "EV110",
+                "spec.podFailurePolicy.rules[0].onExitCodes",
+            ),
             ("action: Count, onExitCodes: {operator: In, values: [2, 1]}", "EV119", "spec.podFailurePolicy.rules[0]"),
             (
                 "action: Count, onExitCodes: {containerName: z, operator: In, values: [1]}",

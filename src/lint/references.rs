@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 use super::code;
 use super::findings::Findings;
 use crate::catalog::{Catalog, Example, Object};
+use crate::diagnostic::Severity;
 use crate::model::ExampleId;
 use crate::yaml::Node;
-use collect::{Reference, references};
+use collect::{Purpose, Reference, references};
 
 /// What is known of a kind that others refer to.
 struct Target {
@@ -139,23 +140,22 @@ impl<'a> Index<'a> {
         let (kind, name) = (reference.kind, reference.name);
         let message = format!("neither this example nor its `needs` bring the {kind} `{name}`");
         let elsewhere = self.bringers.get(&(kind, name)).into_iter().flatten();
+        // What is needed is no longer judged by itself, so a file that holds nothing to judge is the better advice.
         let nearest = elsewhere
             .filter(|other| other.id != example.id)
-            .max_by_key(|other| common_prefix(other.id.as_str(), example.id.as_str()));
+            .max_by_key(|other| (other.settings.support, common_prefix(other.id.as_str(), example.id.as_str())));
+        let (severity, consequence) = match reference.purpose {
+            Purpose::Use => (Severity::Warning, target.consequence),
+            Purpose::Pull => (Severity::Note, "images are pulled without credentials"),
+        };
         let help = match nearest {
             Some(other) => format!("{} brings it: add it to this example's `needs`", other.id),
             None if target.cluster_scoped => {
-                format!(
-                    "add it to the example, or have the operator's steps bring it; {} otherwise",
-                    target.consequence
-                )
+                format!("add it to the example, or have the operator's steps bring it; {consequence} otherwise")
             }
-            None => format!(
-                "add it to the example, or name a file that brings it in `needs`; {} otherwise",
-                target.consequence
-            ),
+            None => format!("add it to the example, or name a file that brings it in `needs`; {consequence} otherwise"),
         };
-        findings.warning(target.code, reference.node, message).help = Some(help);
+        findings.add(target.code, severity, reference.node, message).help = Some(help);
     }
 }
 
@@ -163,9 +163,10 @@ fn identity(object: &Object) -> (&str, &str) {
     (&object.kind, &object.name)
 }
 
-/// Whether a text can be a name at all; what cannot is told by other rules.
+/// Whether a text can be a name at all: an empty one means the default, and what can't be a name is told by other rules.
 fn is_name(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
 }
 
 fn common_prefix(one: &str, other: &str) -> usize {
@@ -270,7 +271,7 @@ mod tests {
     }
 
     /// Each way to refer to an object, the kind and the code.
-    const WAYS: [(&str, &str, &str); 15] = [
+    const WAYS: [(&str, &str, &str); 14] = [
         ("{containers: [{env: [{valueFrom: {configMapKeyRef: {name: x, key: k}}}]}]}", "ConfigMap", "EV205"),
         ("{containers: [{envFrom: [{configMapRef: {name: x}}]}]}", "ConfigMap", "EV205"),
         ("{volumes: [{configMap: {name: x}}], containers: []}", "ConfigMap", "EV205"),
@@ -279,7 +280,6 @@ mod tests {
         ("{containers: [], initContainers: [{envFrom: [{secretRef: {name: x}}]}]}", "Secret", "EV206"),
         ("{volumes: [{secret: {secretName: x}}], containers: []}", "Secret", "EV206"),
         ("{volumes: [{projected: {sources: [{secret: {name: x}}]}}], containers: []}", "Secret", "EV206"),
-        ("{imagePullSecrets: [{name: x}], containers: []}", "Secret", "EV206"),
         ("{volumes: [{persistentVolumeClaim: {claimName: x}}], containers: []}", "PersistentVolumeClaim", "EV207"),
         ("{serviceAccountName: x, containers: []}", "ServiceAccount", "EV208"),
         ("{serviceAccount: x, containers: []}", "ServiceAccount", "EV208"),
@@ -358,6 +358,49 @@ mod tests {
         assert!(found(&format!("{volume}{}", brings("Secret", "x", "stringData: {k: b}"))).is_empty());
         let token = brings("Secret", "x", "type: kubernetes.io/service-account-token");
         assert!(found(&format!("{volume}{token}")).is_empty());
+    }
+
+    #[test]
+    fn a_missing_pull_secret_is_a_note_since_public_images_need_none() {
+        let lines = found(&pod("{imagePullSecrets: [{name: x}], containers: []}"));
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with("EV206 note"), "{lines:?}");
+    }
+
+    #[test]
+    fn an_empty_name_means_the_default() {
+        for spec in ["{serviceAccount: '', containers: []}", "{priorityClassName: '', containers: []}"] {
+            assert!(found(&pod(spec)).is_empty(), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_volume_that_a_claim_template_replaces_refers_to_nothing() {
+        let set = |claim: &str| {
+            format!(
+                "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec: {{volumeClaimTemplates: [{{metadata: \
+                 {{name: {claim}}}}}], template: {{spec: {{containers: [], volumes: [{{name: data, persistentVolumeClaim: \
+                 {{claimName: data}}}}]}}}}}}\n"
+            )
+        };
+        assert!(found(&set("data")).is_empty());
+        assert_eq!(found(&set("other")).len(), 1);
+    }
+
+    #[test]
+    fn the_help_names_a_file_without_a_job_before_one_with_a_job() {
+        let user = example("jobs/a.yaml", &pod("{serviceAccountName: x, containers: []}"));
+        let account = brings("ServiceAccount", "x", "");
+        let job = example("jobs/b.yaml", &format!("{}{account}", pod("{containers: []}")));
+        let mut setup = example("setup/c.yaml", &account);
+        setup.settings.support = true;
+        let catalog = catalog(vec![user, job, setup]);
+        let index = Index::new(&catalog, Some(&[]), &[]);
+        let example = &catalog.examples[0];
+        let mut findings = Findings::new(&example.source, &example.objects[0].root);
+        index.check(example, &example.objects[0], &mut findings);
+        let help = findings.diagnostics[0].help.clone().unwrap();
+        assert!(help.starts_with("setup/c.yaml brings it"), "{help}");
     }
 
     #[test]

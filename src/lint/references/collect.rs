@@ -16,6 +16,17 @@ pub(super) struct Reference<'a> {
     pub keys: Vec<&'a Node>,
     /// Whether the pod does without it.
     pub optional: bool,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What an object is referred to for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The pods can't do without it.
+    Use,
+    /// Credentials of a registry, without which the kubelet pulls anonymously.
+    Pull,
 }
 
 /// Keys whose string names an object.
@@ -51,7 +62,25 @@ pub(super) fn references(object: &Object) -> Vec<Reference<'_>> {
         push("LocalQueue", Some(queue), None, &mut found);
     }
     walk(&object.root, &mut found);
+    let replaced = replaced_claims(object);
+    found.retain(|reference| !replaced.iter().any(|node| std::ptr::eq(*node, reference.node)));
     found
+}
+
+/// The names of claims in volumes of a StatefulSet that its controller replaces: it puts the claim of a template in the place
+/// of the volume of the same name.
+fn replaced_claims(object: &Object) -> Vec<&Node> {
+    if object.kind != "StatefulSet" {
+        return Vec::new();
+    }
+    let items = |path: &[&str]| object.root.at(path).into_iter().flat_map(Node::items);
+    let templates: Vec<_> =
+        items(&["spec", "volumeClaimTemplates"]).filter_map(|claim| claim.at(&["metadata", "name"])?.as_str()).collect();
+    let volumes = items(&["spec", "template", "spec", "volumes"]);
+    volumes
+        .filter(|volume| volume.get("name").and_then(Node::as_str).is_some_and(|name| templates.contains(&name)))
+        .filter_map(|volume| volume.at(&["persistentVolumeClaim", "claimName"]))
+        .collect()
 }
 
 fn walk<'a>(node: &'a Node, found: &mut Vec<Reference<'a>>) {
@@ -78,7 +107,11 @@ fn of_entry<'a>(entry: &'a Entry, found: &mut Vec<Reference<'a>>) {
                 });
             }
         }
-        "imagePullSecrets" => value.items().for_each(|item| push("Secret", item.get("name"), None, found)),
+        "imagePullSecrets" => {
+            let before = found.len();
+            value.items().for_each(|item| push("Secret", item.get("name"), None, found));
+            found[before..].iter_mut().for_each(|reference| reference.purpose = Purpose::Pull);
+        }
         "volumes" => value.items().for_each(|volume| of_volume(volume, found)),
         "runtimeRef" => {
             let kind = value.get("kind").and_then(Node::as_str).unwrap_or("ClusterTrainingRuntime");
@@ -109,5 +142,5 @@ fn push<'a>(kind: &'a str, name: Option<&'a Node>, source: Option<&'a Node>, fou
         keys.extend(source.get("key"));
         keys.extend(source.get("items").into_iter().flat_map(Node::items).filter_map(|item| item.get("key")));
     }
-    found.push(Reference { kind, name, node, keys, optional });
+    found.push(Reference { kind, name, node, keys, optional, purpose: Purpose::Use });
 }

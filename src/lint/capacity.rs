@@ -1,6 +1,6 @@
 //! What pods ask for, against what a runner has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::code;
 use super::findings::Findings;
@@ -36,47 +36,56 @@ fn quantity(node: &Node) -> Option<Quantity> {
     }
 }
 
-/// The extended resources (GPUs, other devices, huge pages) that an object requests or limits anywhere, at their first
-/// places. Amounts of zero don't count.
+/// The extended resources (GPUs, other devices, huge pages) that the pods of an object request, each at its first place:
+/// in `requests` and `limits` of any `resources`, or of a field like `resourcesPerNode` from which an operator makes them.
+/// Amounts of zero, and pods without replicas, don't count.
 #[must_use]
 pub fn extended_resources(object: &Object) -> BTreeMap<&str, &Entry> {
     let mut found = BTreeMap::new();
     if object.kind != "CustomResourceDefinition" {
-        collect_extended(&object.root, &mut found);
+        let templates = pod_templates(&object.root);
+        let idle: Vec<_> = templates.iter().filter(|pod| pod.replicas == 0).map(|pod| pod.spec).collect();
+        collect_extended(&object.root, &idle, &mut found);
     }
     found
 }
 
-fn collect_extended<'a>(node: &'a Node, found: &mut BTreeMap<&'a str, &'a Entry>) {
+fn collect_extended<'a>(node: &'a Node, idle: &[&Node], found: &mut BTreeMap<&'a str, &'a Entry>) {
+    if idle.iter().any(|pod| std::ptr::eq(*pod, node)) {
+        return;
+    }
     for entry in node.entries() {
-        if matches!(&*entry.key, "limits" | "requests") {
-            for amount in entry.value.entries().filter(|amount| is_extended(&amount.key)) {
-                if quantity(&amount.value).is_some_and(|quantity| !quantity.is_zero()) {
+        if entry.key.to_ascii_lowercase().contains("resources") {
+            for amount in
+                ["requests", "limits"].into_iter().filter_map(|key| entry.value.get(key)).flat_map(Node::entries)
+            {
+                if is_extended(&amount.key) && quantity(&amount.value).is_some_and(|quantity| !quantity.is_zero()) {
                     found.entry(&amount.key).or_insert(amount);
                 }
             }
         }
-        collect_extended(&entry.value, found);
+        collect_extended(&entry.value, idle, found);
     }
-    node.items().for_each(|item| collect_extended(item, found));
+    node.items().for_each(|item| collect_extended(item, idle, found));
 }
 
-/// A resource that a node only has if somebody gave it to it.
+/// A resource that a node only has if somebody gave it to it. Source: `IsNativeResource` in
+/// <https://github.com/kubernetes/component-helpers/blob/master/resource/helpers.go> (`kubernetes.io/` anywhere is native).
 fn is_extended(name: &str) -> bool {
-    name.starts_with("hugepages-")
-        || name
-            .split_once('/')
-            .is_some_and(|(domain, _)| domain != "kubernetes.io" && !domain.ends_with(".kubernetes.io"))
+    name.starts_with("hugepages-") || (name.contains('/') && !name.contains("kubernetes.io/"))
 }
 
 /// Why an example can't run on a kind cluster, if it asks for extended resources: the reason that the plan gives for
-/// skipping it.
+/// skipping it, and `EV504` announces.
 #[must_use]
 pub fn extended_resource_reason(example: &Example) -> Option<String> {
-    let names: std::collections::BTreeSet<_> =
-        example.objects.iter().flat_map(|object| extended_resources(object).into_keys()).collect();
+    let names: BTreeSet<_> = example.objects.iter().flat_map(|object| extended_resources(object).into_keys()).collect();
     let names: Vec<_> = names.into_iter().collect();
-    (!names.is_empty()).then(|| format!("asks for {}, which no node of a kind cluster has", names.join(" and ")))
+    (!names.is_empty()).then(|| asks_for(&names.join(" and ")))
+}
+
+fn asks_for(names: &str) -> String {
+    format!("asks for {names}, which no node of a kind cluster has")
 }
 
 /// Checks what the pods of an object ask for: `EV504`, `EV505`. `pod_request` is what the scheduler reserves for one pod;
@@ -88,7 +97,7 @@ pub fn check(
     findings: &mut Findings<'_>,
 ) {
     for (name, entry) in extended_resources(object) {
-        let message = format!("no node of a kind cluster has `{name}`: the full tier will skip this example");
+        let message = format!("{}: the full tier will skip this example", asks_for(&format!("`{name}`")));
         findings.note(code::EXTENDED_RESOURCE, entry, message).help = Some(
             "run it on a cluster that has it (`cluster: existing`), or ship a variant that runs on CPUs".to_owned(),
         );
@@ -200,8 +209,8 @@ mod tests {
         assert_eq!(
             found(&text),
             [
-                "EV504 note 8 spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]: no node of a kind cluster has \
-              `nvidia.com/gpu`: the full tier will skip this example"
+                "EV504 note 8 spec.template.spec.containers[0].resources.limits[nvidia.com/gpu]: asks for `nvidia.com/gpu`, \
+              which no node of a kind cluster has: the full tier will skip this example"
             ]
         );
         assert_eq!(
@@ -226,6 +235,18 @@ mod tests {
     fn extended_resources_outside_of_pod_templates_count() {
         let text = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nspec: {trainer: {resourcesPerNode: {limits: {nvidia.com/gpu: 1}}}}\n";
         assert_eq!(found(text).len(), 1);
+    }
+
+    #[test]
+    fn what_no_pod_requests_does_not_count() {
+        for text in [
+            "apiVersion: ray.io/v1\nkind: RayCluster\nspec: {workers: [{replicas: 0, template: {spec: {containers: [{name: a, resources: {limits: {nvidia.com/gpu: 1}}}]}}}]}\n",
+            "apiVersion: karpenter.sh/v1\nkind: NodePool\nspec: {limits: {nvidia.com/gpu: 8}}\n",
+            "apiVersion: resource.k8s.io/v1\nkind: ResourceClaimTemplate\nspec: {spec: {devices: {requests: [{exactly: {capacity: {requests: {gpu.example.com/memory: 1Gi}}}}]}}}\n",
+            "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: a, resources: {limits: {node.kubernetes.io/x: 1}}}]}\n",
+        ] {
+            assert!(found(text).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::code;
 use super::findings::{Anchor, Findings};
+use super::images::images_of;
 use super::versions::is_builtin_group;
 use crate::catalog::Object;
 use crate::diagnostic::Severity;
@@ -24,26 +25,29 @@ pub fn check(
     if is_builtin_group(object.group()) || object.kind == "CustomResourceDefinition" {
         return;
     }
-    let claims = claim_templates(&object.root);
+    let elsewhere = volumes_of_the_operator(&object.root);
     for template in pod_templates(&object.root).iter().filter(|template| !is_partial(object, template)) {
         container_name(template, framework, findings);
-        mounts(template, &claims, findings);
+        let given = mounts(template, &elsewhere, findings);
         duplicate_names(template, findings);
         duplicate_ports(template, findings);
         let told = findings.diagnostics.len();
         refusals(template, findings);
-        soften(findings, told);
+        soften(findings, told, &given);
     }
 }
 
 /// Whether the template only overrides parts of another one, or is filled in by whoever uses it: then what is missing here
-/// may well be there.
+/// may well be there. A container without an image, in an object that names images outside of its containers, gets one of
+/// those from its operator (a SparkApplication's driver).
 fn is_partial(object: &Object, template: &PodTemplate<'_>) -> bool {
     let overrides = template.path.split('.').any(|segment| {
         let segment = segment.to_ascii_lowercase();
         segment.contains("override") || segment.contains("patch")
     });
-    overrides || object.kind.ends_with("Runtime")
+    let lacks_image = template.containers().any(|container| container.get("image").is_none());
+    let is_filled_in = || images_of(object).iter().any(|image| image.container.is_none());
+    overrides || object.kind.ends_with("Runtime") || (lacks_image && is_filled_in())
 }
 
 fn container_name(template: &PodTemplate<'_>, framework: Option<&Framework>, findings: &mut Findings<'_>) {
@@ -65,23 +69,38 @@ fn container_name(template: &PodTemplate<'_>, framework: Option<&Framework>, fin
         Some(format!("name the container that does the work `{required}`: the operator refuses the {kind} otherwise"));
 }
 
-/// The claims that are made from templates anywhere in the object; mounts may name them.
-fn claim_templates(root: &Node) -> Vec<&str> {
+/// The volumes that the object names outside of its pod templates, for its operator to put into the pods: in lists of
+/// `volumes`, and as templates of claims.
+fn volumes_of_the_operator(root: &Node) -> Vec<&str> {
     let mut names = Vec::new();
     let mut waiting = vec![root];
     while let Some(node) = waiting.pop() {
+        let is_pod = node.get("containers").is_some();
         for entry in node.entries() {
-            if &*entry.key == "volumeClaimTemplates" {
-                names.extend(entry.value.items().filter_map(|claim| claim.at(&["metadata", "name"])?.as_str()));
+            match &*entry.key {
+                "volumes" if !is_pod => {
+                    names.extend(entry.value.items().filter_map(|volume| volume.get("name")?.as_str()));
+                }
+                "volumeClaimTemplates" => names.extend(entry.value.items().filter_map(name_of)),
+                _ => {}
             }
             waiting.push(&entry.value);
+        }
+        if node.at(&["spec", "accessModes"]).is_some() {
+            names.extend(name_of(node));
         }
         waiting.extend(node.items());
     }
     names
 }
 
-fn mounts(template: &PodTemplate<'_>, claims: &[&str], findings: &mut Findings<'_>) {
+fn name_of(object: &Node) -> Option<&str> {
+    object.at(&["metadata", "name"])?.as_str()
+}
+
+/// Tells mounts without a volume; the places of those whose volume the operator brings.
+fn mounts(template: &PodTemplate<'_>, elsewhere: &[&str], findings: &mut Findings<'_>) -> Vec<Span> {
+    let mut given = Vec::new();
     let volumes: Vec<_> = list(template.spec, "volumes").filter_map(|volume| volume.get("name")?.as_str()).collect();
     for container in template.all_containers() {
         let names = ["volumeMounts", "volumeDevices"]
@@ -90,7 +109,11 @@ fn mounts(template: &PodTemplate<'_>, claims: &[&str], findings: &mut Findings<'
             .filter_map(|mount| mount.get("name"));
         for node in names {
             let Some(name) = node.as_str() else { continue };
-            if volumes.contains(&name) || claims.contains(&name) || told_at(findings, node.span) {
+            if volumes.contains(&name) || told_at(findings, node.span) {
+                continue;
+            }
+            if elsewhere.contains(&name) {
+                given.push(node.span);
                 continue;
             }
             let found = if volumes.is_empty() {
@@ -102,6 +125,7 @@ fn mounts(template: &PodTemplate<'_>, claims: &[&str], findings: &mut Findings<'
                 Some(format!("add a volume `{name}` beside `containers`, or mount one that is there"));
         }
     }
+    given
 }
 
 fn duplicate_names(template: &PodTemplate<'_>, findings: &mut Findings<'_>) {
@@ -149,12 +173,13 @@ fn duplicate_ports(template: &PodTemplate<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Turns the errors from `told` on into `EV203` warnings, without those that other codes already told at the same place.
-fn soften(findings: &mut Findings<'_>, told: usize) {
+/// Turns the errors from `told` on into `EV203` warnings, without those that other codes already told at the same place, and
+/// without those at `given`, places that the operator mends.
+fn soften(findings: &mut Findings<'_>, told: usize, given: &[Span]) {
     let new = findings.diagnostics.split_off(told);
     for mut diagnostic in new {
         let span = diagnostic.location.as_ref().map(|location| location.span);
-        if span.is_some_and(|span| told_at(findings, span)) {
+        if span.is_some_and(|span| told_at(findings, span) || given.contains(&span)) {
             continue;
         }
         if diagnostic.severity == Severity::Error {
@@ -240,6 +265,33 @@ mod tests {
         let mount = "containers: [{name: pytorch, volumeMounts: [{name: data, mountPath: /d}]}]";
         assert!(found(&job(&format!("{mount}\n          volumes: [{{name: data, emptyDir: {{}}}}]"))).is_empty());
         assert!(found(&job(&format!("{mount}\n  volumeClaimTemplates: [{{metadata: {{name: data}}}}]"))).is_empty());
+    }
+
+    #[test]
+    fn a_mount_of_a_volume_that_the_object_names_outside_of_its_pods_is_fine() {
+        let refuse = |template: &PodTemplate<'_>, findings: &mut Findings<'_>| {
+            for mount in template.containers().filter_map(|container| container.get("volumeMounts")) {
+                findings.error(code::NOT_FOUND, mount.items().next().unwrap().get("name").unwrap(), "refused");
+            }
+        };
+        let lines = |more: &str| {
+            let mount = "containers: [{name: pytorch, volumeMounts: [{name: data, mountPath: /d}]}]";
+            fixture::lines(&fixture::example("a.yaml", &job(&format!("{mount}\n  {more}"))), |object, findings| {
+                check(object, None, refuse, findings);
+            })
+        };
+        assert!(lines("volumes: [{name: data, emptyDir: {}}]").is_empty());
+        let claim = "{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}";
+        assert!(lines(&format!("volumeClaimPolicies: [{{templates: [{claim}]}}]")).is_empty());
+        let other = "other: {spec: {containers: [], volumes: [{name: data, emptyDir: {}}]}}";
+        assert_eq!(lines(other).len(), 1);
+    }
+
+    #[test]
+    fn a_template_without_an_image_is_filled_in_from_an_image_of_the_object() {
+        let spark = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec:\n  image: spark:4\n  driver: {template: {spec: {containers: [{name: driver, volumeMounts: [{name: data, mountPath: /d}]}]}}}\n";
+        assert!(found(spark).is_empty());
+        assert!(!found(&spark.replace("  image: spark:4\n", "")).is_empty());
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! What an example asks of a cluster: devices, pods, time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::catalog::{Example, Object};
 use crate::model::ExampleId;
 use crate::pod_template::pod_templates;
 use crate::quantity::Quantity;
-use crate::yaml::{Node, Value};
 
 /// An example that never ran is expected to take this part of its timeout: timeouts are set with room to spare.
 const TIMEOUT_SHARE: u32 = 4;
@@ -60,55 +59,6 @@ fn pods(object: &Object) -> u64 {
     templates.iter().map(|template| template.replicas).fold(0, u64::saturating_add)
 }
 
-/// The extended resources (`nvidia.com/gpu`) that an example requests: no node of kind offers any. Looks at `requests` and
-/// `limits` of its pod templates that have replicas, and of `resourcesPerNode`, which objects that make their pods from a
-/// template elsewhere use.
-///
-/// Source of the rule: `IsExtendedResourceName` in `k8s.io/component-helpers/resource` (`pkg/apis/core/v1/helper`).
-#[must_use]
-pub fn extended_resources(example: &Example) -> BTreeSet<&str> {
-    let mut found = BTreeSet::new();
-    for object in &example.objects {
-        for template in pod_templates(&object.root).iter().filter(|template| template.replicas > 0) {
-            let holders = template.all_containers().chain([template.spec]);
-            holders.filter_map(|holder| holder.get("resources")).for_each(|node| collect(node, &mut found));
-        }
-        per_node(&object.root, &mut found);
-    }
-    found
-}
-
-fn per_node<'a>(node: &'a Node, found: &mut BTreeSet<&'a str>) {
-    for entry in node.entries() {
-        if &*entry.key == "resourcesPerNode" {
-            collect(&entry.value, found);
-        }
-        per_node(&entry.value, found);
-    }
-    node.items().for_each(|item| per_node(item, found));
-}
-
-fn collect<'a>(resources: &'a Node, found: &mut BTreeSet<&'a str>) {
-    let lists = ["requests", "limits"].into_iter().filter_map(|key| resources.get(key));
-    for entry in lists.flat_map(Node::entries) {
-        if is_extended(&entry.key) && !is_zero(&entry.value) {
-            found.insert(&entry.key);
-        }
-    }
-}
-
-fn is_extended(name: &str) -> bool {
-    name.contains('/') && !name.contains("kubernetes.io/")
-}
-
-fn is_zero(amount: &Node) -> bool {
-    match &amount.value {
-        Value::Int(number) => *number == 0,
-        Value::String(text) => Quantity::parse(text).is_some_and(Quantity::is_zero),
-        _ => false,
-    }
-}
-
 /// Expected durations: the recorded one, else the median of the recorded ones of the same framework, else a quarter of the
 /// timeout.
 pub(super) struct Estimates<'a> {
@@ -148,33 +98,6 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::plan::testing::{example, job, job_with};
-
-    #[test]
-    fn devices_of_a_domain_are_extended_resources() {
-        for (resources, expected) in [
-            ("{limits: {nvidia.com/gpu: 1}}", vec!["nvidia.com/gpu"]),
-            ("{requests: {amd.com/gpu: '2', cpu: 1}}", vec!["amd.com/gpu"]),
-            ("{limits: {nvidia.com/gpu: 0}}", vec![]),
-            ("{limits: {cpu: 1, memory: 1Gi, ephemeral-storage: 1Gi}}", vec![]),
-            ("{limits: {node.kubernetes.io/x: 1}}", vec![]),
-        ] {
-            let example = example("a.yaml", &job_with(&format!("resources: {resources}")));
-            assert_eq!(extended_resources(&example).into_iter().collect::<Vec<_>>(), expected, "{resources}");
-        }
-    }
-
-    #[test]
-    fn a_device_is_found_where_pods_come_from_a_template_elsewhere() {
-        let text = "kind: TrainJob\nspec: {trainer: {resourcesPerNode: {limits: {nvidia.com/gpu: 1}}}}\n";
-        assert!(extended_resources(&example("a.yaml", text)).contains("nvidia.com/gpu"));
-    }
-
-    #[test]
-    fn a_template_without_replicas_asks_for_nothing() {
-        let text = "kind: RayCluster\nspec: {workers: [{replicas: 0, template: {spec: {containers: [{name: a, \
-                    resources: {limits: {nvidia.com/gpu: 1}}}]}}}]}\n";
-        assert!(extended_resources(&example("a.yaml", text)).is_empty());
-    }
 
     #[test]
     fn cores_and_memory_weigh_before_pods() {

@@ -29,7 +29,6 @@ use crate::config::{ClusterKind, Config, Selection};
 use crate::model::{ExampleId, Outcome, Tier};
 
 pub use changed::Changes;
-pub use cost::extended_resources;
 pub use render::{github_matrix, json, table};
 pub use touched::Dependencies;
 

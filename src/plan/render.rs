@@ -167,7 +167,7 @@ mod tests {
         world.kubernetes = vec!["v1.33.4".to_owned(), "v1.34.0".to_owned()];
         let expected = "\
 run    examples/a.yaml    full   v1.33.4,v1.34.0  2m30s  event workflow_dispatch runs all full examples
-skip   examples/gpu.yaml  full   v1.33.4,v1.34.0  -      requests nvidia.com/gpu, which no node of kind offers
+skip   examples/gpu.yaml  full   v1.33.4,v1.34.0  -      asks for nvidia.com/gpu, which no node of a kind cluster has
 check  examples/pv.yaml   basic  -                -      support file: nothing in it is judged, and no example needs it
 
 Plan for workflow_dispatch (basic all, full all, periodic none): 3 examples; 1 run on a cluster (2 on v1.33.4, v1.34.0, \

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::cost::{Cost, extended_resources};
+use super::cost::Cost;
 use super::tiers::Policy;
 use super::touched::Touched;
 use super::{Changes, PlanInputs};
 use crate::catalog::{Example, ExampleKind};
 use crate::config::{ClusterKind, Selection};
 use crate::duration;
+use crate::lint::capacity::extended_resource_reason;
 use crate::model::{Expect, Tier};
 
 /// A periodic example is due this much early: scheduled workflows start some minutes sooner or later than the last time,
@@ -136,9 +137,7 @@ impl<'a> Selector<'a> {
         if self.inputs.cluster == ClusterKind::Existing || example.settings.expect == Expect::Rejected {
             return None;
         }
-        let devices = extended_resources(example);
-        let list = devices.into_iter().collect::<Vec<_>>().join(", ");
-        (!list.is_empty()).then(|| format!("requests {list}, which no node of kind offers"))
+        extended_resource_reason(example)
     }
 }
 
@@ -226,7 +225,7 @@ mod tests {
     fn devices_are_skipped_on_kind_and_tried_on_a_cluster_that_was_there() {
         let mut world = World::new(vec![example("gpu.yaml", &job_with(GPU))]).on("workflow_dispatch");
         assert_eq!(chosen(&world), Vec::<String>::new());
-        assert_eq!(world.reason("gpu.yaml"), "requests nvidia.com/gpu, which no node of kind offers");
+        assert_eq!(world.reason("gpu.yaml"), "asks for nvidia.com/gpu, which no node of a kind cluster has");
         world.config.cluster = ClusterKind::Existing;
         assert_eq!(chosen(&world), ["gpu.yaml"]);
         world.config.cluster = ClusterKind::Kind;

@@ -74,8 +74,9 @@ fn replaced_claims(object: &Object) -> Vec<&Node> {
         return Vec::new();
     }
     let items = |path: &[&str]| object.root.at(path).into_iter().flat_map(Node::items);
-    let templates: Vec<_> =
-        items(&["spec", "volumeClaimTemplates"]).filter_map(|claim| claim.at(&["metadata", "name"])?.as_str()).collect();
+    let templates: Vec<_> = items(&["spec", "volumeClaimTemplates"])
+        .filter_map(|claim| claim.at(&["metadata", "name"])?.as_str())
+        .collect();
     let volumes = items(&["spec", "template", "spec", "volumes"]);
     volumes
         .filter(|volume| volume.get("name").and_then(Node::as_str).is_some_and(|name| templates.contains(&name)))

@@ -1,6 +1,6 @@
 //! Isolation: each attempt gets a namespace of its own. What reaches beyond it, or keeps anything from running in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::code;
 use super::findings::{Anchor, Findings};
@@ -8,6 +8,7 @@ use super::references::Index as References;
 use super::versions::is_builtin_group;
 use crate::catalog::{Catalog, Example, ExampleKind, Object};
 use crate::diagnostic::Severity;
+use crate::model::{ExampleId, Tier};
 use crate::yaml::Node;
 
 /// The label of a job that Kueue holds back until there is room.
@@ -50,6 +51,7 @@ const CLUSTER_SCOPED: [&str; 34] = [
     "VolumeAttachment",
     "VolumeAttributesClass",
 ];
+
 /// Whether an object belongs to the whole cluster: as its schema says (`namespaced`), else by the built-in kinds; a custom
 /// resource without a schema is taken for namespaced unless its kind begins with `Cluster`.
 #[must_use]
@@ -67,6 +69,7 @@ type Identity<'a> = (&'a str, &'a str, &'a str, &'a str);
 /// Which examples hold which objects, over a whole catalog.
 pub struct Index<'a> {
     holders: HashMap<Identity<'a>, Vec<&'a Example>>,
+    needed: HashSet<&'a ExampleId>,
 }
 
 impl<'a> Index<'a> {
@@ -79,7 +82,14 @@ impl<'a> Index<'a> {
                 holders.entry(identity).or_default().push(example);
             }
         }
-        Self { holders }
+        let needed = catalog.examples.iter().flat_map(|example| &example.settings.needs).collect();
+        Self { holders, needed }
+    }
+
+    /// Whether the example is ever applied to a cluster: for itself, or because another one needs it.
+    fn is_applied(&self, example: &Example) -> bool {
+        let itself = !example.settings.support && example.settings.tier > Tier::Basic;
+        itself || self.needed.contains(&example.id)
     }
 
     /// The other examples that hold the same object. A kustomize folder is often rendered from files that are examples
@@ -113,7 +123,8 @@ pub fn check<'a>(
     let cluster_scoped = is_cluster_scoped(object, namespaced);
     if cluster_scoped {
         let anchor = object.root.get("kind").unwrap_or(&object.root);
-        let message = format!("a {} belongs to the whole cluster, not to a namespace", object.kind);
+        let article = if object.kind.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+        let message = format!("{article} {} belongs to the whole cluster, not to a namespace", object.kind);
         findings.note(code::CLUSTER_SCOPED, anchor, message).help = Some(
             "examples that run at the same time share it; it is deleted after the example, unless it was there before"
                 .to_owned(),
@@ -166,13 +177,23 @@ fn same_identity<'a>(
         0 => String::new(),
         count => format!(" (and {count} more)"),
     };
-    let severity = if cluster_scoped { Severity::Warning } else { Severity::Note };
+    // Only what is applied in this project's own runs can meet there.
+    let meets = |other: &&Example| index.is_applied(example) && index.is_applied(other);
+    let (severity, help) = match cluster_scoped {
+        true if others.iter().any(meets) => {
+            (Severity::Warning, "the two can't be on one cluster at the same time: give one of them another name")
+        }
+        true => (
+            Severity::Note,
+            "whoever applies both replaces one with the other: give one of them another name, if that matters",
+        ),
+        false => (
+            Severity::Note,
+            "whoever applies both to one namespace replaces one with the other: give one of them another name",
+        ),
+    };
     let message = format!("{} stands in {} too{more}", object.reference(), first.id);
-    findings.add(code::SAME_IDENTITY, severity, node, message).help = Some(if cluster_scoped {
-        "the two can't be on one cluster at the same time: give one of them another name".to_owned()
-    } else {
-        "whoever applies both to one namespace replaces one with the other: give one of them another name".to_owned()
-    });
+    findings.add(code::SAME_IDENTITY, severity, node, message).help = Some(help.to_owned());
 }
 
 /// `suspend: true` where workloads have it.
@@ -261,6 +282,24 @@ mod tests {
     fn the_same_cluster_scoped_object_in_two_examples_is_a_warning() {
         let catalog = catalog(vec![example("a.yaml", CLASS), example("b.yaml", CLASS)]);
         assert!(found_in(&catalog, "a.yaml", None).iter().any(|line| line.starts_with("EV502 warning")));
+    }
+
+    #[test]
+    fn alternatives_that_nothing_applies_cannot_meet_on_a_cluster() {
+        let mut examples = vec![example("a.yaml", CLASS), example("b.yaml", CLASS)];
+        examples.iter_mut().for_each(|example| example.settings.support = true);
+        let apart = catalog(examples.clone());
+        assert!(found_in(&apart, "a.yaml", None).iter().any(|line| line.starts_with("EV502 note")));
+        examples.push(example_with_needs("x.yaml", JOB, &["a.yaml"]));
+        examples.push(example_with_needs("y.yaml", JOB, &["b.yaml"]));
+        let together = catalog(examples);
+        assert!(found_in(&together, "a.yaml", None).iter().any(|line| line.starts_with("EV502 warning")));
+    }
+
+    #[test]
+    fn a_kind_has_the_article_that_it_is_spoken_with() {
+        let lines = found("apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: a}\n");
+        assert!(lines[0].contains("an APIService belongs"), "{lines:?}");
     }
 
     #[test]

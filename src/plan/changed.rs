@@ -1,6 +1,8 @@
 //! The files that a change touches, sorted once so that each question about them is a binary search.
 
-use super::paths::normal;
+use std::path::Path;
+
+use super::paths::below_root;
 
 /// What is known about the files that changed.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +20,9 @@ pub(super) struct ChangedFiles {
 }
 
 impl ChangedFiles {
-    pub(super) fn new(files: &[String]) -> Self {
-        let mut sorted: Vec<String> = files.iter().map(|file| normal(file)).collect();
+    /// The files as they are named from the root, which is absolute.
+    pub(super) fn new(root: &Path, files: &[String]) -> Self {
+        let mut sorted: Vec<String> = files.iter().map(|file| below_root(root, Path::new(file))).collect();
         sorted.sort_unstable();
         sorted.dedup();
         Self { sorted }
@@ -65,7 +68,7 @@ mod tests {
     use super::*;
 
     fn changed(files: &[&str]) -> ChangedFiles {
-        ChangedFiles::new(&files.iter().map(ToString::to_string).collect::<Vec<_>>())
+        ChangedFiles::new(Path::new("/repo"), &files.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     #[test]
@@ -73,6 +76,7 @@ mod tests {
         let files = changed(&["./a/b.yaml", "third-party"]);
         assert_eq!(files.file("a/b.yaml"), Some("a/b.yaml"));
         assert_eq!(files.file("a/b.yam"), None);
+        assert_eq!(changed(&["/repo/a/b.yaml"]).file("a/b.yaml"), Some("a/b.yaml"));
         assert_eq!(files.file("third-party/x/y.yaml"), Some("third-party"));
     }
 

@@ -276,8 +276,11 @@ fn notes(inputs: &PlanInputs, policy: &Policy, selector: &Selector) -> Vec<Strin
         (_, Some(reason)) => reason.clone(),
         (Changes::Known([]), None) => "no file changed: nothing runs because of a change".to_owned(),
         (Changes::Known(files), None) if touched.each.iter().all(Option::is_none) => {
-            let files = if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) };
-            format!("{files} changed, and no example depends on any of them: nothing runs because of a change")
+            let (files, them) = match files.len() {
+                1 => ("1 file".to_owned(), "it"),
+                count => (format!("{count} files"), "any of them"),
+            };
+            format!("{files} changed, and no example depends on {them}: nothing runs because of a change")
         }
         _ => return Vec::new(),
     };

@@ -79,10 +79,11 @@ fn summary(plan: &Plan) -> String {
     let tiers: Vec<String> = plan.tiers.iter().map(|(tier, selection)| format!("{tier} {selection}")).collect();
     let cells = match on_cluster.len() {
         0 => String::new(),
-        cells => format!(" ({cells} on {}, about {})", plan.kubernetes.join(", "), about(work)),
+        1 => format!(" (1 cell on {}, about {})", plan.kubernetes.join(", "), about(work)),
+        cells => format!(" ({cells} cells on {}, about {})", plan.kubernetes.join(", "), about(work)),
     };
     format!(
-        "Plan for {} ({}): {} examples; {} run on a cluster{}, {checked} are checked statically alone, {} are skipped\n",
+        "Plan for {} ({}): {} examples; {} on a cluster{}, {checked} checked statically alone, {} skipped\n",
         printable(&plan.event),
         tiers.join(", "),
         distinct(&all),
@@ -170,8 +171,8 @@ run    examples/a.yaml    full   v1.33.4,v1.34.0  2m30s  event workflow_dispatch
 skip   examples/gpu.yaml  full   v1.33.4,v1.34.0  -      asks for nvidia.com/gpu, which no node of a kind cluster has
 check  examples/pv.yaml   basic  -                -      support file: nothing in it is judged, and no example needs it
 
-Plan for workflow_dispatch (basic all, full all, periodic none): 3 examples; 1 run on a cluster (2 on v1.33.4, v1.34.0, \
-about 5m), 1 are checked statically alone, 1 are skipped
+Plan for workflow_dispatch (basic all, full all, periodic none): 3 examples; 1 on a cluster (2 cells on v1.33.4, v1.34.0, \
+about 5m), 1 checked statically alone, 1 skipped
 ";
         assert_eq!(table(&world.plan()), expected);
     }

@@ -36,7 +36,7 @@ fn the_basic_tier_asked_for_takes_no_example_to_a_cluster() {
     let mut world = World::jobs(&["a.yaml"]).on("push");
     world.tier = Some(Tier::Basic);
     assert_eq!(world.on_cluster(), []);
-    assert_eq!(world.reason("a.yaml"), "--tier basic");
+    assert_eq!(world.reason("a.yaml"), "--tier basic runs no full examples");
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn the_periodic_tier_asked_for_takes_everything() {
     world.example("basic.yaml").settings.tier = Tier::Basic;
     world.example("periodic.yaml").settings.tier = Tier::Periodic;
     world.tier = Some(Tier::Periodic);
-    let reason = |id: &str| (id.to_owned(), "--tier periodic".to_owned());
-    assert_eq!(world.on_cluster(), [reason("full.yaml"), reason("periodic.yaml")]);
+    let reason = |tier: &str| (format!("{tier}.yaml"), format!("--tier periodic runs all {tier} examples"));
+    assert_eq!(world.on_cluster(), [reason("full"), reason("periodic")]);
     assert_eq!(world.reason("basic.yaml"), "its tier is basic: never on a cluster");
     world.tier = None;
     assert_eq!(world.reason("periodic.yaml"), "event pull_request runs no periodic examples");

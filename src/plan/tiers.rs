@@ -14,7 +14,6 @@ pub(super) struct Policy {
     selections: BTreeMap<Tier, Selection>,
     /// `--tier full`, `event push`.
     pub(super) source: String,
-    asked: bool,
 }
 
 impl Policy {
@@ -25,7 +24,7 @@ impl Policy {
         requested: Option<Tier>,
     ) -> Self {
         if let Some(requested) = requested {
-            return Self { selections: up_to(requested), source: format!("--tier {requested}"), asked: true };
+            return Self { selections: up_to(requested), source: format!("--tier {requested}") };
         }
         let row = [event, ANY_EVENT].into_iter().find_map(|row| Some((row, table.get(row)?)));
         let selections = row.map_or_else(|| up_to(Tier::Full), |(_, selections)| selections.clone());
@@ -33,7 +32,7 @@ impl Policy {
             Some((row, _)) if row == event => format!("event {event}"),
             _ => format!("event {event} (as {ANY_EVENT})"),
         };
-        Self { selections, source, asked: false }
+        Self { selections, source }
     }
 
     /// What the tier runs; a tier that is not named runs nothing.
@@ -43,12 +42,12 @@ impl Policy {
 
     /// Why every example of the tier runs.
     pub(super) fn runs_all(&self, tier: Tier) -> String {
-        if self.asked { self.source.clone() } else { format!("{} runs all {tier} examples", self.source) }
+        format!("{} runs all {tier} examples", self.source)
     }
 
     /// Why no example of the tier runs.
     pub(super) fn runs_none(&self, tier: Tier) -> String {
-        if self.asked { self.source.clone() } else { format!("{} runs no {tier} examples", self.source) }
+        format!("{} runs no {tier} examples", self.source)
     }
 
     /// The words for the plan file: tier to selection.

@@ -40,7 +40,7 @@ enum Touch {
 impl Touched {
     /// Follows the changed files to examples.
     pub(super) fn new(inputs: &PlanInputs, files: &[String]) -> Self {
-        let changed = ChangedFiles::new(files);
+        let changed = ChangedFiles::new(inputs.root, files);
         let everything = |reason: String| Self { everything: Some(reason), each: Vec::new() };
         if let Some((what, file)) = shared_by_all(inputs, &changed) {
             return everything(format!("{what} changed ({file}): everything runs"));
@@ -226,6 +226,14 @@ mod tests {
     }
 
     #[test]
+    fn one_change_that_nothing_depends_on_is_spoken_of_in_the_singular() {
+        assert_eq!(
+            World::jobs(&["a.yaml"]).change(&["README.md"]).plan().notes,
+            ["1 file changed, and no example depends on it: nothing runs because of a change"]
+        );
+    }
+
+    #[test]
     fn unknown_changes_run_everything_and_say_why() {
         let mut world = World::jobs(&["a.yaml"]);
         world.changed = None;
@@ -237,10 +245,13 @@ mod tests {
     fn an_image_is_followed_from_its_context_to_the_examples_that_use_it() {
         let uses = |image: &str| job_with(&format!("image: '{image}'"));
         let mut world = World::new(vec![
-            example("a.yaml", &uses("example/mnist:v1@sha256:00")),
+            example("a.yaml", &uses(&format!("example/mnist:v1@sha256:{}", "0".repeat(64)))),
             example("b.yaml", &uses("docker.io/upstream/mnist")),
             example("c.yaml", &uses("example/mnist-v2")),
-            example("d.yaml", "kind: TrainJob\nspec: {trainer: {image: example/mnist}}\n"),
+            example(
+                "d.yaml",
+                "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nspec: {trainer: {image: example/mnist}}\n",
+            ),
         ])
         .change(&["train/mnist/src/main.py"]);
         world.config.images = vec![image("example/mnist", "train/mnist")];

@@ -92,10 +92,16 @@ impl fmt::Display for ImageReference {
     }
 }
 
-/// The normalised name of a reference, without tag and digest; `None` if it is malformed.
+/// The normalised name that a reference has, without tag and digest, even where these are a template that somebody fills in
+/// (`example/mnist:{{tag}}`); `None` if the name itself is malformed.
 #[must_use]
 pub fn normalised_name(text: &str) -> Option<String> {
-    ImageReference::parse(text).ok().map(|reference| reference.name())
+    let template = ["{{", "$"].into_iter().filter_map(|start| text.find(start)).min();
+    let written = match template.map(|start| &text[..start]) {
+        Some(before) => before.strip_suffix([':', '@'])?,
+        None => text,
+    };
+    ImageReference::parse(written).ok().map(|reference| reference.name())
 }
 
 fn error(message: impl Into<String>) -> ImageReferenceError {
@@ -247,6 +253,21 @@ mod tests {
         assert_eq!((reference.tag.as_deref(), reference.digest.as_deref()), (Some("v1"), Some(digest.as_str())));
         assert_eq!(reference.manifest(), digest);
         assert_eq!(ImageReference::parse("reg.example:5000/a").unwrap().tag, None);
+    }
+
+    #[test]
+    fn a_name_is_read_where_its_tag_is_a_template() {
+        for (text, expected) in [
+            ("mnist:v1", Some("docker.io/library/mnist")),
+            ("ghcr.io/a/mnist:{{inputs.parameters.tag}}", Some("ghcr.io/a/mnist")),
+            ("localhost:5000/mnist:${TAG}", Some("localhost:5000/mnist")),
+            ("a/mnist@$(DIGEST)", Some("docker.io/a/mnist")),
+            ("a/mnist-{{arch}}:v1", None),
+            ("${REGISTRY}/mnist:v1", None),
+            ("a/Mnist", None),
+        ] {
+            assert_eq!(normalised_name(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use globset::{Glob, GlobBuilder};
 
 use super::KubernetesVersion;
 use crate::duration;
+use crate::image_reference::ImageReference;
 
 impl std::str::FromStr for KubernetesVersion {
     type Err = String;
@@ -23,8 +24,8 @@ impl std::str::FromStr for KubernetesVersion {
             return Err(expected());
         }
         let reference = image(text).map_err(|_| expected())?;
-        let version = reference.tag.filter(|tag| is_version(tag)).unwrap_or(text);
-        Ok(Self { version: version.to_owned(), image: Some(text.to_owned()) })
+        let version = reference.tag.filter(|tag| is_version(tag)).unwrap_or_else(|| text.to_owned());
+        Ok(Self { version, image: Some(text.to_owned()) })
     }
 }
 
@@ -50,57 +51,15 @@ pub(super) fn release(text: &str) -> Result<String, String> {
     Err(format!("`{text}` is not the version of a release: expected a form like v0.30.0"))
 }
 
-/// The parts of an image reference.
-pub(super) struct ImageReference<'a> {
-    pub tag: Option<&'a str>,
-    pub digest: Option<&'a str>,
-}
-
-/// Reads `registry:port/name:tag@sha256:digest`.
-///
-/// Source of the grammar: <https://github.com/distribution/reference>.
-pub(super) fn image(text: &str) -> Result<ImageReference<'_>, String> {
-    let expected = || format!("`{text}` is not an image: expected a form like registry.example/name:tag");
-    let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
-    let last_slash = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let (name, tag) = match rest[last_slash..].find(':') {
-        Some(colon) => (&rest[..last_slash + colon], Some(&rest[last_slash + colon + 1..])),
-        None => (rest, None),
-    };
-    let (host, path) = match name.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
-        _ => ("localhost", name),
-    };
-    let host_is_right = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
-    let tag_is_right = tag.is_none_or(|tag| {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        tag.len() <= 128
-            && tag.bytes().next().is_some_and(word)
-            && tag.bytes().all(|byte| word(byte) || b".-".contains(&byte))
-    });
-    let digest_is_right = digest.is_none_or(|digest| {
-        let hex = digest.split_once(':').map_or("", |(_, hex)| hex);
-        hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
-    });
-    if host_is_right && path.split('/').all(is_path_component) && tag_is_right && digest_is_right {
-        Ok(ImageReference { tag, digest })
-    } else {
-        Err(expected())
-    }
-}
-
-/// Lower-case letters and digits, parted by single dots, one or two underscores, or hyphens.
-fn is_path_component(part: &str) -> bool {
-    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let separated = part.contains("..") || part.contains("___") || part.contains("._") || part.contains("_.");
-    let ends = part.bytes().next().is_some_and(alphanumeric) && part.bytes().last().is_some_and(alphanumeric);
-    ends && !separated && part.bytes().all(|byte| alphanumeric(byte) || b"._-".contains(&byte))
+/// Reads an image reference.
+pub(super) fn image(text: &str) -> Result<ImageReference, String> {
+    ImageReference::parse(text).map_err(|reason| format!("`{text}` is not an image: {reason}"))
 }
 
 /// The name of an image, without tag and digest.
 pub(super) fn image_name(text: &str) -> Result<String, String> {
     match image(text)? {
-        ImageReference { tag: None, digest: None } => Ok(text.to_owned()),
+        ImageReference { tag: None, digest: None, .. } => Ok(text.to_owned()),
         _ => Err(format!("`{text}` has a tag or a digest: expected the name alone, every tag of it is meant")),
     }
 }
@@ -242,7 +201,7 @@ mod tests {
         for right in ["busybox", "a/b:1", "ghcr.io/a/b", "localhost:5000/a:v1", "a/b__c/d-e.f:Tag_1"] {
             assert!(image(right).is_ok(), "{right}");
         }
-        for wrong in ["", "A/b", "a//b", "a:", "a/b:-x", "a@sha256:12", "a b", "a/.b", "a_.b"] {
+        for wrong in ["", "a/B", "a//b", "a:", "a/b:-x", "a@sha256:12", "a b", "a/.b", "a_.b"] {
             assert!(image(wrong).is_err(), "{wrong}");
         }
         assert!(image_name("a/b:1").unwrap_err().contains("has a tag"));

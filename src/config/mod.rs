@@ -24,6 +24,7 @@ pub use schema::json_schema;
 pub use validate::MAX_RETRIES;
 
 use crate::framework::Framework;
+use crate::image_reference::normalised_name;
 use crate::model::{Expect, Outcome, Tier};
 use crate::quantity::Quantity;
 
@@ -256,10 +257,11 @@ pub struct ImageBuild {
 }
 
 impl ImageBuild {
-    /// Whether an image reference (without tag and digest) means this image.
+    /// Whether a normalised name ([`normalised_name`]) means this image.
     #[must_use]
-    pub fn is_meant_by(&self, repository: &str) -> bool {
-        self.name == repository || self.replaces.iter().any(|name| name == repository)
+    pub fn is_meant_by(&self, name: &str) -> bool {
+        let mut names = std::iter::once(&self.name).chain(&self.replaces);
+        names.any(|own| normalised_name(own).is_some_and(|own| own == name))
     }
 }
 

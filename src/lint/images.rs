@@ -9,7 +9,7 @@ use super::versions::is_builtin_group;
 use crate::catalog::Object;
 use crate::config::ImageBuild;
 use crate::diagnostic::Severity;
-use crate::image_reference::{ImageReference, ImageReferenceError, normalised_name};
+use crate::image_reference::{ImageReference, ImageReferenceError};
 use crate::pod_template::pod_templates;
 use crate::yaml::Node;
 
@@ -50,15 +50,20 @@ pub fn images_of(object: &Object) -> Vec<ImageUse<'_>> {
     found
 }
 
-/// Any other string under a key `image`, in the order of the source.
+/// Keys beside `image` that hold the rest of the reference.
+const REST_OF_REFERENCE: [&str; 4] = ["tag", "imageTag", "digest", "sha"];
+
+/// Any other string under a key `image`, in the order of the source. One whose tag stands beside it is half a reference, and
+/// that of a block device (`rbd`) is none.
 fn other_images<'a>(node: &'a Node, found: &mut Vec<ImageUse<'a>>) {
-    for entry in node.entries() {
+    let is_half = REST_OF_REFERENCE.iter().any(|key| node.get(key).is_some());
+    for entry in node.entries().filter(|entry| &*entry.key != "rbd") {
         let node = &entry.value;
         let Some(text) = node.as_str() else {
             other_images(node, found);
             continue;
         };
-        if &*entry.key == "image" && !found.iter().any(|known| std::ptr::eq(known.node, node)) {
+        if &*entry.key == "image" && !is_half && !found.iter().any(|known| std::ptr::eq(known.node, node)) {
             found.push(ImageUse { node, text, container: None, has_pull_secrets: false });
         }
     }
@@ -69,11 +74,7 @@ fn other_images<'a>(node: &'a Node, found: &mut Vec<ImageUse<'a>>) {
 #[must_use]
 pub fn build_of<'a>(reference: &ImageReference, builds: &'a [ImageBuild]) -> Option<&'a ImageBuild> {
     let name = reference.name();
-    builds.iter().find(|build| {
-        std::iter::once(&build.name)
-            .chain(&build.replaces)
-            .any(|meant| normalised_name(meant).is_some_and(|meant| meant == name))
-    })
+    builds.iter().find(|build| build.is_meant_by(&name))
 }
 
 /// Checks the images of an object: `EV301`, `EV302`, `EV303`. `builds` are the images that the config builds.
@@ -96,8 +97,7 @@ pub fn check(object: &Object, builds: &[ImageBuild], findings: &mut Findings<'_>
 }
 
 fn malformed(object: &Object, image: &ImageUse<'_>, reason: &ImageReferenceError, findings: &mut Findings<'_>) {
-    let is_template = image.text.contains("{{") || image.text.contains("${");
-    if is_template && fills_in_templates(object) {
+    if is_template(image.text) && fills_in_templates(object) {
         return;
     }
     let severity = if image.container.is_some() { Severity::Error } else { Severity::Warning };
@@ -105,8 +105,13 @@ fn malformed(object: &Object, image: &ImageUse<'_>, reason: &ImageReferenceError
     findings.add(code::IMAGE_REFERENCE, severity, image.node, message).help = Some(malformed_help(image.text));
 }
 
+/// Whether somebody was to fill the text in; no image reference has these characters.
+fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains('$')
+}
+
 fn malformed_help(text: &str) -> String {
-    if text.contains("{{") || text.contains("${") || text.contains('<') {
+    if is_template(text) || text.contains('<') {
         return "this looks like a template that was not filled in; write the image that the example uses".to_owned();
     }
     if text.contains("://") {
@@ -252,6 +257,10 @@ mod tests {
         };
         let spark = "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec: {image: 'spark:3', driver: {image: 'spark:4'}}\n";
         assert_eq!(images(spark), ["spark:3", "spark:4"]);
+        let loop_items = "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nspec: {withItems: [{image: debian, tag: '9.1'}, {image: b}]}\n";
+        assert_eq!(images(loop_items), ["b"]);
+        let device = "apiVersion: x.io/v1\nkind: X\nspec: {volumes: [{rbd: {image: Disk}}]}\n";
+        assert!(images(device).is_empty());
         let config = "apiVersion: v1\nkind: ConfigMap\ndata: {image: 'Not An Image'}\n";
         assert!(images(config).is_empty());
         let job = "apiVersion: x.io/v1\nkind: X\nspec: {template: {spec: {containers: [{image: a}], initContainers: [{image: b}]}}}\n";

@@ -97,7 +97,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::testing::{example, job, job_with};
+    use crate::plan::testing::{example, job};
 
     #[test]
     fn cores_and_memory_weigh_before_pods() {

@@ -9,10 +9,8 @@ use super::changed::ChangedFiles;
 use super::paths::{below_root, normal};
 use crate::catalog::Example;
 use crate::config::{ImageBuild, OperatorStep};
-use crate::yaml::Node;
-
-/// The registry of references that name none, and its other name.
-const DEFAULT_REGISTRIES: [&str; 2] = ["docker.io/", "index.docker.io/"];
+use crate::image_reference::normalised_name;
+use crate::lint::images::images_of;
 
 /// An image whose build would not be the same any more.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +60,7 @@ fn input_globs(images: &[ImageBuild]) -> (GlobSet, Vec<usize>) {
     (builder.build().unwrap_or_else(|_| GlobSet::empty()), owners)
 }
 
-/// Finds the touched image that an example uses; each repository is compared once, however many examples name it.
+/// Finds the touched image that an example uses; each reference is compared once, however many examples name it.
 pub(super) struct Users<'a> {
     touched: &'a [TouchedImage<'a>],
     known: HashMap<String, Option<usize>>,
@@ -79,8 +77,7 @@ impl<'a> Users<'a> {
         if self.touched.is_empty() {
             return None;
         }
-        let mut references = Vec::new();
-        example.objects.iter().for_each(|object| image_fields(&object.root, &mut references));
+        let mut references: Vec<&str> = example.objects.iter().flat_map(images_of).map(|image| image.text).collect();
         references.extend(example.settings.run.as_ref().and_then(|run| run.image.as_deref()));
         let places: Vec<usize> = references.into_iter().filter_map(|reference| self.place(reference)).collect();
         for place in &places {
@@ -103,68 +100,21 @@ impl<'a> Users<'a> {
     }
 
     fn place(&mut self, reference: &str) -> Option<usize> {
-        let repository = repository(reference);
-        if let Some(known) = self.known.get(repository) {
+        if let Some(known) = self.known.get(reference) {
             return *known;
         }
-        let spellings = spellings(repository);
-        let means = |image: &ImageBuild| spellings.iter().any(|spelling| image.is_meant_by(spelling));
+        let name = normalised_name(reference);
+        let means = |image: &ImageBuild| name.as_deref().is_some_and(|name| image.is_meant_by(name));
         let place = self.touched.iter().position(|touched| means(touched.image));
-        self.known.insert(repository.to_owned(), place);
+        self.known.insert(reference.to_owned(), place);
         place
     }
 }
 
-/// The texts under `image` anywhere in an object: in its pod templates, and where objects name the image of pods that they
-/// make from a template elsewhere.
-fn image_fields<'a>(node: &'a Node, found: &mut Vec<&'a str>) {
-    for entry in node.entries() {
-        match entry.value.as_str() {
-            Some(reference) if &*entry.key == "image" => found.push(reference),
-            _ => image_fields(&entry.value, found),
-        }
-    }
-    node.items().for_each(|item| image_fields(item, found));
-}
-
-/// A reference without its tag and digest.
-fn repository(reference: &str) -> &str {
-    let name = reference.split('@').next().unwrap_or(reference);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
-    }
-}
-
-/// The ways to write the same repository: on the default registry its host and the folder `library` may be left out.
-fn spellings(repository: &str) -> Vec<String> {
-    let on_default = DEFAULT_REGISTRIES.iter().find_map(|registry| repository.strip_prefix(registry));
-    let host = repository.split_once('/').map_or("", |(host, _)| host);
-    if on_default.is_none() && (host.contains(['.', ':']) || host == "localhost") {
-        return vec![repository.to_owned()];
-    }
-    let path = on_default.unwrap_or(repository);
-    let short = path.strip_prefix("library/").unwrap_or(path);
-    let long = if short.contains('/') { short.to_owned() } else { format!("library/{short}") };
-    let full = [short, &long].into_iter().flat_map(|path| DEFAULT_REGISTRIES.map(|host| format!("{host}{path}")));
-    full.chain([short.to_owned(), long.clone()]).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_is_a_reference_without_tag_and_digest() {
-        for (reference, expected) in [
-            ("a/b:1", "a/b"),
-            ("localhost:5000/a", "localhost:5000/a"),
-            ("localhost:5000/a:2@sha256:00", "localhost:5000/a"),
-            ("busybox", "busybox"),
-        ] {
-            assert_eq!(repository(reference), expected);
-        }
-    }
+    use crate::image_reference::normalised_name;
+    use crate::plan::testing::image;
 
     #[test]
     fn the_default_registry_may_be_left_out_on_either_side() {
@@ -177,7 +127,8 @@ mod tests {
             ("localhost/mnist", "docker.io/localhost/mnist", false),
             ("kubeflow/mnist", "kubeflow/mnist-v2", false),
         ] {
-            assert_eq!(spellings(used).iter().any(|spelling| spelling == declared), same, "{used} {declared}");
+            let build = image(declared, "context");
+            assert_eq!(build.is_meant_by(&normalised_name(used).unwrap()), same, "{used} {declared}");
         }
     }
 }

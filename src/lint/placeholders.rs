@@ -3,6 +3,7 @@
 //! The same characters are at home in many places: a shell expands `${VAR}`, Argo and KServe have templates of their own,
 //! Kubernetes expands `$(VAR)`. So each pattern is looked for only where nobody would expand it.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -96,6 +97,9 @@ const TEMPLATING_GROUPS: [&str; 11] = [
     "triggers.tekton.dev",
 ];
 
+/// Of longer texts, only the word that matters is quoted.
+const MOST_QUOTED: usize = 60;
+
 /// Whether the operator of an object fills in `{{ }}` or `${ }` itself; Katib does in the trials of an Experiment.
 pub(super) fn fills_in_templates(object: &Object) -> bool {
     TEMPLATING_GROUPS.contains(&object.group()) || (object.group() == "kubeflow.org" && object.kind == "Experiment")
@@ -149,16 +153,26 @@ fn look(node: &Node, text: &str, place: Place, templating: bool, findings: &mut 
         return;
     }
     let candidates = PATTERNS.iter().filter(|pattern| pattern.places.contains(&place));
-    let mut hits = candidates.filter_map(|pattern| pattern.regex.find(text)).map(|hit| hit.as_str());
+    let mut hits = candidates.filter_map(|pattern| pattern.regex.find(text));
     let is_own = |hit: &str| templating && (hit.starts_with("{{") || hit.starts_with("${"));
-    let hit = hits.find(|hit| !is_own(hit)).or_else(|| HELM.find(text).map(|hit| hit.as_str()));
-    if hit.is_none() {
-        return;
-    }
-    findings.warning(code::PLACEHOLDER, node, format!("`{text}` looks like a placeholder that was not filled in")).help = Some(
+    let hit = hits.find(|hit| !is_own(hit.as_str())).or_else(|| HELM.find(text));
+    let Some(hit) = hit else { return };
+    let quoted = if text.chars().count() > MOST_QUOTED { words_around(text, hit.range()) } else { text };
+    findings.warning(code::PLACEHOLDER, node, format!("`{quoted}` looks like a placeholder that was not filled in")).help = Some(
         "write a value that works as it is; if the file is a template, leave it out with `exclude`, or add what it renders to"
             .to_owned(),
     );
+}
+
+/// The words of a text that a part of it, without the spaces around it, belongs to.
+fn words_around(text: &str, part: Range<usize>) -> &str {
+    let found = &text[part.clone()];
+    let first = part.start + (found.len() - found.trim_start().len());
+    let last = part.end - (found.len() - found.trim_end().len());
+    let before = text[..first].char_indices().rev().find(|(_, one)| one.is_whitespace());
+    let start = before.map_or(0, |(at, space)| at + space.len_utf8());
+    let end = text[last..].find(char::is_whitespace).map_or(text.len(), |space| last + space);
+    text[start..end].trim_matches(['"', '\'', ','])
 }
 
 /// A malformed image says of itself what it looks like.
@@ -201,6 +215,12 @@ mod tests {
 
     fn pod(container: &str) -> Vec<String> {
         found(&format!("apiVersion: v1\nkind: Pod\nspec: {{containers: [{container}]}}\n"))
+    }
+
+    #[test]
+    fn of_a_long_text_only_the_placeholder_is_quoted() {
+        let lines = pod(&format!("{{args: ['curl -X POST {} YOUR_WEBHOOK_URL']}}", "-H x ".repeat(20)));
+        assert!(lines[0].contains(": `YOUR_WEBHOOK_URL` looks"), "{lines:?}");
     }
 
     #[test]

@@ -260,7 +260,9 @@ mod tests {
     #[test]
     fn alternatives_that_nothing_applies_cannot_meet_on_a_cluster() {
         let mut examples = vec![example("a.yaml", CLASS), example("b.yaml", CLASS)];
-        examples.iter_mut().for_each(|example| example.settings.support = true);
+        for example in &mut examples {
+            example.settings.support = true;
+        }
         let apart = catalog(examples.clone());
         assert!(found_in(&apart, "a.yaml", None).iter().any(|line| line.starts_with("EV502 note")));
         examples.push(example_with_needs("x.yaml", JOB, &["a.yaml"]));

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::catalog::{Example, Object};
 use crate::model::ExampleId;
 use crate::pod_template::pod_templates;
-use crate::quantity::Quantity;
 
 /// An example that never ran is expected to take this part of its timeout: timeouts are set with room to spare.
 const TIMEOUT_SHARE: u32 = 4;
@@ -98,6 +97,7 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use crate::plan::testing::{example, job};
+    use crate::quantity::Quantity;
 
     #[test]
     fn cores_and_memory_weigh_before_pods() {

@@ -1,5 +1,6 @@
 //! What was found in a file: one type for terminal, annotation and report.
 
+pub mod code;
 pub mod inert;
 pub mod render;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Object;
+use crate::diagnostic::code;
 use crate::diagnostic::{Diagnostic, Severity, Source};
-use crate::lint::code;
 use crate::yaml::{self, Document, Entry, Node, Span, Value};
 
 /// API groups of files that programs read from disk: an API server knows none of them.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::comment::{self, Comment};
 use super::objects::{looks_like_an_object, objects};
 use super::{ExampleKind, Object};
+use crate::diagnostic::code;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::kustomize::{self, RenderError};
-use crate::lint::code;
 use crate::yaml::{self, MAX_BYTES, Span, YamlError, YamlErrorKind};
 
 /// An example before its settings are known.

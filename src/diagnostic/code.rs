@@ -1,4 +1,4 @@
-//! The stable codes of the basic tier. `explain CODE` documents each one, from the files in `codes/`.
+//! The stable codes of the basic tier. `explain CODE` documents each one, from the files in `lint/codes/`.
 //!
 //! `EV1xx`: an API server itself would refuse the object. `EV2xx`: pod templates and references beyond that.
 //! `EV3xx`: images. `EV4xx`: Kubernetes versions. `EV5xx`: isolation and the runner.

@@ -5,7 +5,7 @@
 
 pub mod api;
 pub mod capacity;
-pub mod code;
+pub use crate::diagnostic::code;
 pub mod explain;
 pub mod findings;
 #[cfg(test)]

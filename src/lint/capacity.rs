@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::code;
 use super::findings::Findings;
 use crate::catalog::{Example, Object};
-use crate::config::Resources;
+use crate::config::{ClusterKind, Resources};
+use crate::model::{Expect, Tier};
 use crate::pod_template::{PodTemplate, pod_templates};
 use crate::quantity::Quantity;
 use crate::yaml::{Entry, Node, Value};
@@ -88,14 +89,26 @@ fn asks_for(names: &str) -> String {
     format!("asks for {names}, which no node of a kind cluster has")
 }
 
+/// Whether the pods of an example ever get to a node of a runner: not on a cluster that was there before, whose nodes nobody
+/// knows, and not if the example is judged statically alone or is to be refused.
+#[must_use]
+pub fn runs_on_a_runner(example: &Example, cluster: ClusterKind) -> bool {
+    let settings = &example.settings;
+    cluster != ClusterKind::Existing && settings.tier != Tier::Basic && settings.expect != Expect::Rejected
+}
+
 /// Checks what the pods of an object ask for: `EV504`, `EV505`. `pod_request` is what the scheduler reserves for one pod;
 /// what all pods of the example request together is among its settings.
 pub fn check(
     example: &Example,
     object: &Object,
+    cluster: ClusterKind,
     pod_request: impl Fn(&PodTemplate<'_>) -> Resources,
     findings: &mut Findings<'_>,
 ) {
+    if !runs_on_a_runner(example, cluster) {
+        return;
+    }
     for (name, entry) in extended_resources(object) {
         let message = format!("{}: the full tier will skip this example", asks_for(&format!("`{name}`")));
         findings.note(code::EXTENDED_RESOURCE, entry, message).help = Some(
@@ -187,7 +200,7 @@ mod tests {
         let mut lines = Vec::new();
         for object in &example.objects {
             let mut findings = Findings::new(&example.source, &object.root);
-            check(&example, object, pod_request, &mut findings);
+            check(&example, object, ClusterKind::Auto, pod_request, &mut findings);
             lines.extend(findings.diagnostics.iter().map(fixture::line));
         }
         lines
@@ -235,6 +248,20 @@ mod tests {
     fn extended_resources_outside_of_pod_templates_count() {
         let text = "apiVersion: trainer.kubeflow.org/v1alpha1\nkind: TrainJob\nspec: {trainer: {resourcesPerNode: {limits: {nvidia.com/gpu: 1}}}}\n";
         assert_eq!(found(text).len(), 1);
+    }
+
+    #[test]
+    fn what_never_gets_to_a_runner_is_not_compared_with_one() {
+        let text = job(1, "{requests: {cpu: 4}, limits: {nvidia.com/gpu: 1}}");
+        let found = |cluster: ClusterKind, change: &dyn Fn(&mut Example)| {
+            let mut example = example("a.yaml", &text);
+            change(&mut example);
+            fixture::lines(&example, |object, findings| check(&example, object, cluster, pod_request, findings)).len()
+        };
+        assert_eq!(found(ClusterKind::Auto, &|_| ()), 2);
+        assert_eq!(found(ClusterKind::Existing, &|_| ()), 0);
+        assert_eq!(found(ClusterKind::Auto, &|example| example.settings.tier = Tier::Basic), 0);
+        assert_eq!(found(ClusterKind::Auto, &|example| example.settings.expect = Expect::Rejected), 0);
     }
 
     #[test]

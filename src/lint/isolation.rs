@@ -99,7 +99,9 @@ pub fn check<'a>(
         namespace(object, findings);
     }
     same_identity(example, object, cluster_scoped, index, references, findings);
-    suspended(object, findings);
+    if example.settings.tier != Tier::Basic {
+        suspended(object, findings);
+    }
 }
 
 fn namespace(object: &Object, findings: &mut Findings<'_>) {
@@ -318,6 +320,13 @@ mod tests {
             assert!(lines.len() == 1 && lines[0].starts_with("EV506 warning 4"), "{spec}: {lines:?}");
         }
         assert!(found(&format!("{JOB}spec: {{suspend: false}}\n")).is_empty());
+    }
+
+    #[test]
+    fn a_suspended_example_that_never_runs_is_fine() {
+        let mut example = example("a.yaml", &format!("{JOB}spec: {{suspend: true}}\n"));
+        example.settings.tier = Tier::Basic;
+        assert!(found_in(&catalog(vec![example]), "a.yaml", None).is_empty());
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl<'a> Rules<'a> {
         versions::check(object, &self.planned, &mut findings);
         let namespaced = self.context.schemas.scope(object).map(|scope| scope == Scope::Namespaced);
         isolation::check(example, object, namespaced, &self.identities, &self.references, &mut findings);
-        capacity::check(example, object, pod_request, &mut findings);
+        capacity::check(example, object, self.context.config.cluster, pod_request, &mut findings);
         placeholders::check(object, &mut findings);
         once(findings.diagnostics)
     }

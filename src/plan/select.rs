@@ -11,9 +11,9 @@ use super::tiers::Policy;
 use super::touched::Touched;
 use super::{Changes, PlanInputs};
 use crate::catalog::{Example, ExampleKind};
-use crate::config::{ClusterKind, Selection};
+use crate::config::Selection;
 use crate::duration;
-use crate::lint::capacity::extended_resource_reason;
+use crate::lint::capacity::{extended_resource_reason, runs_on_a_runner};
 use crate::model::{Expect, Tier};
 
 /// A periodic example is due this much early: scheduled workflows start some minutes sooner or later than the last time,
@@ -134,10 +134,7 @@ impl<'a> Selector<'a> {
     /// What an example asks for that no node of this run can offer, in words. On a cluster that was there before, nobody
     /// knows; and what is to be rejected never gets to a node.
     pub(super) fn beyond_cluster(&self, example: &Example) -> Option<String> {
-        if self.inputs.cluster == ClusterKind::Existing || example.settings.expect == Expect::Rejected {
-            return None;
-        }
-        extended_resource_reason(example)
+        runs_on_a_runner(example, self.inputs.cluster).then(|| extended_resource_reason(example))?
     }
 }
 

@@ -194,13 +194,17 @@ fn status(outcome: Outcome) -> (&'static str, Style) {
     }
 }
 
-/// ` (PyTorchJob/x)`, ` (PyTorchJob/x and 2 more)`, nothing for an example without judged objects.
+/// ` (PyTorchJob/x)`, ` (PyTorchJob/x and 2 more)`, ` (support file)`, ` (Deployment/x, support file)`; nothing for an example
+/// without judged objects, such as a script.
 fn objects(row: &Row) -> String {
-    match row.objects.as_slice() {
-        [] => String::new(),
-        [only] => format!(" ({only})"),
-        [first, rest @ ..] => format!(" ({first} and {} more)", rest.len()),
-    }
+    let objects = match row.objects.as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        [first, rest @ ..] => Some(format!("{first} and {} more", rest.len())),
+    };
+    let support = row.support.then(|| "support file".to_owned());
+    let parts: Vec<_> = objects.into_iter().chain(support).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// The findings of one severity, by code, in the order in which the codes first occur.
@@ -296,6 +300,7 @@ mod tests {
         remarked.diagnostics = vec![warning(12), note, warning(30), warning(48)];
         let mut support = sample::row("examples/etcd.yaml", Outcome::Passed);
         support.objects.clear();
+        support.support = true;
         let mut spared = sample::broken("examples/spared.yaml");
         spared.quarantined = true;
         let mut skipped = sample::row("examples/gpu.yaml", Outcome::Skipped);
@@ -317,7 +322,7 @@ mod tests {
     fn a_static_run_reads_from_the_list_to_what_is_to_be_done() {
         assert_snapshot!(shown(rows(), &details(), Options::default()), @"
             FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)
-            PASS [   0.005s] basic  examples/etcd.yaml
+            PASS [   0.005s] basic  examples/etcd.yaml (support file)
             SKIP [   0.005s] basic  examples/gpu.yaml (PyTorchJob/x)
                  needs nvidia.com/gpu, which no node of this run has
             PASS [   0.005s] basic  examples/remarked.yaml (PyTorchJob/x)  3 warnings, 1 note
@@ -365,12 +370,13 @@ mod tests {
     fn cells_show_their_version_and_what_holds_for_all_versions_once() {
         let mut basic = sample::row("examples/a.yaml", Outcome::Passed);
         basic.objects.push("Job/y".to_owned());
+        basic.support = true;
         let mut flaky = sample::slow("examples/slow.yaml", "v1.34.0");
         flaky.outcome = Outcome::Flaky;
         flaky.tier = Tier::Periodic;
         let rows = vec![basic, sample::slow("examples/slow.yaml", "v1.9.0"), flaky];
         assert_snapshot!(shown(rows, &Details::default(), Options::default()), @"
-            PASS [   0.005s] basic     -        examples/a.yaml (PyTorchJob/x and 1 more)
+            PASS [   0.005s] basic     -        examples/a.yaml (PyTorchJob/x and 1 more, support file)
          TIMEOUT [ 900.120s] full      v1.9.0   examples/slow.yaml (PyTorchJob/x)  1 warning
                  warning[EV302] line 9: image `x` has no tag
            FLAKY [ 900.120s] periodic  v1.34.0  examples/slow.yaml (PyTorchJob/x)  1 warning

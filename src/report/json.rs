@@ -51,7 +51,7 @@ mod tests {
         let row = &value["results"][0];
         assert_eq!(
             keys(row),
-            "example framework objects tier kubernetes outcome quarantined durationMs cause reason attempts checks \
+            "example framework objects support tier kubernetes outcome quarantined durationMs cause reason attempts checks \
              diagnostics resources health evidence"
         );
         assert_eq!(keys(&row["cause"]), "class reason message hint object file line");

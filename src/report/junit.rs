@@ -12,8 +12,8 @@ use crate::model::Outcome;
 
 /// The suite of the rows without a version.
 const BASIC: &str = "basic";
-/// The class of an example without a judged object.
-const NO_FRAMEWORK: &str = "support";
+/// The class of an example that has no framework and is no support file, such as a script.
+const NO_FRAMEWORK: &str = "example";
 
 /// The report as JUnit XML. `details` holds the findings with their sources, for the text of failures.
 ///
@@ -41,9 +41,14 @@ pub fn render(report: &Report, details: &Details) -> Result<String> {
 
 fn case(row: &Row, details: &Details) -> TestCase {
     let mut case = TestCase::new(clean(row.example.as_str()), status(row, details));
-    case.set_classname(clean(row.framework.as_deref().unwrap_or(NO_FRAMEWORK)));
+    case.set_classname(clean(&class(row)));
     case.set_time(Duration::from_millis(row.duration_ms));
     case
+}
+
+fn class(row: &Row) -> String {
+    let role = words::role(row);
+    if role.is_empty() { NO_FRAMEWORK.to_owned() } else { role }
 }
 
 fn status(row: &Row, details: &Details) -> TestCaseStatus {
@@ -136,6 +141,7 @@ mod tests {
         flaky.attempts[1].outcome = Outcome::Passed;
         let mut support = sample::row("support.yaml", Outcome::Passed);
         support.framework = None;
+        support.support = true;
         assert_snapshot!(xml(vec![sample::broken("broken.yaml"), skipped, spared, errored, flaky, support]), @r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites name="example-validator" tests="6" skipped="2" failures="1" errors="1" time="0.021">
@@ -151,7 +157,7 @@ mod tests {
                     <skipped message="quarantined, failed: spec.x: unknown field">error[EV105]: spared.yaml:3:5: spec.x: unknown field (help: remove it)
         </skipped>
                 </testcase>
-                <testcase name="support.yaml" classname="support" time="0.005"/>
+                <testcase name="support.yaml" classname="support file" time="0.005"/>
             </testsuite>
             <testsuite name="v1.34.0" tests="2" skipped="0" errors="1" failures="0" time="1800.240">
                 <testcase name="errored.yaml" classname="pytorchjob" time="900.120">

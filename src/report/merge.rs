@@ -177,6 +177,7 @@ fn missing_row((example, kubernetes): &Cell, hint: &str) -> Row {
         example: example.clone(),
         framework: None,
         objects: Vec::new(),
+        support: false,
         tier: if kubernetes.is_some() { Tier::Full } else { Tier::Basic },
         kubernetes: kubernetes.clone(),
         outcome: Outcome::Errored,

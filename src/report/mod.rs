@@ -108,6 +108,9 @@ pub struct Row {
     pub framework: Option<String>,
     /// The judged objects, `Kind/name`.
     pub objects: Vec<String>,
+    /// Whether it is there for other examples: it has nothing to judge, or was named or marked as such.
+    #[serde(default)]
+    pub support: bool,
     pub tier: Tier,
     /// The version; `None` if it was judged statically alone.
     pub kubernetes: Option<String>,

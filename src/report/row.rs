@@ -46,6 +46,7 @@ impl Row {
             example: example.id.clone(),
             framework: example.framework.as_ref().map(|framework| framework.name.clone()),
             objects: example.judged.iter().map(|index| example.objects[*index].reference()).collect(),
+            support: example.settings.support,
             tier,
             kubernetes: None,
             outcome: Outcome::Skipped,
@@ -210,6 +211,15 @@ mod tests {
             assert_eq!((row.outcome, row.cause), (Outcome::Skipped, None));
             assert!(row.reason.contains("only an API server can tell"));
         }
+    }
+
+    #[test]
+    fn a_support_file_is_told_whether_it_is_tried_or_not() {
+        let mut example = example(Expect::Succeeded);
+        assert!(!row_on(&example, &[], "2026-11-23").support);
+        example.settings.support = true;
+        assert!(row_on(&example, &[], "2026-11-23").support);
+        assert!(Row::skipped(&example, Tier::Basic, "2026-11-23".parse().unwrap(), "not changed").support);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub(super) fn row(example: &str, outcome: Outcome) -> Row {
         example: ExampleId::new(example),
         framework: Some("pytorchjob".to_owned()),
         objects: vec!["PyTorchJob/x".to_owned()],
+        support: false,
         tier: Tier::Basic,
         kubernetes: None,
         outcome,

@@ -173,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn a_support_file_is_named_as_one() {
+        let mut bare = sample::row("examples/claim.yaml", Outcome::Passed);
+        (bare.framework, bare.support) = (None, true);
+        let mut needed = sample::row("examples/etcd.yaml", Outcome::Passed);
+        needed.support = true;
+        let text = shown(vec![bare, needed]);
+        assert!(text.contains("| `examples/claim.yaml` | `support file` | ✅ |"), "{text}");
+        assert!(text.contains("| `examples/etcd.yaml` | `pytorchjob (support file)` | ✅ |"), "{text}");
+    }
+
+    #[test]
     fn versions_are_columns_and_what_failed_alike_is_told_once() {
         let passed = |version: &str| {
             let mut row = sample::row("examples/a.yaml", Outcome::Passed);

@@ -76,6 +76,16 @@ pub(super) fn counts(rows: &[Row]) -> String {
     ORDER.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
 }
 
+/// What an example is: its framework, or that it is a support file, or both; nothing is known of a script.
+pub(super) fn role(row: &Row) -> String {
+    match (row.framework.as_deref(), row.support) {
+        (Some(framework), true) => format!("{framework} (support file)"),
+        (Some(framework), false) => framework.to_owned(),
+        (None, true) => "support file".to_owned(),
+        (None, false) => String::new(),
+    }
+}
+
 /// The outcome as it is said of an example.
 pub(super) fn past(outcome: Outcome) -> &'static str {
     match outcome {

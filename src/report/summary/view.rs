@@ -99,7 +99,7 @@ fn line(rows: &[Row], columns: &[Option<&str>]) -> Line {
     };
     Line {
         example: Markdown::cell(rows[0].example.as_str()),
-        framework: Markdown::cell(rows[0].framework.as_deref().unwrap_or_default()),
+        framework: Markdown::cell(&words::role(&rows[0])),
         cells: columns.iter().copied().map(cell).collect(),
     }
 }

@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub fn start(level: LevelFilter, under_actions: bool) {
     let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
     let plain = tracing_subscriber::fmt::format().without_time().with_target(false).with_ansi(false).compact();
+    // The fields of spans are formatted by the layer, not by `plain`: it must know of the colours, too.
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     // A second subscriber is refused; the first one goes on, which is what a caller in the same process wants.

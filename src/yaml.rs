@@ -7,14 +7,17 @@
 //! Source of the scalar rules: `resolve.go` of <https://github.com/kubernetes-sigs/yaml> (its fork of go-yaml v2).
 
 mod anchor;
+mod chunks;
 mod json;
 mod loader;
 mod scalar;
+mod tabs;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use anchor::Anchor;
+use chunks::Chunk;
 use loader::Loader;
 
 /// Largest file that is read, in bytes.
@@ -317,6 +320,8 @@ pub enum YamlErrorKind {
     Limit,
     /// A key stands twice in one mapping.
     DuplicateKey,
+    /// It could be read, but Kubernetes' own reader refuses it.
+    Refused,
 }
 
 /// Why a document could not be read, and where.
@@ -336,9 +341,8 @@ impl fmt::Display for YamlError {
     }
 }
 
-/// Reads every document of `text`. JSON is YAML here. A document that is broken is reported and left out; the ones before
-/// it, and where the parser can recover the ones after it, are kept. A duplicate key is an error, but its document is kept
-/// with the first value.
+/// Reads every document of `text`. JSON is YAML here. A document that is broken is reported and left out; the others are
+/// kept. A duplicate key is an error, but its document is kept with the first value.
 #[must_use]
 pub fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
@@ -351,17 +355,25 @@ pub fn parse(text: &str) -> Parsed {
         return parsed;
     }
     let mut loader = Loader::new(text);
-    loop {
-        match loader.next_document() {
+    for chunk in chunks::chunks(text) {
+        let found = match chunk {
+            Chunk::Document(range) => loader.document(range),
+            Chunk::BadSeparator(range) => Err(YamlError {
+                kind: YamlErrorKind::Syntax,
+                span: Span::new(range.start, range.end),
+                message: "kubectl takes only a comment after `---` in the same line".to_owned(),
+            }),
+        };
+        match found {
             Ok(Some(root)) => {
                 let index = parsed.documents.len();
                 parsed.documents.push(Document { index, root });
             }
-            Ok(None) => break,
+            Ok(None) => {}
             Err(error) => {
                 let fatal = error.kind == YamlErrorKind::Limit;
                 loader.errors.push(error);
-                if fatal || !loader.recover() {
+                if fatal {
                     break;
                 }
             }

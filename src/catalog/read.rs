@@ -110,7 +110,8 @@ fn fill(draft: &mut Draft, parsed: yaml::Parsed) {
 /// Whether a file that was only found is meant to be an example: it holds an object, or it is broken YAML (broken JSON
 /// only if it speaks of objects: many programs have JSON of their own, some with comments).
 fn is_example(path: &Path, text: &str, parsed: &yaml::Parsed) -> bool {
-    let broken = parsed.errors.iter().any(|error| error.kind != YamlErrorKind::DuplicateKey);
+    let refused = |kind| matches!(kind, YamlErrorKind::DuplicateKey | YamlErrorKind::Refused);
+    let broken = parsed.errors.iter().any(|error| !refused(error.kind));
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let speaks_of_objects = || text.contains("\"apiVersion\"") && text.contains("\"kind\"");
     parsed.documents.iter().any(|document| looks_like_an_object(&document.root))
@@ -156,7 +157,7 @@ fn text(id: &str, path: &Path) -> (Arc<Source>, Option<Diagnostic>) {
 
 fn yaml_error(error: &YamlError, source: &Arc<Source>) -> Diagnostic {
     let code = match error.kind {
-        YamlErrorKind::Syntax => code::SYNTAX,
+        YamlErrorKind::Syntax | YamlErrorKind::Refused => code::SYNTAX,
         YamlErrorKind::Limit => code::LIMIT,
         YamlErrorKind::DuplicateKey => code::DUPLICATE_KEY,
     };

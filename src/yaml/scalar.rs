@@ -4,14 +4,53 @@ use granit_parser::ScalarStyle;
 
 use super::Value;
 
-/// The value of a scalar by its style, its tag and YAML 1.1's rules.
-pub(super) fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Value {
-    match tag {
-        Some("str" | "binary") => return Value::String(text.into()),
-        Some("int" | "float" | "bool" | "null") => return plain(text),
-        _ => {}
+/// The value of a scalar by its style, its tag (the name of a tag of YAML's own, empty for any other) and YAML 1.1's rules.
+///
+/// # Errors
+/// The text is no value of its tag, or none that JSON has.
+pub(super) fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
+    let value = match tag {
+        None if style == ScalarStyle::Plain => plain(text),
+        Some("binary") => Value::String(base64(text).ok_or("`!!binary` takes base64")?.into()),
+        Some("int" | "float" | "bool" | "null") => plain(text),
+        _ => Value::String(text.into()),
+    };
+    let fits = match tag {
+        Some("int") => matches!(value, Value::Int(_)) || matches!(value, Value::Float(float) if float.fract() == 0.0),
+        Some("float") => matches!(value, Value::Int(_) | Value::Float(_)),
+        Some("bool") => matches!(value, Value::Bool(_)),
+        Some("null") => matches!(value, Value::Null),
+        _ => true,
+    };
+    match (tag, &value) {
+        (Some(tag), _) if !fits => Err(format!("`{text}` is no value for the tag `!!{tag}`")),
+        (_, Value::Float(float)) if !float.is_finite() => {
+            Err(format!("`{text}` is a number that JSON does not have: quote it if it is a string"))
+        }
+        _ => Ok(value),
     }
-    if style == ScalarStyle::Plain { plain(text) } else { Value::String(text.into()) }
+}
+
+/// What base64 stands for; bytes that are no text are replaced, as Go's JSON does. Line breaks are skipped.
+fn base64(text: &str) -> Option<String> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text: Vec<u8> = text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect();
+    let mut bytes = Vec::new();
+    let groups = text.len() / 4;
+    for (index, group) in text.chunks(4).enumerate() {
+        let padding = group.iter().rev().take_while(|byte| **byte == b'=').count();
+        if group.len() < 4 || padding > 2 || (padding > 0 && index + 1 < groups) {
+            return None;
+        }
+        let mut bits = 0_u32;
+        for byte in &group[..4 - padding] {
+            let digit = DIGITS.iter().position(|digit| digit == byte)?;
+            bits = (bits << 6) | u32::try_from(digit).ok()?;
+        }
+        bits <<= 6 * padding;
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..4 - padding]);
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A scalar without quotes.
@@ -49,7 +88,8 @@ fn number(text: &str) -> Option<Value> {
     if !is_yaml_float(magnitude) {
         return None;
     }
-    let float: f64 = digits.parse().ok()?;
+    // One that is too large for a float is a string to Go.
+    let float: f64 = digits.parse().ok().filter(|float: &f64| float.is_finite())?;
     Some(whole(float).map_or(Value::Float(float), Value::Int))
 }
 

@@ -121,6 +121,124 @@ fn an_unknown_alias_is_a_syntax_error() {
     assert_eq!(errors("a: *nope\n")[0].0, YamlErrorKind::Syntax);
 }
 
+#[test]
+fn a_merge_wins_over_keys_before_it_and_loses_to_those_after_it() {
+    for (mapping, expected) in [
+        ("{a: 3, <<: *d}", json!({"a": 1, "b": 2})),
+        ("{<<: *d, a: 3}", json!({"a": 3, "b": 2})),
+        ("{<<: *d, <<: *e}", json!({"a": 5, "b": 2, "c": 6})),
+        ("{<<: [*d, *e]}", json!({"a": 1, "b": 2, "c": 6})),
+        ("{!!merge <<: *d}", json!({"a": 1, "b": 2})),
+        ("{'<<': {a: 1}}", json!({"<<": {"a": 1}})),
+    ] {
+        let text = format!("d: &d {{a: 1, b: 2}}\ne: &e {{a: 5, c: 6}}\nx: {mapping}\n");
+        assert_eq!(values(&text)[0]["x"], expected, "{mapping}");
+    }
+}
+
+#[test]
+fn tags_decide_as_they_do_for_kubernetes() {
+    for (text, expected) in [
+        ("!!binary aGVsbG8=", json!("hello")),
+        ("!!binary |\n  aGVs\n  bG8=\n", json!("hello")),
+        ("!!int '5'", json!(5)),
+        ("!!float 5", json!(5)),
+        ("!!bool 'yes'", json!(true)),
+        ("!own 5", json!("5")),
+        ("! 5", json!("5")),
+        ("!own {b: 1}", json!({"b": 1})),
+        ("1e1000", json!("1e1000")),
+    ] {
+        assert_eq!(values(&format!("a: {text}"))[0]["a"], expected, "{text}");
+    }
+}
+
+#[test]
+fn what_kubectl_refuses_is_refused_and_read_on() {
+    for (text, documents, told) in [
+        ("a: .inf\n", 1, "a number that JSON does not have"),
+        ("a: [1, .nan]\n", 1, "a number that JSON does not have"),
+        ("a: !!int abc\n", 1, "no value for the tag `!!int`"),
+        ("a: !!int 1.5\n", 1, "no value for the tag `!!int`"),
+        ("a: !!null x\n", 1, "no value for the tag `!!null`"),
+        ("a: !!binary '@@'\n", 1, "takes base64"),
+        ("a: !!binary aGVsbG8\n", 1, "takes base64"),
+        ("%YAML 1.1\n---\na: 1\n", 1, "does not read directives"),
+        ("# c\n%TAG !e! x\n---\na: 1\n", 1, "does not read directives"),
+        ("a: 1\n...\nb: 2\n", 1, "what follows `...`"),
+    ] {
+        let parsed = parse(text);
+        let kinds: Vec<_> = parsed.errors.iter().map(|error| error.kind).collect();
+        assert_eq!((kinds, parsed.documents.len()), (vec![YamlErrorKind::Refused], documents), "{text}");
+        assert!(parsed.errors[0].message.contains(told), "{text}: {}", parsed.errors[0].message);
+    }
+    assert_eq!(errors("a: 1\n--- {b: 2}\n")[0].1, "kubectl takes only a comment after `---` in the same line");
+    assert_eq!(values("a: 1\n...\n---\nb: 2\n").len(), 2);
+}
+
+#[test]
+fn documents_may_begin_with_a_byte_order_mark_and_json_values_may_follow_each_other() {
+    assert_eq!(values("\u{feff}a: 1\n---\n\u{feff}b: 2\n"), [json!({"a": 1}), json!({"b": 2})]);
+    let text = "{\"a\": 1}\n{\"b\":\n 2}{\"c\": 3}\n";
+    let parsed = parse(text);
+    assert_eq!(parsed.documents.len(), 3);
+    assert_eq!(&text[parsed.documents[2].root.get("c").unwrap().span.range()], "3");
+}
+
+#[test]
+fn aliases_of_several_documents_share_one_limit_and_do_not_cross() {
+    use std::fmt::Write as _;
+    let mut text = String::new();
+    for _ in 0..12 {
+        writeln!(text, "a: &a [{}]\nb: &b [{}]\nc: [{}]\n---", "x, ".repeat(99), "*a, ".repeat(99), "*b, ".repeat(9))
+            .unwrap();
+    }
+    assert_eq!(errors(&text).last().unwrap().0, YamlErrorKind::Limit);
+    assert_eq!(errors("a: &a 1\n---\nb: *a\n")[0].0, YamlErrorKind::Syntax);
+}
+
+#[test]
+fn tabs_are_refused_where_spaces_are_meant() {
+    for text in [
+        "a: 1\n\t\nb: 2\n",
+        "a: 1\n\t# c\nb: 2\n",
+        "a:\n  \t\n  b: 1\n",
+        "a: 'x'\n  \t\nb: 1\n",
+        "a:\n  b: 1\n  \t# c\n",
+        "a: |\n  x\n\t\n",
+        "- \ta\n",
+        "a:\n- b\n-\tc\n",
+        "- -\ta\n",
+    ] {
+        let found = errors(text);
+        let told = ["found a tab where only spaces", "tab"].iter().any(|told| found[0].1.contains(told));
+        assert!(found.len() == 1 && told, "{text:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_tab_that_the_parser_refuses_is_pointed_at() {
+    for (text, place) in [("version: 1\n\ttier: 1\n", 11), ("a:\n\tb: 1\n", 3)] {
+        let parsed = parse(text);
+        assert_eq!(parsed.errors[0].span.start, place, "{text:?}: {:?}", parsed.errors);
+    }
+}
+
+#[test]
+fn tabs_are_fine_where_they_indent_nothing() {
+    for text in [
+        "a:\t1\nb: 2\t\nc: 3\t# c\n",
+        "{\n\t\"a\": [\n\t\t1,\n\t\t2\n\t]\n}\n",
+        "a: 'x\n\ty'\nb: \"x\n\ty\"\n",
+        "a: |\n  x\n  \ty\n  \t\nb: 1\n",
+        "a:\n- b\n \t\n- c\n",
+        "a: x\n  \ty\n",
+        "a:\n  - |\n    -\tx\n",
+    ] {
+        assert_eq!(errors(text), [], "{text:?}");
+    }
+}
+
 /// Any JSON value that YAML can write as JSON: numbers that both sides read alike, keys without the merge key.
 fn any_json() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![

@@ -32,6 +32,10 @@ pub fn read(root: &Path, asked: Option<&Path>) -> Result<Config> {
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let what = format!("the config `{}` is not UTF-8 text", path.display());
+            return Err(Error::usage(Diagnostic::error(what).with_help("save the file as UTF-8")));
+        }
         Err(error) => {
             let what = format!("can't read the config `{}`: {error}", path.display());
             let help = format!("`--config` names the file; without it `{DEFAULT_PATH}` is read if it is there");

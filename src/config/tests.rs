@@ -336,3 +336,15 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_config_that_is_no_text_is_told_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yml");
+    std::fs::write(&path, b"version: \xff").unwrap();
+    let Err(crate::error::Error::Usage(found)) = super::read(folder.path(), Some(&path)) else {
+        panic!("expected a usage error")
+    };
+    assert!(found[0].message.ends_with("is not UTF-8 text"), "{}", found[0].message);
+    assert_eq!(found[0].help.as_deref(), Some("save the file as UTF-8"));
+}

@@ -77,10 +77,11 @@ fn without_clusters(plan: &Plan) -> Option<Diagnostic> {
     let examples: BTreeSet<_> = cells.iter().map(|row| &row.example).collect();
     (!cells.is_empty()).then(|| {
         let versions: Vec<_> = versions.into_iter().collect();
+        let examples =
+            if examples.len() == 1 { "1 example".to_owned() } else { format!("{} examples", examples.len()) };
         let message = format!(
-            "this version judges without a cluster: of the plan for {}, {} examples are checked statically alone",
-            versions.join(", "),
-            examples.len()
+            "this version judges without a cluster: {examples} planned for {} are checked statically alone",
+            versions.join(", ")
         );
         Diagnostic::error(message).with_severity(Severity::Note)
     })

@@ -40,15 +40,20 @@ pub fn offline(root: &Path, steps: &[OperatorStep]) -> Offline {
 }
 
 /// The texts that may hold CRDs below `paths`: files, every manifest of a folder, and kustomize folders that hold no CRD
-/// themselves as they render.
+/// themselves as they render. The patches of a kustomize folder (kubebuilder's `config/crd/patches`) are no CRDs.
 #[must_use]
 pub fn crds(root: &Path, paths: &[PathBuf]) -> Offline {
     let mut found = Offline { complete: true, ..Offline::default() };
     for path in paths {
         let before = found.sources.len();
         found.read(root, path);
+        let is_kustomize = kustomize::FILE_NAMES.iter().any(|name| root.join(path).join(name).is_file());
+        if is_kustomize {
+            let read = found.sources.split_off(before);
+            found.sources.extend(read.into_iter().filter(|source| !is_patch_of_crd(&source.text)));
+        }
         let holds_crds = found.sources[before..].iter().any(|source| source.text.contains("CustomResourceDefinition"));
-        if !holds_crds && kustomize::FILE_NAMES.iter().any(|name| root.join(path).join(name).is_file()) {
+        if !holds_crds && is_kustomize {
             found.sources.truncate(before);
             found.render(root, path);
         }
@@ -94,6 +99,11 @@ impl Offline {
     }
 }
 
+/// Whether a file of a kustomize folder only adds to CRDs: it has no `versions`, which every CRD has.
+fn is_patch_of_crd(text: &str) -> bool {
+    text.contains("CustomResourceDefinition") && !text.contains("versions")
+}
+
 fn is_manifest(path: &Path) -> bool {
     let extension = path.extension().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
     let is_kustomization = path.file_name().and_then(std::ffi::OsStr::to_str).is_some_and(kustomize::is_kustomization);
@@ -104,13 +114,28 @@ fn is_manifest(path: &Path) -> bool {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_patches_of_a_kustomize_folder_are_no_crds() {
+        let root = tempfile::tempdir().unwrap();
+        let crd = "kind: CustomResourceDefinition\n";
+        write(root.path(), "crd/kustomization.yaml", "resources: [bases/a.yaml]\n");
+        write(root.path(), "crd/bases/a.yaml", &format!("{crd}spec: {{versions: []}}\n"));
+        write(root.path(), "crd/patches/ca.yaml", &format!("{crd}metadata: {{annotations: {{a: b}}}}\n"));
+        let names = |path: &str| {
+            let found = crds(root.path(), &[PathBuf::from(path)]);
+            found.sources.iter().map(|source| source.path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("crd"), ["crd/bases/a.yaml"]);
+        assert_eq!(names("crd/patches"), ["crd/patches/ca.yaml"]);
+    }
+
     fn write(root: &Path, name: &str, text: &str) {
         let path = root.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    const CRD: &str = "kind: CustomResourceDefinition\n";
+    const CRD: &str = "kind: CustomResourceDefinition\nspec: {versions: []}\n";
 
     #[test]
     fn a_folder_brings_every_manifest_below_it_in_order() {

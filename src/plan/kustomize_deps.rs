@@ -11,11 +11,10 @@ use super::paths::{join, normal};
 use super::touched::{Dependencies, shared_paths};
 use crate::catalog::{Catalog, ExampleKind};
 use crate::config::Config;
-use crate::yaml::{self, Node};
+use crate::kustomize;
 
-/// The names of the files that refer to others: a kustomization's (source: `RecognizedKustomizationFileNames` of kustomize's
-/// `api/konfig`), and a chart's.
-const FILE_NAMES: [&str; 4] = ["kustomization.yaml", "kustomization.yml", "Kustomization", "Chart.yaml"];
+/// The file of a chart that refers to others.
+const CHART: &str = "Chart.yaml";
 /// How a chart names one beside it.
 const BESIDE: &str = "file://";
 
@@ -72,31 +71,19 @@ fn closure(folder: &str, direct: &BTreeMap<String, BTreeSet<String>>) -> Vec<Str
 
 /// What one folder's kustomization refers to: files and folders outside, whether they exist or not, and folders inside.
 fn references(root: &Path, folder: &str) -> BTreeSet<String> {
-    let Some(text) = FILE_NAMES.iter().find_map(|name| std::fs::read_to_string(root.join(folder).join(name)).ok())
-    else {
+    let mut names = kustomize::FILE_NAMES.into_iter().chain([CHART]);
+    let Some(text) = names.find_map(|name| std::fs::read_to_string(root.join(folder).join(name)).ok()) else {
         return BTreeSet::new();
     };
-    let parsed = yaml::parse(&text);
-    let mut texts = Vec::new();
-    parsed.documents.iter().for_each(|document| scalars(&document.root, &mut texts));
-    let local = texts.into_iter().map(|text| text.strip_prefix(BESIDE).unwrap_or(text)).filter(|text| is_local(text));
+    let texts = kustomize::mentioned(&text);
+    let local = texts.iter().map(|text| text.strip_prefix(BESIDE).unwrap_or(text)).filter(|text| is_local(text));
     let paths = local.map(|text| join(folder, text));
     paths.filter(|path| path != folder && (!is_below(path, folder) || root.join(path).is_dir())).collect()
 }
 
-/// Every text of a tree; of `key=path`, as generators have it, the path as well.
-fn scalars<'a>(node: &'a Node, found: &mut Vec<&'a str>) {
-    if let Some(text) = node.as_str() {
-        found.push(text);
-        found.extend(text.split_once('=').map(|(_, path)| path));
-    }
-    node.entries().for_each(|entry| scalars(&entry.value, found));
-    node.items().for_each(|item| scalars(item, found));
-}
-
-/// Whether a text may be a path in this repository: one line, not a URL, not absolute (kustomize refuses those).
+/// Whether a text may be a path in this repository: not a URL, not absolute (kustomize refuses those).
 fn is_local(text: &str) -> bool {
-    !text.is_empty() && !text.contains("://") && !text.starts_with('/') && !text.contains('\n')
+    !text.is_empty() && !text.contains("://") && !text.starts_with('/')
 }
 
 fn is_below(path: &str, folder: &str) -> bool {

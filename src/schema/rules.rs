@@ -121,7 +121,9 @@ fn verdict(error: &ValidationError) -> Verdict {
             | ExecutionError::DivisionByZero(_)
             | ExecutionError::RemainderByZero(_)
             | ExecutionError::Overflow(..)
-            | ExecutionError::IndexOutOfBounds(_),
+            | ExecutionError::IndexOutOfBounds(_)
+            // Also what a function's only argument meets, such as a field that is not there.
+            | ExecutionError::MissingArgumentOrTarget,
         ) => true,
         _ => false,
     };
@@ -207,6 +209,23 @@ mod tests {
             for text in bad {
                 assert_eq!(broken(&schema, &json!(text)).len(), 1, "{rule} of {text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_function_of_a_field_that_is_not_there_breaks_a_rule() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}},
+            "x-kubernetes-validations": [{"rule": "size(self.a) > 0"}]});
+        assert_eq!(broken(&schema, &json!({})).len(), 1);
+        assert!(broken(&schema, &json!({"a": ["b"]})).is_empty());
+    }
+
+    #[test]
+    fn an_error_beside_a_decisive_operand_does_not_count() {
+        for rule in ["self.a > 0 || self.b > 0", "!(self.a > 0 && self.b > 9)", "!(size(self.c) > 0 && false)"] {
+            let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"},
+                "c": {"type": "string"}}, "x-kubernetes-validations": [{"rule": rule}]});
+            assert!(verdicts(&schema, &json!({"b": 1})).is_empty(), "{rule}");
         }
     }
 

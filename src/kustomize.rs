@@ -131,8 +131,19 @@ fn drain<R: Read + Send + 'static>(pipe: Option<R>) -> std::thread::JoinHandle<V
     })
 }
 
-/// The error in one line: kustomize puts its cause last on a line that starts with `error:`.
+/// The error in one line: kustomize puts its cause last on a line that starts with `error:`; newer ones in a line of a log, as
+/// `... "command failed" err="..."`, or between `err=<` and `>` if it has several lines.
 fn reason(stderr: &str) -> String {
+    if let Some((_, logged)) = stderr.split_once("\"command failed\" err=") {
+        let logged = logged.trim();
+        if let Some(block) = logged.strip_prefix('<') {
+            let lines = block.trim_end_matches('>').lines().map(str::trim).filter(|line| !line.is_empty());
+            return lines.collect::<Vec<_>>().join("; ");
+        }
+        // Go quotes as JSON does, but for characters that no JSON has; then the quotes stay.
+        let first = logged.lines().next().unwrap_or_default();
+        return serde_json::from_str(first).unwrap_or_else(|_| first.to_owned());
+    }
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     let chosen = lines().find(|line| line.starts_with("error:")).or_else(|| lines().next_back());
     chosen.map_or_else(|| "it gave no reason".to_owned(), |line| line.trim_start_matches("error:").trim().to_owned())
@@ -159,6 +170,12 @@ mod tests {
     fn the_reason_is_the_line_that_says_error() {
         assert_eq!(reason("# Warning: deprecated\nerror: no such file\n\n"), "no such file");
         assert_eq!(reason("something\n"), "something");
+        let logged = "E1123 21:50:34.325970    3249 run.go:72] \"command failed\" err=";
+        assert_eq!(reason(&format!("{logged}\"no \\\"a\\\"\"\n")), "no \"a\"");
+        assert_eq!(
+            reason(&format!("# Warning: x\n{logged}<\n\tfound several files\n\tunder a\n >\n")),
+            "found several files; under a"
+        );
         assert_eq!(reason(""), "it gave no reason");
     }
 }

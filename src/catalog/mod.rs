@@ -30,7 +30,7 @@ use crate::diagnostic::{Diagnostic, Source};
 use crate::error::Result;
 use crate::framework::{Framework, Frameworks};
 use crate::model::{ExampleId, Expect, Tier};
-use crate::yaml::Node;
+use crate::yaml::{Node, Span};
 
 /// Most examples of one run.
 pub const MAX_EXAMPLES: usize = 10_000;
@@ -93,6 +93,18 @@ pub struct Example {
     pub judged: Vec<usize>,
     /// What holds for it, merged in the order of strength.
     pub settings: ExampleSettings,
+}
+
+impl Example {
+    /// What kept a kustomize folder from being rendered though the folder is not at fault: kubectl is missing, or took too
+    /// long. Such an example can't be judged.
+    #[must_use]
+    pub fn unrendered(&self) -> Option<&Diagnostic> {
+        let is_whole = |found: &Diagnostic| found.location.as_ref().is_some_and(|at| at.span == Span::default());
+        let tool = |found: &&Diagnostic| found.code.is_none() && is_whole(found);
+        let is_empty = self.kind == ExampleKind::Kustomize && self.objects.is_empty();
+        self.diagnostics.iter().find(tool).filter(|_| is_empty)
+    }
 }
 
 /// The three forms of an example.

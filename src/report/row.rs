@@ -64,6 +64,9 @@ impl Row {
     }
 }
 
+/// Why an example could not be judged.
+const NOT_RENDERED: &str = "NotRendered";
+
 const ONLY_A_SERVER: &str = "expected to be rejected: no error was found in the file, so only an API server can tell";
 
 /// The row of an example that is judged statically alone. Any error fails it, its first one being the cause.
@@ -75,7 +78,11 @@ pub fn static_row(judged: &Judged<'_>) -> Row {
     let mut row = Row::skipped(judged.example, Tier::Basic, judged.today, judged.reason);
     row.duration_ms = u64::try_from(judged.duration.as_millis()).unwrap_or(u64::MAX);
     row.diagnostics = judged.diagnostics.iter().map(Finding::from).collect();
-    if judged.example.settings.expect == Expect::Rejected {
+    if let Some(tool) = judged.example.unrendered() {
+        row.outcome = Outcome::Errored;
+        row.cause =
+            Some(Cause { class: CauseClass::Internal, reason: NOT_RENDERED.to_owned(), ..cause(judged.example, tool) });
+    } else if judged.example.settings.expect == Expect::Rejected {
         let refusal = judged.diagnostics.iter().find(|diagnostic| diagnostic.is_refusal());
         (row.outcome, row.reason) = match refusal.and_then(|refusal| refusal.code) {
             Some(code) => (Outcome::Passed, format!("rejected, as expected, for {code}")),
@@ -211,6 +218,25 @@ mod tests {
             assert_eq!((row.outcome, row.cause), (Outcome::Skipped, None));
             assert!(row.reason.contains("only an API server can tell"));
         }
+    }
+
+    #[test]
+    fn a_folder_that_no_tool_could_render_is_errored_and_not_the_examples_failure() {
+        let mut example = example(Expect::Rejected);
+        let missing = Diagnostic::error("kubectl is not on the PATH").at(&example.source, Span::default());
+        (example.kind, example.diagnostics) = (ExampleKind::Kustomize, vec![missing.clone()]);
+        example.objects.clear();
+        example.judged.clear();
+        let row = row_on(&example, &[missing.clone()], "2026-11-23");
+        let cause = row.cause.unwrap();
+        assert_eq!(
+            (row.outcome, cause.class, cause.reason.as_str()),
+            (Outcome::Errored, CauseClass::Internal, "NotRendered")
+        );
+        example.settings.expect = Expect::Succeeded;
+        let refused = Diagnostic { code: Some("EV119"), ..missing };
+        example.diagnostics = vec![refused.clone()];
+        assert_eq!(row_on(&example, &[refused], "2026-11-23").outcome, Outcome::Failed);
     }
 
     #[test]

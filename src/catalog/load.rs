@@ -201,7 +201,12 @@ impl Loader<'_> {
         if !self.overrides.paths.is_empty() {
             let empty = self.overrides.paths.iter().filter(|path| {
                 let ids = [self.root.id(path), self.root.normalize(&path.to_string_lossy())];
-                !drafts.values().any(|draft| ids.iter().any(|id| is_below(&draft.file, id)))
+                let globs = walk::written_globs(&self.root, path).and_then(Result::ok);
+                let is_meant = |file: &str| match &globs {
+                    Some(globs) => globs.iter().any(|globs| globs.matches(file)),
+                    None => ids.iter().any(|id| is_below(file, id)),
+                };
+                !drafts.values().any(|draft| is_meant(&draft.file))
             });
             warnings.extend(empty.map(|path| {
                 let help = "expected YAML or JSON files with Kubernetes objects, not ignored by git";

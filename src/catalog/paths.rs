@@ -50,8 +50,10 @@ impl Root {
     /// A glob made relative to the root: its part before the first wildcard is cleaned as a path, the rest stays.
     fn normalize_glob(&self, glob: &str) -> String {
         let (literal, rest) = split_glob(glob);
+        // Folders, so what is below them: `*` and `**` alone never end in a slash.
+        let rest = if rest.ends_with('/') { format!("{rest}**") } else { rest.to_owned() };
         let base = self.normalize(&literal);
-        match (base.as_str(), rest) {
+        match (base.as_str(), rest.as_str()) {
             (_, "") => base,
             (".", rest) => rest.to_owned(),
             (base, rest) => format!("{base}/{rest}"),
@@ -117,6 +119,12 @@ impl Globs {
             (if base.is_empty() { ".".to_owned() } else { base }, hidden)
         })
     }
+}
+
+/// Whether a path is a glob.
+#[must_use]
+pub fn has_wildcard(path: &str) -> bool {
+    path.contains(META)
 }
 
 /// The folders of a glob before its first wildcard, and the rest.
@@ -202,6 +210,14 @@ mod tests {
             globs(&["examples/a*/x.yaml", "**/*.yaml", "../o/**", "a/b.yaml", "x/**/.ci/*"]).bases().collect();
         let expected = [("examples", false), (".", false), ("../o", false), ("a/b.yaml", false), ("x", true)];
         assert_eq!(bases, expected.map(|(base, hidden)| (base.to_owned(), hidden)));
+    }
+
+    #[test]
+    fn a_glob_that_ends_in_a_slash_means_what_is_below() {
+        let found = globs(&["examples/**/", "samples/*/"]);
+        for (id, expected) in [("examples/x/a.yaml", true), ("samples/x/y/a.yaml", true), ("samples/a.yaml", false)] {
+            assert_eq!(found.matches(id), expected, "{id}");
+        }
     }
 
     #[test]

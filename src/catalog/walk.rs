@@ -6,10 +6,13 @@ use std::sync::mpsc;
 
 use ignore::WalkBuilder;
 
-use super::paths::Root;
+use super::paths::{Globs, Root, has_wildcard};
 use super::rules::Rules;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::kustomize::is_kustomization;
+
+/// Where PATHS are looked for.
+const PLACES: &str = "paths are relative to the current directory, or to the root";
 
 /// A file that may be an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +65,40 @@ pub fn paths(root: &Root, paths: &[PathBuf], rules: &Rules) -> Result<Found, Vec
             }
         } else if path.symlink_metadata().is_ok() {
             found.add(root.id(&path), path, true);
+        } else if let Some(globs) = written_globs(root, written) {
+            let before = found.candidates.len();
+            globs.map_err(|error| vec![error])?.iter().for_each(|globs| below(root, globs, rules, &mut found));
+            if found.candidates.len() == before {
+                missing.push(Diagnostic::error(format!("{}: no file matches", written.display())).with_help(PLACES));
+            }
         } else {
-            missing.push(
-                Diagnostic::error(format!("{}: no such file or folder", written.display()))
-                    .with_help("paths are relative to the current directory, or to the root"),
-            );
+            missing.push(Diagnostic::error(format!("{}: no such file or folder", written.display())).with_help(PLACES));
         }
     }
     if missing.is_empty() { Ok(found) } else { Err(missing) }
+}
+
+/// What a path means that does not exist but has wildcards: relative to the current directory, and to the root.
+pub(super) fn written_globs(root: &Root, written: &Path) -> Option<Result<[Globs; 2], Diagnostic>> {
+    let text = written.to_str().filter(|text| has_wildcard(text) && !written.exists())?;
+    let here = std::path::absolute(written).ok()?.to_str()?.to_owned();
+    let globs = |glob: &str| Globs::new(root, &[glob.to_owned()]);
+    Some(globs(text).and_then(|from_root| Ok([globs(&here)?, from_root])))
+}
+
+/// Adds the manifests and scripts that globs mean.
+fn below(root: &Root, globs: &Globs, rules: &Rules, found: &mut Found) {
+    for (base, hidden) in globs.bases() {
+        let path = root.join(&base);
+        if !path.exists() {
+            continue;
+        }
+        for seen in walk(root, &path, hidden, &mut found.diagnostics) {
+            if globs.matches(&seen.id) && (is_manifest(&seen.path) || rules.is_script(&seen.id)) {
+                found.add(seen.id, seen.path, false);
+            }
+        }
+    }
 }
 
 /// Looks where the entries of `examples` (or the convention) point to.
@@ -253,6 +282,17 @@ mod tests {
             paths(&root, &[PathBuf::from("no/such"), PathBuf::from("nor/this")], &rules(&root, &[])).unwrap_err();
         assert_eq!(errors.len(), 2);
         assert!(errors[0].message.contains("no/such"));
+    }
+
+    #[test]
+    fn a_path_with_wildcards_is_a_glob_unless_a_file_has_that_name() {
+        let (_dir, root) = tree(&["x/a.yaml", "x/b.txt", "x/y/c.yaml", "x/[d].yaml", "x/d.yaml"]);
+        let found = |path: &str| paths(&root, &[PathBuf::from(path)], &rules(&root, &[]));
+        assert_eq!(ids(&found("x/*").unwrap()), [("x/[d].yaml", false), ("x/a.yaml", false), ("x/d.yaml", false)]);
+        assert_eq!(ids(&found("x/**/c.yaml").unwrap()), [("x/y/c.yaml", false)]);
+        assert_eq!(ids(&found("x/[d].yaml").unwrap()), [("x/[d].yaml", true)]);
+        assert!(found("x/*.json").unwrap_err()[0].message.contains("no file matches"));
+        assert!(found("x/[").unwrap_err()[0].message.contains("is not a glob"));
     }
 
     #[cfg(unix)]

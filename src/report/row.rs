@@ -227,7 +227,7 @@ mod tests {
         (example.kind, example.diagnostics) = (ExampleKind::Kustomize, vec![missing.clone()]);
         example.objects.clear();
         example.judged.clear();
-        let row = row_on(&example, &[missing.clone()], "2026-11-23");
+        let row = row_on(&example, std::slice::from_ref(&missing), "2026-11-23");
         let cause = row.cause.unwrap();
         assert_eq!(
             (row.outcome, cause.class, cause.reason.as_str()),

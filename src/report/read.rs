@@ -18,6 +18,11 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     let mut wrong = Vec::new();
     for path in paths {
+        if !path.exists() {
+            let message = format!("{}: no such file or folder", path.display());
+            wrong.push(Diagnostic::error(message).with_help("name folders that `--output` wrote, or folders of those"));
+            continue;
+        }
         let files = find(path)?;
         if files.is_empty() {
             let message = format!("no {NAME} in {}", path.display());
@@ -90,6 +95,8 @@ mod tests {
     #[test]
     fn a_path_that_does_not_exist_is_named() {
         let error = read_all(&[PathBuf::from("/does/not/exist")]).unwrap_err();
-        assert_eq!(error.to_string(), "can't read /does/not/exist");
+        assert_eq!(error.exit_code(), 2, "the user's mistake");
+        let Error::Usage(wrong) = error else { panic!("expected a usage error") };
+        assert_eq!(wrong[0].message, "/does/not/exist: no such file or folder");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::judge::{show, write_reports};
+use super::planning;
 use crate::config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         ));
     }
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
-    let plan = settings.selection.plan.as_deref().map(read_plan).transpose()?;
+    let plan = settings.selection.plan.as_deref().map(planning::read_plan).transpose()?;
     let folders = if settings.paths.is_empty() { vec![settings.output.clone()] } else { settings.paths.clone() };
     let reports = report::read_all(&folders)?;
     let planned = plan.as_ref().map(cells).unwrap_or_default();
@@ -33,10 +34,6 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     write_reports(settings, context, &merged.report, &details, plan.as_ref())?;
     show(&merged.report, &details, &remarks, context, settings, format)?;
     Ok(report::exit_code(&merged.report, &config.fail_on))
-}
-
-fn read_plan(path: &std::path::Path) -> Result<Plan> {
-    Plan::read(&std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?)
 }
 
 /// What the plan wants judged. This version judges without a cluster, so that each example has one result.

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{say, workspace::Workspace};
+use crate::diagnostic::Diagnostic;
 use crate::diagnostic::render::render;
 use crate::error::{Error, Result};
 use crate::git::{self, Since};
@@ -30,8 +31,7 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
 /// The plan that this command obeys.
 pub fn plan_of(settings: &Settings, context: &RunContext, workspace: &Workspace, now: Timestamp) -> Result<Plan> {
     if let Some(path) = &settings.selection.plan {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
-        let plan = Plan::read(&text)?;
+        let plan = read_plan(path)?;
         plan.check(&workspace.catalog)?;
         return Ok(plan);
     }
@@ -85,8 +85,21 @@ fn changed_files(settings: &Settings, context: &RunContext) -> Result<Result<Vec
 
 /// The paths of a file with one a line.
 fn listed(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    let text = read_named("--changed-files", path)?;
     Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// A file that a flag names: that it can't be read is the user's mistake.
+fn read_named(flag: &str, path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("{flag}: can't read `{}`: {error}", path.display());
+        Error::usage(Diagnostic::error(message).with_help("paths of flags are relative to the current directory"))
+    })
+}
+
+/// The plan in the file that `--plan` names.
+pub fn read_plan(path: &Path) -> Result<Plan> {
+    Plan::read(&read_named("--plan", path)?)
 }
 
 /// The config's path relative to the root, whether it is there or not: a change to it means everything.

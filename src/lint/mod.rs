@@ -140,8 +140,12 @@ fn unknown_kind(object: &Object, known: &Known, findings: &mut Findings<'_>) {
     let message =
         format!("no schema is known for {} {}: only general rules were checked", object.api_version, object.kind);
     let anchor = object.root.get("kind").unwrap_or(&object.root);
-    findings.warning(code::NO_SCHEMA, anchor, message).help =
-        Some("name the project's CRDs with `crds:` in the config, or with --crds".to_owned());
+    let help = if versions::is_builtin_group(object.group()) {
+        "Kubernetes itself owns this group: look at the spelling of `apiVersion` and `kind`"
+    } else {
+        "name the project's CRDs with `crds:` in the config, or with --crds"
+    };
+    findings.warning(code::NO_SCHEMA, anchor, message).help = Some(help.to_owned());
 }
 
 /// The diagnostics without those that say the same of the same place, and without a warning where the same code is an

@@ -98,26 +98,27 @@ macro_rules! kinds {
 }
 
 kinds! {
-    k8s_openapi::api::core::v1 [validated]: ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, Pod, PodTemplate, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount;
-    k8s_openapi::api::core::v1 [decoded]: Binding, Endpoints, Event, Node, PersistentVolume;
+    k8s_openapi::api::core::v1 [validated]: ConfigMap, Endpoints, LimitRange, Namespace, PersistentVolumeClaim, Pod, PodTemplate, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount;
+    k8s_openapi::api::core::v1 [decoded]: Binding, Event, Node, PersistentVolume;
     k8s_openapi::api::apps::v1 [validated]: DaemonSet, Deployment, ReplicaSet, StatefulSet;
     k8s_openapi::api::apps::v1 [decoded]: ControllerRevision;
     k8s_openapi::api::batch::v1 [validated]: CronJob, Job;
     k8s_openapi::api::autoscaling::v1 [validated]: HorizontalPodAutoscaler;
     k8s_openapi::api::autoscaling::v2 [validated]: HorizontalPodAutoscaler;
     k8s_openapi::api::policy::v1 [validated]: PodDisruptionBudget;
-    k8s_openapi::api::networking::v1 [validated]: Ingress, NetworkPolicy;
-    k8s_openapi::api::networking::v1 [decoded]: IPAddress, IngressClass, ServiceCIDR;
+    k8s_openapi::api::networking::v1 [validated]: Ingress, IngressClass, NetworkPolicy;
+    k8s_openapi::api::networking::v1 [decoded]: IPAddress, ServiceCIDR;
     k8s_openapi::api::rbac::v1 [validated]: ClusterRole, ClusterRoleBinding, Role, RoleBinding;
-    k8s_openapi::api::storage::v1 [decoded]: CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment, VolumeAttributesClass;
+    k8s_openapi::api::storage::v1 [validated]: StorageClass;
+    k8s_openapi::api::storage::v1 [decoded]: CSIDriver, CSINode, CSIStorageCapacity, VolumeAttachment, VolumeAttributesClass;
     k8s_openapi::api::scheduling::v1 [validated]: PriorityClass;
     k8s_openapi::api::scheduling::v1alpha3 [decoded]: CompositePodGroup, PodGroup, Workload;
     k8s_openapi::api::scheduling::v1beta1 [decoded]: PodGroup, Workload;
-    k8s_openapi::api::coordination::v1 [decoded]: Lease;
+    k8s_openapi::api::coordination::v1 [validated]: Lease;
     k8s_openapi::api::coordination::v1alpha2 [decoded]: LeaseCandidate;
     k8s_openapi::api::coordination::v1beta1 [decoded]: LeaseCandidate;
-    k8s_openapi::api::node::v1 [decoded]: RuntimeClass;
-    k8s_openapi::api::discovery::v1 [decoded]: EndpointSlice;
+    k8s_openapi::api::node::v1 [validated]: RuntimeClass;
+    k8s_openapi::api::discovery::v1 [validated]: EndpointSlice;
     k8s_openapi::api::events::v1 [decoded]: Event;
     k8s_openapi::api::flowcontrol::v1 [decoded]: FlowSchema, PriorityLevelConfiguration;
     k8s_openapi::api::certificates::v1 [decoded]: CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest;

@@ -57,8 +57,10 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     });
     let judged = judged.with_skipped(&workspace, &chosen, &start);
     let report = judged.report(context, settings, &workspace, &start);
-    write_reports(settings, context, &report, &judged.details, Some(&plan))?;
+    // A folder that can't be written must not take the results along.
+    let written = write_reports(settings, context, &report, &judged.details, Some(&plan));
     show(&report, &judged.details, &workspace.diagnostics, context, settings, format)?;
+    written?;
     Ok(report::exit_code(&report, &workspace.config.fail_on))
 }
 

@@ -31,8 +31,9 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let remarks: Vec<_> =
         merged.remarks.iter().map(|remark| Diagnostic::error(remark).with_severity(Severity::Warning)).collect();
     let details = Details::default();
-    write_reports(settings, context, &merged.report, &details, plan.as_ref())?;
+    let written = write_reports(settings, context, &merged.report, &details, plan.as_ref());
     show(&merged.report, &details, &remarks, context, settings, format)?;
+    written?;
     Ok(report::exit_code(&merged.report, &config.fail_on))
 }
 

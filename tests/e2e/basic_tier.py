@@ -117,6 +117,7 @@ class Reports(Repository):
         self.write("blocked", "a file stands where the folder should be")
         done = self.run_program("run", "--output", "blocked", exit_code=3)
         self.assertIn("blocked", done.stderr)
+        self.assertIn("1 passed", done.stdout, "what was found is shown all the same")
 
 
 class Starter(Repository):

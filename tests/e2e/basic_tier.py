@@ -88,7 +88,7 @@ class WithGit(Repository):
             GITHUB_ACTIONS="true", GITHUB_EVENT_NAME="pull_request", GITHUB_BASE_REF="gone",
         )
         self.assertIn("fetch-depth", done.stdout)
-        self.assertIn("2 run on a cluster", done.stdout)
+        self.assertIn("2 on a cluster", done.stdout)
 
 
 class Reports(Repository):

@@ -38,7 +38,11 @@ fn shard(root: &Path, number: usize) -> Value {
     let mut command = common::program(root);
     command.args(["run", "--plan", "plan.json", "--shard", &shard, "--output", &output]);
     assert!(matches!(command.output().unwrap().status.code(), Some(0 | 1)), "{command:?}");
-    common::json(&root.join(output).join("report.json"))
+    json(&root.join(output).join("report.json"))
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn examples(report: &Value) -> BTreeSet<String> {
@@ -55,11 +59,11 @@ fn the_shards_of_a_plan_add_up_to_the_whole() {
     assert!(reports.iter().all(|report| report["run"]["shard"].is_string()));
 
     common::run(root.path(), &["report", "--plan", "plan.json", "--output", "merged", "out"], 1);
-    let merged = common::json(&root.path().join("merged/report.json"));
+    let merged = json(&root.path().join("merged/report.json"));
     assert_eq!(examples(&merged), all);
     assert_eq!(merged["summary"]["failed"], 1);
     assert_eq!(merged["summary"]["conclusion"], "failure");
-    assert_eq!(common::json(&root.path().join("merged/plan.json"))["digest"], planned["digest"]);
+    assert_eq!(json(&root.path().join("merged/plan.json"))["digest"], planned["digest"]);
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn a_missing_shard_is_named_and_nothing_is_called_good_for_it() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("3/3"), "{said}");
     assert_ne!(output.status.code(), Some(0));
-    assert_ne!(common::json(&root.path().join("merged/report.json"))["summary"]["conclusion"], "success");
+    assert_ne!(json(&root.path().join("merged/report.json"))["summary"]["conclusion"], "success");
 }
 
 #[test]

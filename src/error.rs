@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::render::render;
 use crate::model::Conclusion;
-use crate::settings::RunContext;
 
 /// Why the program could not do its work. A failing example is never one of these: it is an `Outcome`.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +50,25 @@ impl Error {
             Self::Io { .. } | Self::Internal(_) => 3,
         }
     }
+
+    /// Prints the error on standard error, as a person can act on it, and gives the exit code.
+    #[must_use]
+    pub fn report(&self, colored: bool) -> ExitCode {
+        let text = match self {
+            Self::Usage(diagnostics) => render(diagnostics, colored),
+            Self::Io { .. } | Self::Internal(_) => {
+                let mut whole = self.to_string();
+                let mut cause = std::error::Error::source(self);
+                while let Some(source) = cause {
+                    whole.push_str(&format!(": {source}"));
+                    cause = source.source();
+                }
+                render(&[Diagnostic::error(whole)], colored)
+            }
+        };
+        eprint!("{text}");
+        ExitCode::from(self.exit_code())
+    }
 }
 
 /// The exit code of a finished run.
@@ -61,27 +79,6 @@ pub fn exit_code(conclusion: Conclusion) -> u8 {
         Conclusion::Failure => 1,
         Conclusion::Error => 3,
         Conclusion::Cancelled => 130,
-    }
-}
-
-impl Error {
-    /// Prints the error as a person can act on it, and gives the exit code.
-    #[must_use]
-    pub fn report(&self, context: &RunContext) -> ExitCode {
-        let text = match self {
-            Self::Usage(diagnostics) => render(diagnostics, context.color.stderr),
-            Self::Io { .. } | Self::Internal(_) => {
-                let mut whole = self.to_string();
-                let mut cause = std::error::Error::source(self);
-                while let Some(source) = cause {
-                    whole.push_str(&format!(": {source}"));
-                    cause = source.source();
-                }
-                render(&[Diagnostic::error(whole)], context.color.stderr)
-            }
-        };
-        eprint!("{text}");
-        ExitCode::from(self.exit_code())
     }
 }
 

@@ -8,9 +8,9 @@ fn main() -> ExitCode {
     match Settings::from_process() {
         Ok(Parsed::Work(settings, context)) => match example_validator::run(&settings, &context) {
             Ok(code) => ExitCode::from(code),
-            Err(error) => error.report(&context),
+            Err(error) => error.report(context.color.stderr),
         },
         Ok(Parsed::Print { text, exit_code }) => example_validator::commands::print(&text, exit_code),
-        Err(error) => error.report(&example_validator::settings::RunContext::default()),
+        Err(error) => error.report(false),
     }
 }

@@ -173,16 +173,9 @@ fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String]) -> Ve
 }
 
 fn missing_row((example, kubernetes): &Cell, hint: &str) -> Row {
+    let tier = if kubernetes.is_some() { Tier::Full } else { Tier::Basic };
     Row {
-        example: example.clone(),
-        framework: None,
-        objects: Vec::new(),
-        support: false,
-        tier: if kubernetes.is_some() { Tier::Full } else { Tier::Basic },
         kubernetes: kubernetes.clone(),
-        outcome: Outcome::Errored,
-        quarantined: false,
-        duration_ms: 0,
         cause: Some(Cause {
             class: CauseClass::Internal,
             reason: "NoResult".to_owned(),
@@ -192,13 +185,7 @@ fn missing_row((example, kubernetes): &Cell, hint: &str) -> Row {
             file: String::new(),
             line: 0,
         }),
-        reason: "in the plan".to_owned(),
-        attempts: Vec::new(),
-        checks: Vec::new(),
-        diagnostics: Vec::new(),
-        resources: None,
-        health: None,
-        evidence: None,
+        ..Row::bare(example.clone(), tier, Outcome::Errored, "in the plan")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Finding, Row};
 use crate::catalog::Example;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::model::{Cause, CauseClass, Expect, Outcome, Tier};
+use crate::model::{Cause, CauseClass, ExampleId, Expect, Outcome, Tier};
 
 /// An example and all that the basic tier has to say about it.
 #[derive(Clone, Copy, Debug)]
@@ -38,19 +38,17 @@ impl From<&Diagnostic> for Finding {
 }
 
 impl Row {
-    /// A row of an example that was not tried, with the reason for that.
-    #[must_use]
-    pub fn skipped(example: &Example, tier: Tier, today: jiff::civil::Date, reason: impl Into<String>) -> Self {
-        let quarantine = example.settings.quarantine.as_ref();
+    /// A row of which nothing but this is known.
+    pub(super) fn bare(example: ExampleId, tier: Tier, outcome: Outcome, reason: impl Into<String>) -> Self {
         Self {
-            example: example.id.clone(),
-            framework: example.framework.as_ref().map(|framework| framework.name.clone()),
-            objects: example.judged.iter().map(|index| example.objects[*index].reference()).collect(),
-            support: example.settings.support,
+            example,
+            framework: None,
+            objects: Vec::new(),
+            support: false,
             tier,
             kubernetes: None,
-            outcome: Outcome::Skipped,
-            quarantined: quarantine.is_some_and(|quarantine| today <= quarantine.until),
+            outcome,
+            quarantined: false,
             duration_ms: 0,
             cause: None,
             reason: reason.into(),
@@ -60,6 +58,19 @@ impl Row {
             resources: None,
             health: None,
             evidence: None,
+        }
+    }
+
+    /// A row of an example that was not tried, with the reason for that.
+    #[must_use]
+    pub fn skipped(example: &Example, tier: Tier, today: jiff::civil::Date, reason: impl Into<String>) -> Self {
+        let quarantine = example.settings.quarantine.as_ref();
+        Self {
+            framework: example.framework.as_ref().map(|framework| framework.name.clone()),
+            objects: example.judged.iter().map(|index| example.objects[*index].reference()).collect(),
+            support: example.settings.support,
+            quarantined: quarantine.is_some_and(|quarantine| !quarantine.is_expired(today)),
+            ..Self::bare(example.id.clone(), tier, Outcome::Skipped, reason)
         }
     }
 }
@@ -126,7 +137,6 @@ mod tests {
     use crate::catalog::{ExampleKind, ExampleSettings, Object};
     use crate::config::{Quarantine, Resources};
     use crate::diagnostic::Source;
-    use crate::model::ExampleId;
     use crate::yaml::{Span, parse};
 
     const TEXT: &str = "kind: A\nmetadata: {name: one}\n---\nkind: B\nmetadata: {name: two}\nbad: 1\n";

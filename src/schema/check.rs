@@ -178,7 +178,7 @@ impl Schema {
 }
 
 /// The types that a value counts as.
-fn types_of(value: &Value) -> Types {
+pub(super) fn types_of(value: &Value) -> Types {
     match value {
         Value::Null => Types::NULL,
         Value::Bool(_) => Types::BOOLEAN,

@@ -1,6 +1,6 @@
 //! `allOf`, `anyOf`, `oneOf`, `not`.
 
-use super::check::{Checker, describe};
+use super::check::{Checker, describe, types_of};
 use super::shape::{Branches, Id, Types};
 use super::{Dialect, Violation, ViolationKind};
 use crate::yaml::{Anchor, Node, Value};
@@ -90,16 +90,7 @@ impl<'n> Checker<'_, 'n> {
 
     fn is_of_type(&self, id: Id, anchor: Anchor<'n>) -> bool {
         let types = self.shape(id).types;
-        let own = match anchor.node().value {
-            Value::Null => Types::NULL,
-            Value::Bool(_) => Types::BOOLEAN,
-            Value::Int(_) => Types::INTEGER.with(Types::NUMBER),
-            Value::Float(_) => Types::NUMBER,
-            Value::String(_) => Types::STRING,
-            Value::Seq(_) => Types::ARRAY,
-            Value::Map(_) => Types::OBJECT,
-        };
-        types.is_any() || types.has(own)
+        types.is_any() || types.has(types_of(&anchor.node().value))
     }
 
     /// Whether a field that names the alternative (one allowed value) has another value.

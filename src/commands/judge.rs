@@ -9,9 +9,8 @@ use jiff::Timestamp;
 
 use super::planning;
 use super::workspace::Workspace;
-use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lint::{self, Checked};
 use crate::model::{ExampleId, Tier};
 use crate::plan::{self, Plan, PlanRow};
@@ -37,39 +36,32 @@ impl Start {
 /// The basic tier alone, on every example; nothing is written but the report on standard output.
 pub fn lint(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
     let start = Start::now();
-    let workspace = open(settings)?;
-    let judged = judge(&workspace, &start, |_| Some("the basic tier alone".to_owned()));
-    let report = judged.report(context, settings, &workspace, &start);
-    show(&report, &judged.details, &workspace.diagnostics, context, settings, format)?;
+    let mut workspace = Workspace::open(settings)?;
+    let Results { rows, details } =
+        judge(&mut workspace, settings, &start, |_| Some("the basic tier alone".to_owned()))?;
+    let report = report_of(rows, context, settings, &workspace, &start);
+    show(&report, &details, &workspace.diagnostics, context, settings, format)?;
     Ok(report::exit_code(&report, &workspace.config.fail_on))
 }
 
 /// Everything that this version can do of a run: the plan, the basic tier of what it selects, the reports.
 pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
     let start = Start::now();
-    let mut workspace = open(settings)?;
+    let mut workspace = Workspace::open(settings)?;
     let plan = planning::plan_of(settings, context, &workspace, start.at)?;
     workspace.diagnostics.extend(without_clusters(&plan));
     let chosen = choices(&plan, settings);
-    let judged = judge(&workspace, &start, |id| match chosen.get(id) {
+    let Results { mut rows, details } = judge(&mut workspace, settings, &start, |id| match chosen.get(id) {
         Some(Choice::Judged(reason)) => Some(reason.clone()),
         _ => None,
-    });
-    let judged = judged.with_skipped(&workspace, &chosen, &start);
-    let report = judged.report(context, settings, &workspace, &start);
+    })?;
+    rows.extend(skipped(&workspace, &chosen, &start));
+    let report = report_of(rows, context, settings, &workspace, &start);
     // A folder that can't be written must not take the results along.
-    let written = write_reports(settings, context, &report, &judged.details, Some(&plan));
-    show(&report, &judged.details, &workspace.diagnostics, context, settings, format)?;
+    let written = write_reports(settings, context, &report, &details, Some(&plan));
+    show(&report, &details, &workspace.diagnostics, context, settings, format)?;
     written?;
     Ok(report::exit_code(&report, &workspace.config.fail_on))
-}
-
-fn open(settings: &Settings) -> Result<Workspace> {
-    let mut workspace = Workspace::open(settings)?;
-    if settings.selection.check_registries {
-        workspace.ask_registries()?;
-    }
-    Ok(workspace)
 }
 
 /// That the plan wants more than this version does: a static pass must not be taken for a run.
@@ -79,10 +71,9 @@ fn without_clusters(plan: &Plan) -> Option<Diagnostic> {
     let examples: BTreeSet<_> = cells.iter().map(|row| &row.example).collect();
     (!cells.is_empty()).then(|| {
         let versions: Vec<_> = versions.into_iter().collect();
-        let examples =
-            if examples.len() == 1 { "1 example".to_owned() } else { format!("{} examples", examples.len()) };
         let message = format!(
-            "this version judges without a cluster: {examples} planned for {} are checked statically alone",
+            "this version judges without a cluster: {} planned for {} are checked statically alone",
+            report::plural(examples.len(), "example"),
             versions.join(", ")
         );
         Diagnostic::error(message).with_severity(Severity::Note)
@@ -130,8 +121,17 @@ struct Results {
     details: Details,
 }
 
-/// Checks the examples for which `reason` gives one.
-fn judge(workspace: &Workspace, start: &Start, reason: impl Fn(&ExampleId) -> Option<String>) -> Results {
+/// Checks the examples for which `reason` gives one; registries, if they are to be asked, are asked for the images of those
+/// alone.
+fn judge(
+    workspace: &mut Workspace,
+    settings: &Settings,
+    start: &Start,
+    reason: impl Fn(&ExampleId) -> Option<String>,
+) -> Result<Results> {
+    if settings.selection.check_registries {
+        workspace.ask_registries(|id| reason(id).is_some())?;
+    }
     let checked = lint::check(&workspace.catalog, &workspace.lint_context());
     let mut results = Results { rows: Vec::new(), details: Details::default() };
     for (example, Checked { diagnostics, duration }) in workspace.catalog.examples.iter().zip(checked) {
@@ -140,35 +140,37 @@ fn judge(workspace: &Workspace, start: &Start, reason: impl Fn(&ExampleId) -> Op
         results.rows.push(report::static_row(&judged));
         results.details.add(example.id.clone(), diagnostics);
     }
-    results
+    Ok(results)
 }
 
-impl Results {
-    /// The same, with a row for each example that the plan leaves out.
-    fn with_skipped(mut self, workspace: &Workspace, chosen: &HashMap<ExampleId, Choice>, start: &Start) -> Self {
-        for example in &workspace.catalog.examples {
-            if let Some(Choice::Skipped(reason)) = chosen.get(&example.id) {
-                self.rows.push(Row::skipped(example, Tier::Basic, start.today(), reason));
-            }
-        }
-        self
-    }
+/// A row for each example that the plan leaves out.
+fn skipped(workspace: &Workspace, chosen: &HashMap<ExampleId, Choice>, start: &Start) -> impl Iterator<Item = Row> {
+    workspace.catalog.examples.iter().filter_map(|example| match chosen.get(&example.id) {
+        Some(Choice::Skipped(reason)) => Some(Row::skipped(example, Tier::Basic, start.today(), reason)),
+        _ => None,
+    })
+}
 
-    fn report(&self, context: &RunContext, settings: &Settings, workspace: &Workspace, start: &Start) -> Report {
-        let run = report::Run {
-            id: context.run_id.clone().unwrap_or_default(),
-            started_at: start.at.to_string(),
-            duration_ms: u64::try_from(start.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
-            repository: context.repository.clone().unwrap_or_default(),
-            commit: context.sha.clone().unwrap_or_default(),
-            event: context.event().to_owned(),
-            pull_request: context.event_payload.pointer("/pull_request/number").and_then(serde_json::Value::as_u64),
-            simulated: false,
-            shard: settings.selection.shard.map(|shard| shard.to_string()),
-        };
-        Report::new(run, Vec::new(), Vec::new(), self.rows.clone(), &workspace.config.fail_on)
-            .with_schemas(lint::schemas::Schemas::BUILTIN_VERSION)
-    }
+fn report_of(
+    rows: Vec<Row>,
+    context: &RunContext,
+    settings: &Settings,
+    workspace: &Workspace,
+    start: &Start,
+) -> Report {
+    let run = report::Run {
+        id: context.run_id.clone().unwrap_or_default(),
+        started_at: start.at.to_string(),
+        duration_ms: u64::try_from(start.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        repository: context.repository.clone().unwrap_or_default(),
+        commit: context.sha.clone().unwrap_or_default(),
+        event: context.event().to_owned(),
+        pull_request: context.event_payload.pointer("/pull_request/number").and_then(serde_json::Value::as_u64),
+        simulated: false,
+        shard: settings.selection.shard.map(|shard| shard.to_string()),
+    };
+    Report::new(run, Vec::new(), Vec::new(), rows, &workspace.config.fail_on)
+        .with_schemas(lint::schemas::Schemas::BUILTIN_VERSION)
 }
 
 /// Writes the output folder, whole or not at all, and under GitHub Actions the step's summary.
@@ -210,10 +212,7 @@ pub fn show(
     settings: &Settings,
     format: Format,
 ) -> Result<()> {
-    let general = render(general, context.color.stderr);
-    if !general.is_empty() {
-        eprintln!("{general}");
-    }
+    super::tell(general, context);
     let prefix = prefix(settings, context);
     let options = report::console::Options {
         colored: context.color.stdout,
@@ -225,10 +224,7 @@ pub fn show(
         Format::Json => out.write_all(report::json::render(report)?.as_bytes()),
         Format::Text | Format::Github => report::console::write(&mut out, report, details, options),
     };
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", "standard output", error)),
-        _ => Ok(()),
-    }
+    super::unless_closed(written.and_then(|()| out.flush()))
 }
 
 /// What leads from the workspace of a workflow to the root, for annotations: `services/a/`, or nothing.

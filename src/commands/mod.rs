@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::inert::inert;
+use crate::diagnostic::render::render;
 use crate::error::{Error, Result};
 use crate::settings::{Command, RunContext, Settings};
 use crate::{config, lint};
@@ -61,9 +62,23 @@ fn explain(code: &str) -> Result<u8> {
 
 /// Writes a result to standard output.
 fn say(text: &str) -> Result<u8> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    unless_closed(io::stdout().lock().write_all(text.as_bytes()))?;
+    Ok(0)
+}
+
+/// What became of writing to standard output; a reader that has gone (`| head`) is no failure.
+fn unless_closed(written: io::Result<()>) -> Result<()> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write", "standard output", error)),
-        _ => Ok(0),
+        _ => Ok(()),
+    }
+}
+
+/// Prints what concerns no single example on standard error.
+fn tell(general: &[Diagnostic], context: &RunContext) {
+    let text = render(general, context.color.stderr);
+    if !text.is_empty() {
+        eprintln!("{text}");
     }
 }
 

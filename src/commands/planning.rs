@@ -5,9 +5,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{say, workspace::Workspace};
+use super::{say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
-use crate::diagnostic::render::render;
 use crate::error::{Error, Result};
 use crate::git::{self, Since};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
@@ -16,10 +15,7 @@ use crate::settings::{ChangedFiles, PlanFormat, RunContext, Settings};
 /// Prints the plan.
 pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Result<u8> {
     let workspace = Workspace::open(settings)?;
-    let general = render(&workspace.diagnostics, context.color.stderr);
-    if !general.is_empty() {
-        eprintln!("{general}");
-    }
+    tell(&workspace.diagnostics, context);
     let plan = plan_of(settings, context, &workspace, Timestamp::now())?;
     say(&match format {
         PlanFormat::Table => plan::table(&plan),

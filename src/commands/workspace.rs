@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::framework::Frameworks;
 use crate::lint::schemas::Schemas;
 use crate::lint::{self, registry};
+use crate::model::ExampleId;
 use crate::operator::{self, Offline};
 use crate::settings::Settings;
 
@@ -52,12 +53,13 @@ impl Workspace {
         Ok(Self { config, frameworks, catalog, schemas, operator, registries, diagnostics })
     }
 
-    /// Asks the registries of all images that the examples use.
+    /// Asks the registries of the images of those examples that are `wanted`.
     ///
     /// # Errors
     /// The program can't reach the network at all.
-    pub fn ask_registries(&mut self) -> Result<()> {
-        let images = registry::images_to_ask(&self.catalog, &self.config.images);
+    pub fn ask_registries(&mut self, wanted: impl Fn(&ExampleId) -> bool) -> Result<()> {
+        let examples = self.catalog.examples.iter().filter(|example| wanted(&example.id));
+        let images = registry::images_to_ask(examples, &self.config.images);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::code;
 use super::findings::Findings;
 use super::images::{ImageUse, build_of, images_of};
-use crate::catalog::{Catalog, Object};
+use crate::catalog::{Example, Object};
 use crate::config::ImageBuild;
 use crate::image_reference::ImageReference;
 use client::Client;
@@ -39,12 +39,14 @@ pub enum Answer {
 /// What the registries said, by image.
 pub type Answers = BTreeMap<ImageReference, Answer>;
 
-/// The distinct images that the examples of a catalog use and the config does not build. Malformed references are left out.
+/// The distinct images that these examples use and the config does not build. Malformed references are left out.
 #[must_use]
-pub fn images_to_ask(catalog: &Catalog, builds: &[ImageBuild]) -> BTreeSet<ImageReference> {
-    catalog
-        .examples
-        .iter()
+pub fn images_to_ask<'a>(
+    examples: impl IntoIterator<Item = &'a Example>,
+    builds: &[ImageBuild],
+) -> BTreeSet<ImageReference> {
+    examples
+        .into_iter()
         .flat_map(|example| &example.objects)
         .flat_map(images_of)
         .filter_map(|image| ImageReference::parse(image.text).ok())
@@ -179,7 +181,7 @@ mod tests {
             inputs: Vec::new(),
             replaces: Vec::new(),
         };
-        let images: Vec<_> = images_to_ask(&catalog, &[build]).iter().map(ToString::to_string).collect();
+        let images: Vec<_> = images_to_ask(&catalog.examples, &[build]).iter().map(ToString::to_string).collect();
         assert_eq!(images, ["docker.io/library/ubuntu:1"]);
     }
 }

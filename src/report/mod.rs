@@ -24,6 +24,7 @@ pub use details::Details;
 pub use read::read_all;
 pub use row::{Judged, static_row};
 pub use verdict::exit_code;
+pub use words::plural;
 
 use serde::{Deserialize, Serialize};
 

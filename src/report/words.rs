@@ -7,7 +7,8 @@ use crate::diagnostic::Severity;
 use crate::model::Outcome;
 
 /// `1 example`, `2 examples`.
-pub(super) fn plural(count: usize, noun: &str) -> String {
+#[must_use]
+pub fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -8,11 +8,13 @@
 //! rooms and the invariants.
 
 pub mod catalog;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod diagnostic;
 pub mod duration;
 pub mod error;
+pub mod evidence;
 pub mod framework;
 pub mod git;
 pub mod image_reference;
@@ -26,7 +28,9 @@ pub mod quantity;
 pub mod report;
 pub mod schema;
 pub mod settings;
+pub mod simulator;
 pub mod trace;
+pub mod trial;
 pub mod yaml;
 
 use error::Result;

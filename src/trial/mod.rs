@@ -1,0 +1,13 @@
+//! Trials: one attempt at a cell, from its namespace to its verdict, and all the cells of a run.
+//!
+//! ```text
+//! isolate -> apply -> hub (watches) -> judge -> diagnosis -> checks -> cleanup
+//! ```
+//!
+//! What an example is and what is said of it is pure ([`judge`]); what touches the cluster stands apart. A failing
+//! example is a [`Verdict`], never an error: an error means that the attempt could not be judged, and becomes a verdict with the
+//! outcome `errored`.
+
+mod verdict;
+
+pub use verdict::{Attempted, Change, Culprit, Moment, Phases, Verdict};

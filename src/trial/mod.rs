@@ -8,6 +8,7 @@
 //! example is a [`Verdict`], never an error: an error means that the attempt could not be judged, and becomes a verdict with the
 //! outcome `errored`.
 
+pub mod hub;
 mod verdict;
 
 pub use verdict::{Attempted, Change, Culprit, Moment, Phases, Verdict};

@@ -1,5 +1,9 @@
 //! Clusters: where examples are judged.
 
+pub mod discovery;
+pub mod existing;
+pub mod nodes;
+
 use kube::Client;
 
 use crate::quantity::Quantity;

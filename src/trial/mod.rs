@@ -8,7 +8,10 @@
 //! example is a [`Verdict`], never an error: an error means that the attempt could not be judged, and becomes a verdict with the
 //! outcome `errored`.
 
+pub mod apply;
+pub mod cleanup;
 pub mod hub;
+pub mod isolate;
 mod verdict;
 
 pub use verdict::{Attempted, Change, Culprit, Moment, Phases, Verdict};

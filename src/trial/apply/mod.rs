@@ -1,0 +1,4 @@
+//! Applying.
+
+#[cfg(test)]
+pub(crate) mod tests;

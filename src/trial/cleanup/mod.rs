@@ -1,0 +1,1 @@
+//! Taking away what an attempt made.

@@ -52,6 +52,8 @@ pub enum Lookup {
 struct Group {
     kinds: HashMap<String, Served>,
     asked: Option<Instant>,
+    /// The versions of the API group that are served, once a kind was not there.
+    versions: Option<Vec<String>>,
 }
 
 /// A cache of what a cluster serves. Cheap to clone; clones share it.
@@ -78,13 +80,16 @@ impl Discovery {
         let mut group = group.lock().await;
         let fresh = group.asked.is_some_and(|asked| asked.elapsed() < ABSENT_FOR);
         if !group.kinds.contains_key(kind) && !fresh {
-            group.kinds = resources(&self.client, api_version).await?;
-            group.asked = Some(Instant::now());
+            let kinds = resources(&self.client, api_version).await?;
+            *group = Group { kinds, asked: Some(Instant::now()), versions: None };
         }
-        match group.kinds.get(kind) {
-            Some(served) => Ok(Lookup::Found(served.clone())),
-            None => Ok(Lookup::Absent { versions: self.versions(api_version).await? }),
+        if let Some(served) = group.kinds.get(kind) {
+            return Ok(Lookup::Found(served.clone()));
         }
+        if group.versions.is_none() {
+            group.versions = Some(self.versions(api_version).await?);
+        }
+        Ok(Lookup::Absent { versions: group.versions.clone().unwrap_or_default() })
     }
 
     /// Forgets when an absent kind was last asked for, so that the next look-up asks again: after a CRD was installed.
@@ -208,7 +213,7 @@ mod tests {
         let server = MockServer::start().await;
         let groups = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [{"name": "kubeflow.org",
             "versions": [{"groupVersion": "kubeflow.org/v1", "version": "v1"}]}]});
-        serve(&server, "/apis", groups, 2).await;
+        serve(&server, "/apis", groups, 1).await;
         let discovery = Discovery::new(client(&server));
         for _ in 0..2 {
             let found = discovery.find("kubeflow.org/v2beta1", "MPIJob").await.unwrap();

@@ -57,13 +57,14 @@ const TEXTS: &[(&str, Meaning)] = &[
     // Admission plugins that read caches.
     ("error looking up service account", Meaning::Lagging),
     ("no PriorityClass with name", Meaning::Lagging),
-    ("RuntimeClass \"", Meaning::Lagging),
+    ("pod rejected: RuntimeClass", Meaning::Lagging),
     ("status unknown for quota", Meaning::Transient(Blame::Cluster)),
-    ("unable to find the kind", Meaning::Transient(Blame::Cluster)),
     ("not yet ready to handle request", Meaning::Transient(Blame::Cluster)),
     // Our identity, not the example.
     ("is attempting to grant RBAC permissions not currently held", Meaning::Fault(Blame::Cluster)),
-    ("\" cannot ", Meaning::Fault(Blame::Cluster)),
+    ("cannot create resource", Meaning::Fault(Blame::Cluster)),
+    ("cannot patch resource", Meaning::Fault(Blame::Cluster)),
+    ("cannot get resource", Meaning::Fault(Blame::Cluster)),
     // Optimistic locking.
     ("the object has been modified", Meaning::Transient(Blame::Cluster)),
     ("object is being deleted", Meaning::Transient(Blame::Cluster)),

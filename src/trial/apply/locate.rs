@@ -122,7 +122,11 @@ fn bracket(inside: &str) -> Step {
     let plain = |text: &str| text.trim_matches(['"', '\'']).to_owned();
     let pairs: Option<Vec<_>> = inside
         .split(',')
-        .map(|pair| pair.split_once('=').filter(|(key, _)| !key.is_empty()).map(|(key, value)| (key.trim().to_owned(), plain(value))))
+        .map(|pair| {
+            pair.split_once('=')
+                .filter(|(key, _)| !key.is_empty())
+                .map(|(key, value)| (key.trim().to_owned(), plain(value)))
+        })
         .collect();
     match pairs {
         Some(pairs) if !inside.starts_with(['"', '\'']) => Step::Item(pairs),

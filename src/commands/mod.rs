@@ -1,5 +1,6 @@
 //! One file a command: which stages it runs, in which order, and what it writes.
 
+mod clean;
 mod init;
 mod judge;
 mod merge;
@@ -31,7 +32,7 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Init { force } => init::init(settings, *force),
         Command::Schema => say(&(pretty(&config::json_schema()) + "\n")),
         Command::Explain { code } => explain(code),
-        Command::Clean => say("nothing to delete: this version creates no clusters\n"),
+        Command::Clean => clean::clean(settings, context),
         Command::Simulate => Err(Error::usage(
             Diagnostic::error("the simulator is not part of this version")
                 .with_help("`example-validator lint` judges examples without a cluster"),

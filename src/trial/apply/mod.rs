@@ -34,6 +34,7 @@ pub(crate) use refused::chain;
 pub use refused::{Refused, of_object, of_request, unserved};
 pub use request::FIELD_MANAGER;
 use request::{Objects, text};
+pub(crate) use retry::pauses;
 pub use retry::{Limits, persist};
 
 /// How long a kind may take to be served that a CRD of the example itself defines.

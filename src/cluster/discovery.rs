@@ -202,9 +202,9 @@ mod tests {
         serve(&server, "/apis/batch/v1", list, 1).await;
         let discovery = Discovery::new(client(&server));
         for _ in 0..3 {
-            let Lookup::Found(served) = discovery.find("batch/v1", "Job").await.unwrap() else { panic!("not found") };
-            assert!(served.namespaced && served.allows("patch") && !served.allows("get"));
-            assert_eq!(served.resource.plural, "jobs");
+            let Lookup::Found(job) = discovery.find("batch/v1", "Job").await.unwrap() else { panic!("not found") };
+            assert!(job.namespaced && job.allows("patch") && !job.allows("get"));
+            assert_eq!(job.resource.plural, "jobs");
         }
     }
 

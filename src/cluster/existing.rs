@@ -1,7 +1,6 @@
 //! A cluster that is there: found by a kubeconfig, or from inside of it.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +21,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(900);
 /// How long a cluster may take to say its version, its first troubles included.
 const GREETING: Limits = Limits { transient: Duration::from_secs(10), lagging: Duration::ZERO };
+/// How long the count of what its nodes have to offer may take.
+const COUNTING: Duration = Duration::from_secs(30);
 /// Where a pod finds its own credentials.
 const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -62,10 +63,17 @@ pub async fn connect(access: &Access, folder: &Path) -> Result<Cluster, Unconnec
         Client::try_from(config).map_err(|error| Unconnected::Cluster(Box::new(unreachable(&server, &error))))?;
     let version = persist(GREETING, || client.apiserver_version()).await;
     let version = version.map_err(|error| Unconnected::Cluster(Box::new(unreachable(&server, &error))))?;
-    let nodes = nodes::capacity(&client).await.unwrap_or_else(|error| {
-        tracing::warn!("the nodes' capacity is not known, so examples are not packed by it: {}", chain(&error));
-        Vec::new()
-    });
+    let nodes = match tokio::time::timeout(COUNTING, nodes::capacity(&client)).await {
+        Ok(Ok(nodes)) => nodes,
+        answer => {
+            let why = answer.map_or_else(
+                |_| "no answer in time".to_owned(),
+                |answer| answer.err().map_or_else(String::new, |error| chain(&error)),
+            );
+            tracing::warn!("the nodes' capacity is not known, so examples are not packed by it: {why}");
+            Vec::new()
+        }
+    };
     Ok(Cluster { kubernetes: short(&version.git_version), provider: "existing", client, kubeconfig, nodes })
 }
 
@@ -161,11 +169,12 @@ fn private(found: &Found, folder: &Path) -> Result<PathBuf, Error> {
         Found::Pod => pod(),
         Found::Context(kubeconfig, name) => minified(kubeconfig, name)?,
     };
-    let path = folder.join("kubeconfig");
-    let io = |error| Error::io("write", &path, error);
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(io)?;
+    let io = |error| Error::io("write a kubeconfig into", folder, error);
+    // A temporary file is its owner's alone.
+    let mut file = tempfile::Builder::new().prefix("kubeconfig-").tempfile_in(folder).map_err(io)?;
     // JSON is YAML.
     file.write_all(content.to_string().as_bytes()).map_err(io)?;
+    let (_, path) = file.keep().map_err(|kept| io(kept.error))?;
     Ok(path)
 }
 

@@ -101,8 +101,7 @@ pub fn of_status(status: &Status) -> Meaning {
     let by_text = TEXTS.iter().find(|(text, _)| status.message.contains(text));
     let by_code = CODES.iter().find(|(code, _)| *code == status.code);
     match (by_text, by_code) {
-        (Some((_, meaning)), _) => *meaning,
-        (None, Some((_, meaning))) => *meaning,
+        (Some((_, meaning)), _) | (None, Some((_, meaning))) => *meaning,
         (None, None) if status.code >= 500 => Meaning::Transient(Blame::Cluster),
         (None, None) => Meaning::Refused,
     }
@@ -130,4 +129,97 @@ pub fn is_already_there(error: &kube::Error) -> bool {
 #[must_use]
 pub fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers of a real API server, and of its admission plugins' sources, by code and message.
+    const ANSWERS: &[(u16, &str, Meaning)] = &[
+        (422, "ConfigMap \"Bad_Name\" is invalid: metadata.name: Invalid value", Meaning::Refused),
+        (
+            400,
+            "PyTorchJob in version \"v1\" cannot be handled as a PyTorchJob: strict decoding error: unknown field \"a\"",
+            Meaning::Refused,
+        ),
+        (
+            500,
+            "failed to create typed patch object (/q; kubeflow.org/v1, Kind=PyTorchJob): .spec.x: field not declared in schema",
+            Meaning::Refused,
+        ),
+        (403, "admission webhook \"v.x\" denied the request: metadata.name: Invalid value", Meaning::Refused),
+        (403, "pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": privileged", Meaning::Refused),
+        (403, "pods \"a\" is forbidden: exceeded quota: q, requested: requests.cpu=500m", Meaning::Refused),
+        (409, "Apply failed with 1 conflict: conflict with \"other\": .spec.replicas", Meaning::Refused),
+        (
+            403,
+            "admission webhook \"v.trainer\" denied the request: specified runtime must be created before the TrainJob is created",
+            Meaning::Lagging,
+        ),
+        (
+            403,
+            "pods \"a\" is forbidden: error looking up service account ev-a/default: serviceaccount \"default\" not found",
+            Meaning::Lagging,
+        ),
+        (403, "pods \"a\" is forbidden: no PriorityClass with name high was found", Meaning::Lagging),
+        (
+            403,
+            "pods \"a\" is forbidden: status unknown for quota: q, resources: requests.cpu",
+            Meaning::Transient(Blame::Cluster),
+        ),
+        (
+            500,
+            "Internal error occurred: failed calling webhook \"v.rec.test\": failed to call webhook: Post \"https://hook.dryrun.svc:443/v?timeout=10s\": service \"hook\" not found",
+            Meaning::Transient(Blame::Operator),
+        ),
+        (
+            500,
+            "Internal error occurred: failed calling webhook \"v\": no endpoints available for service \"hook\"",
+            Meaning::Transient(Blame::Operator),
+        ),
+        (
+            500,
+            "conversion webhook for a.b/v1, Kind=X failed: Post \"https://x.svc:443/\": connection refused",
+            Meaning::Transient(Blame::Operator),
+        ),
+        (404, "404 page not found", Meaning::Transient(Blame::Cluster)),
+        (404, "namespaces \"nope\" not found", Meaning::Transient(Blame::Cluster)),
+        (
+            409,
+            "Operation cannot be fulfilled on jobs \"a\": the object has been modified",
+            Meaning::Transient(Blame::Cluster),
+        ),
+        (429, "Too many requests, please try again later.", Meaning::Transient(Blame::Cluster)),
+        (500, "etcdserver: leader changed", Meaning::Transient(Blame::Cluster)),
+        (503, "the server is currently unable to handle the request", Meaning::Transient(Blame::Cluster)),
+        (401, "Unauthorized", Meaning::Fault(Blame::Cluster)),
+        (
+            403,
+            "jobs.batch is forbidden: User \"ci\" cannot create resource \"jobs\" in API group \"batch\"",
+            Meaning::Fault(Blame::Cluster),
+        ),
+        (
+            403,
+            "configmaps \"late\" is forbidden: unable to create new content in namespace dryrun because it is being terminated",
+            Meaning::Fault(Blame::Cluster),
+        ),
+    ];
+
+    #[test]
+    fn answers_mean_what_the_table_says() {
+        for (code, message, expected) in ANSWERS {
+            let status = Status::failure(message, "").with_code(*code);
+            assert_eq!(of_status(&status), *expected, "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn the_server_s_wish_is_read_from_its_details() {
+        let mut status = Status::failure("busy", "ServerTimeout").with_code(500);
+        status.details = serde_json::from_value(serde_json::json!({"retryAfterSeconds": 7})).unwrap();
+        assert_eq!(retry_after(&kube::Error::Api(status.boxed())), Some(Duration::from_secs(7)));
+        let plain = |code| kube::Error::Api(Status::failure("busy", "").with_code(code).boxed());
+        assert_eq!((retry_after(&plain(429)), retry_after(&plain(500))), (Some(Duration::from_secs(1)), None));
+    }
 }

@@ -79,7 +79,7 @@ fn copied(name: &str, secret: &Json) -> Result<PullSecret, Box<Cause>> {
     if ![DOCKER_TYPE, "kubernetes.io/dockercfg"].contains(&kind) {
         let message =
             format!("the Secret `{name}` in the namespace `{SOURCE}` is of type `{kind}`, which is no pull secret");
-        return Err(cause(name, message, "make it with `kubectl create secret docker-registry`"));
+        return Err(Box::new(cause(name, message, "make it with `kubectl create secret docker-registry`")));
     }
     Ok(PullSecret { name: name.to_owned(), kind: kind.to_owned(), data: secret["data"].clone() })
 }
@@ -88,13 +88,17 @@ fn copied(name: &str, secret: &Json) -> Result<PullSecret, Box<Cause>> {
 fn made(name: &str, folder: Option<&Path>) -> Result<PullSecret, Box<Cause>> {
     let hint = "create it in the cluster's namespace `default`, or log in with `docker login` where DOCKER_CONFIG says";
     let Some(folder) = folder else {
-        return Err(cause(name, format!("the pull secret `{name}` is not in the namespace `{SOURCE}`"), hint));
+        return Err(Box::new(cause(
+            name,
+            format!("the pull secret `{name}` is not in the namespace `{SOURCE}`"),
+            hint,
+        )));
     };
     let path = folder.join("config.json");
     let bad = |what: &str| {
         let message =
             format!("the pull secret `{name}` is not in the namespace `{SOURCE}`, and {} {what}", path.display());
-        cause(name, message, hint)
+        Box::new(cause(name, message, hint))
     };
     let bytes = std::fs::read(&path).map_err(|error| bad(&format!("can't be read: {error}")))?;
     let config: Json = serde_json::from_slice(&bytes).map_err(|_| bad("is not JSON"))?;
@@ -116,8 +120,8 @@ fn made(name: &str, folder: Option<&Path>) -> Result<PullSecret, Box<Cause>> {
     Ok(PullSecret { name: name.to_owned(), kind: DOCKER_TYPE.to_owned(), data: json!({".dockerconfigjson": content}) })
 }
 
-fn cause(name: &str, message: String, hint: &str) -> Box<Cause> {
-    Box::new(Cause {
+fn cause(name: &str, message: String, hint: &str) -> Cause {
+    Cause {
         class: CauseClass::Cluster,
         reason: "PullSecretMissing".to_owned(),
         message,
@@ -125,7 +129,7 @@ fn cause(name: &str, message: String, hint: &str) -> Box<Cause> {
         object: format!("Secret/{name}"),
         file: String::new(),
         line: 0,
-    })
+    }
 }
 
 #[cfg(test)]

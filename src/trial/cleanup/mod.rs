@@ -10,6 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
@@ -24,6 +25,9 @@ pub use leftovers::{Leftover, find as leftovers, remove as remove_leftovers};
 const LOOK: Duration = Duration::from_secs(2);
 /// How long pods may take to end, in seconds: what they have to say was heard before.
 const POD_GRACE: u32 = 1;
+
+/// Requests at once.
+const AT_ONCE: usize = 16;
 
 /// How patient a removal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +45,9 @@ impl Default for Patience {
     }
 }
 
-/// An object of the whole cluster that an attempt may have made.
+/// An object that an attempt may have made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterScoped {
+pub struct Trace {
     /// `scheduling.k8s.io/v1`.
     pub api_version: String,
     /// `PriorityClass`.
@@ -59,16 +63,16 @@ pub struct Traces {
     pub run: String,
     /// The namespace.
     pub namespace: String,
-    /// Objects of the whole cluster, CRDs left out.
-    pub cluster_scoped: Vec<ClusterScoped>,
+    /// The objects, CRDs left out. Those that turn out to live in the namespace go with it.
+    pub objects: Vec<Trace>,
 }
 
 impl Traces {
     /// The traces that applying `isolated` leaves.
     #[must_use]
     pub fn of(isolated: &Isolated<'_>) -> Self {
-        let objects = isolated.objects.iter().filter(|item| item.cluster_scoped && !is_definition(item.object));
-        let traces = objects.map(|item| ClusterScoped {
+        let objects = isolated.objects.iter().filter(|item| !is_definition(item.object));
+        let traces = objects.map(|item| Trace {
             api_version: item.object.api_version.clone(),
             kind: item.object.kind.clone(),
             name: item.object.root.at(&["metadata", "name"]).is_some().then(|| item.object.name.clone()),
@@ -76,7 +80,7 @@ impl Traces {
         Self {
             run: isolated.labels.get(RUN).cloned().unwrap_or_default(),
             namespace: isolated.namespace.clone(),
-            cluster_scoped: traces.collect(),
+            objects: traces.collect(),
         }
     }
 }
@@ -113,7 +117,7 @@ pub async fn remove(target: &Target, traces: &Traces, patience: Patience) -> Rem
     let mut removed = Removed::default();
     let mut doomed = Vec::new();
     namespace(target, &traces.namespace, &mut doomed, &mut removed).await;
-    for trace in &traces.cluster_scoped {
+    for trace in &traces.objects {
         find_owned(target, traces, trace, &mut doomed, &mut removed).await;
     }
     finish(target, doomed, patience, &mut removed).await;
@@ -122,19 +126,20 @@ pub async fn remove(target: &Target, traces: &Traces, patience: Patience) -> Rem
 
 /// Asks for the deletion of all, waits, and forces what is stuck.
 async fn finish(target: &Target, doomed: Vec<Doomed>, patience: Patience, removed: &mut Removed) {
+    let asked = doomed.into_iter().map(|one| async {
+        let answer = delete(&one, target.limits).await;
+        if answer.is_ok() && one.kind == "Namespace" {
+            force::hurry(target, &one.name).await;
+        }
+        (one, answer)
+    });
     let mut waiting = Vec::new();
-    for one in doomed {
-        match delete(&one, target.limits).await {
-            Ok(()) => {
-                if one.kind == "Namespace" {
-                    force::hurry(target, &one.name).await;
-                }
-                waiting.push(one);
-            }
-            Err(error) => {
-                removed.warnings.push(format!("{} could not be deleted: {}", one.reference(), chain(&error)));
-                removed.left.push(one.reference());
-            }
+    for (one, answer) in stream::iter(asked).buffered(AT_ONCE).collect::<Vec<_>>().await {
+        if let Err(error) = answer {
+            removed.warnings.push(format!("{} could not be deleted: {}", one.reference(), chain(&error)));
+            removed.left.push(one.reference());
+        } else {
+            waiting.push(one);
         }
     }
     let mut stuck = wait(waiting, patience.wait, removed).await;
@@ -178,13 +183,7 @@ fn doom(objects: Objects, kind: &str, found: &Json) -> Doomed {
 }
 
 /// Adds what the attempt made of an object of the whole cluster: nothing that another attempt or anybody else made.
-async fn find_owned(
-    target: &Target,
-    traces: &Traces,
-    trace: &ClusterScoped,
-    doomed: &mut Vec<Doomed>,
-    removed: &mut Removed,
-) {
+async fn find_owned(target: &Target, traces: &Traces, trace: &Trace, doomed: &mut Vec<Doomed>, removed: &mut Removed) {
     let found = async {
         let kind = persist(target.limits, || target.discovery.find(&trace.api_version, &trace.kind)).await?;
         // A kind that is not served has no objects, and one that lives in namespaces went with its namespace.
@@ -251,21 +250,23 @@ fn is_replaced(error: &kube::Error) -> bool {
 async fn wait(mut waiting: Vec<Doomed>, at_most: Duration, removed: &mut Removed) -> Vec<Doomed> {
     let until = Instant::now() + at_most;
     for pause in super::apply::pauses() {
-        let mut still = Vec::new();
-        for one in waiting {
-            match one.objects.get(&one.name).await {
-                Err(error) if is_gone(&error) => removed.gone.push(one.reference()),
-                Ok(found) if !one.uid.is_empty() && text(&found, "/metadata/uid") != one.uid => {
-                    removed.gone.push(one.reference())
-                }
-                _ => still.push(one),
-            }
-        }
-        waiting = still;
+        let looked = waiting.into_iter().map(|one| async { (is_there(&one).await, one) });
+        let looked: Vec<_> = stream::iter(looked).buffered(AT_ONCE).collect().await;
+        let (there, gone): (Vec<_>, Vec<_>) = looked.into_iter().partition(|(there, _)| *there);
+        removed.gone.extend(gone.iter().map(|(_, one)| one.reference()));
+        waiting = there.into_iter().map(|(_, one)| one).collect();
         if waiting.is_empty() || Instant::now() + pause > until {
             break;
         }
         tokio::time::sleep(pause.min(LOOK)).await;
     }
     waiting
+}
+
+/// Whether it is still there; where that can't be seen, it is.
+async fn is_there(one: &Doomed) -> bool {
+    match one.objects.get(&one.name).await {
+        Err(error) => !is_gone(&error),
+        Ok(found) => one.uid.is_empty() || text(&found, "/metadata/uid") == one.uid,
+    }
 }

@@ -21,8 +21,8 @@ fn target(server: &MockServer) -> Target {
     Target { limits, ..Target::new(client(server)) }
 }
 
-fn traces(cluster_scoped: Vec<ClusterScoped>) -> Traces {
-    Traces { run: "42".to_owned(), namespace: EV.to_owned(), cluster_scoped }
+fn traces(objects: Vec<Trace>) -> Traces {
+    Traces { run: "42".to_owned(), namespace: EV.to_owned(), objects }
 }
 
 fn metadata(name: &str, run: &str) -> Json {
@@ -116,8 +116,8 @@ async fn what_is_stuck_is_forced_in_the_end() {
     assert!(removed.warnings.iter().any(|text| text.contains("it was finalized")), "{:?}", removed.warnings);
 }
 
-fn volume(name: Option<&str>) -> ClusterScoped {
-    ClusterScoped { api_version: "v1".to_owned(), kind: "PersistentVolume".to_owned(), name: name.map(str::to_owned) }
+fn volume(name: Option<&str>) -> Trace {
+    Trace { api_version: "v1".to_owned(), kind: "PersistentVolume".to_owned(), name: name.map(str::to_owned) }
 }
 
 #[tokio::test]
@@ -192,6 +192,19 @@ fn traces_are_what_an_attempt_may_have_made_without_crds() {
     scopes.insert("v1", "PersistentVolume", false);
     let isolated = isolate(&example, &[], &identity(&example), &scopes).unwrap();
     let found = Traces::of(&isolated);
-    assert_eq!(found.cluster_scoped, [volume(Some("v")), volume(None)]);
+    let volumes: Vec<_> = found.objects.iter().filter(|trace| trace.kind == "PersistentVolume").cloned().collect();
+    assert_eq!(volumes, [volume(Some("v")), volume(None)]);
+    assert!(found.objects.iter().all(|trace| trace.kind != "CustomResourceDefinition"));
     assert_eq!((found.run.as_str(), found.namespace), ("42", isolated.namespace));
+}
+
+#[tokio::test]
+async fn removals_and_applies_can_be_spawned() {
+    fn is_send<T: Send>(_: &T) {}
+    let server = server().await;
+    let (target, traces) = (target(&server), traces(Vec::new()));
+    is_send(&remove(&target, &traces, patience(true)));
+    let example = example("a.yaml", "");
+    let isolated = isolate(&example, &[], &identity(&example), &Scopes::default()).unwrap();
+    is_send(&crate::trial::apply::apply(&target, &isolated));
 }

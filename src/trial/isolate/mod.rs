@@ -356,7 +356,7 @@ fn home(object: &Object) -> &str {
 }
 
 fn clash(one: &Object, other: &Object, source: &Source) -> Cause {
-    let node = other.root.at(&["metadata", "namespace"]).map_or(anchor(other), |node| node.span);
+    let span = other.root.at(&["metadata", "namespace"]).map_or(anchor(other), |found| found.span);
     let note = Note::new(
         format!(
             "{} is in the namespaces `{}` and `{}`, and both can't be in one",
@@ -365,7 +365,7 @@ fn clash(one: &Object, other: &Object, source: &Source) -> Cause {
             home(other)
         ),
         source,
-        node,
+        span,
     );
     Cause {
         class: CauseClass::Internal,

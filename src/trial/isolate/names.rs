@@ -23,13 +23,11 @@ pub(super) fn slug(path: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let dashed: String = stem.chars().map(plain).collect();
     let words: Vec<_> = dashed.split('-').filter(|word| !word.is_empty() && *word != "examples").collect();
-    let mut slug = words.join("-");
-    if slug.len() > SLUG {
-        let tail = &slug[slug.len() - SLUG..];
-        // A path is cut between words where that leaves something of it.
-        slug = tail.split_once('-').map_or(tail, |(_, rest)| rest).to_owned();
-    }
-    if slug.is_empty() { "example".to_owned() } else { slug }
+    let whole = words.join("-");
+    // A path is cut between words where that leaves something of it.
+    let tail = &whole[whole.len().saturating_sub(SLUG)..];
+    let slug = if tail.len() < whole.len() { tail.split_once('-').map_or(tail, |(_, rest)| rest) } else { tail };
+    if slug.is_empty() { "example".to_owned() } else { slug.to_owned() }
 }
 
 /// A text as the value of a label: itself where it is one, else its letters and digits with a hash.
@@ -37,12 +35,8 @@ pub(super) fn slug(path: &str) -> String {
 pub fn label_value(text: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let ends_well = |end: Option<char>| end.is_some_and(|c| c.is_ascii_alphanumeric());
-    let mut ends = text.chars();
-    if text.len() <= 63
-        && text.chars().all(allowed)
-        && ends_well(ends.next())
-        && text.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric())
-    {
+    let ends_well = ends_well(text.chars().next()) && ends_well(text.chars().next_back());
+    if text.len() <= 63 && text.chars().all(allowed) && ends_well {
         return text.to_owned();
     }
     format!("{}-{}", slug(text), hash(&[text]))

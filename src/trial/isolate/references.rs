@@ -152,7 +152,9 @@ impl Rewriting<'_> {
         if node.get("key").and_then(Node::as_str) == Some(NAME_LABEL)
             && let Some(values) = json.get_mut("values").and_then(Json::as_array_mut)
         {
-            values.iter_mut().for_each(|value| self.moved_name(value));
+            for value in values {
+                self.moved_name(value);
+            }
         }
     }
 
@@ -185,9 +187,9 @@ impl Rewriting<'_> {
         *text = moved;
     }
 
-    fn note(&mut self, node: Option<&Node>, message: String) {
-        let Some(node) = node else { return };
-        let note = Note::new(message, self.source, node.span);
+    fn note(&mut self, at: Option<&Node>, message: String) {
+        let Some(at) = at else { return };
+        let note = Note::new(message, self.source, at.span);
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }

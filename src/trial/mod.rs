@@ -12,6 +12,7 @@ pub mod apply;
 pub mod cleanup;
 pub mod hub;
 pub mod isolate;
+pub mod script;
 mod verdict;
 
 pub use verdict::{Attempted, Change, Culprit, Moment, Phases, Verdict};

@@ -1,0 +1,172 @@
+//! A child process in a process group of its own: its output as it comes, and an end for it and for what it started.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+use super::environment::Variable;
+use super::{Limits, ScriptEnd};
+
+/// How long a process may take to end when it is asked to; a cancelled run has 8 s for everything.
+pub(super) const GRACE: Duration = Duration::from_secs(2);
+/// How long the output may be silent, once the process has ended, before what others may still write to it is given up.
+const QUIET: Duration = Duration::from_millis(250);
+/// How long it is read at most, once the process has ended.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// What to start.
+pub(super) struct Program {
+    /// The program and its arguments; never empty.
+    pub(super) argv: Vec<OsString>,
+    /// Its whole environment.
+    pub(super) environment: Vec<Variable>,
+    /// Where it starts; a program with a `/` in its name is looked for from here.
+    pub(super) folder: PathBuf,
+}
+
+impl Program {
+    /// The file to start, or a name to look for on the PATH.
+    pub(super) fn file(&self) -> PathBuf {
+        let name = Path::new(&self.argv[0]);
+        // `join` leaves an absolute path as it is.
+        if name.components().count() > 1 || self.argv[0].to_string_lossy().contains('/') {
+            self.folder.join(name)
+        } else {
+            name.to_owned()
+        }
+    }
+
+    /// The command, with no input, and without what it writes to.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(self.file());
+        command.args(&self.argv[1..]).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(&self.folder).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+        command
+    }
+}
+
+/// A process that was started. When it is dropped, what is left of its group is killed.
+pub(super) struct Running {
+    child: Child,
+    /// The group's id, which is the child's.
+    group: Option<Pid>,
+    /// What it and its children write, in the order in which they write it; `None` once it was closed.
+    output: Option<Receiver>,
+    buffer: Vec<u8>,
+}
+
+impl Running {
+    /// Starts the program. Standard output and standard error are one pipe: the order of lines is kept, as in a pod's log.
+    pub(super) fn start(program: &Program) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let child = {
+            let mut command = program.command();
+            // The command holds our ends of the pipe: it goes before anyone waits for the pipe to be closed.
+            command.stdout(writer.try_clone()?).stderr(writer).spawn()?
+        };
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let output = Some(Receiver::from_owned_fd(OwnedFd::from(reader))?);
+        Ok(Self { child, group, output, buffer: vec![0; CHUNK] })
+    }
+
+    /// Waits for its end or for what comes before; hands out its output meanwhile.
+    pub(super) async fn watch(
+        &mut self,
+        limits: &Limits,
+        sink: &mut (impl FnMut(&[u8]) + Send),
+    ) -> io::Result<ScriptEnd> {
+        // A timeout too long for the clock is none.
+        let deadline = Instant::now().checked_add(limits.timeout);
+        let time_is_up = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = limits.cancel.cancelled() => Ok(ScriptEnd::Cancelled),
+            () = limits.stop.cancelled() => Ok(ScriptEnd::Stopped),
+            // Before the output: one that never ends uses up the task's share, and would starve the clock.
+            () = time_is_up => Ok(ScriptEnd::TimedOut),
+            status = self.exit(sink) => Ok(end(status?)),
+        }
+    }
+
+    /// Waits for its end; hands out its output meanwhile. May be given up and begun again.
+    pub(super) async fn exit(&mut self, sink: &mut (impl FnMut(&[u8]) + Send)) -> io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return status,
+                count = read(&mut self.output, &mut self.buffer), if self.output.is_some() => sink(&self.buffer[..count]),
+            }
+        }
+    }
+
+    /// Asks the group to end, kills it after the grace, and waits for the child.
+    pub(super) async fn terminate(&mut self, sink: &mut (impl FnMut(&[u8]) + Send)) -> io::Result<()> {
+        self.signal(Signal::TERM);
+        // Its last words are read too: a child that waits for room in the pipe never ends.
+        if timeout(GRACE, self.exit(sink)).await.is_err() {
+            self.signal(Signal::KILL);
+            self.exit(sink).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what an ended child left running, and hands out the rest of the output. A process that left the group and still holds
+    /// the pipe is not waited for.
+    pub(super) async fn sweep(mut self, sink: &mut (impl FnMut(&[u8]) + Send)) {
+        self.signal(Signal::TERM);
+        let end = Instant::now() + DRAIN;
+        while self.output.is_some() && Instant::now() < end {
+            match timeout(QUIET, read(&mut self.output, &mut self.buffer)).await {
+                Ok(count) => sink(&self.buffer[..count]),
+                Err(_) => self.output = None,
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A group without a process left is no group: then there is nobody to tell.
+        let _ = self.group.map(|group| kill_process_group(group, signal));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// Reads what there is; 0 bytes, and no output from then on, at its end.
+async fn read(output: &mut Option<Receiver>, buffer: &mut [u8]) -> usize {
+    let count = match output {
+        Some(pipe) => pipe.read(buffer).await.unwrap_or(0),
+        None => 0,
+    };
+    if count == 0 {
+        *output = None;
+    }
+    count
+}
+
+/// How a process ended.
+fn end(status: ExitStatus) -> ScriptEnd {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ScriptEnd::Exited { code },
+        (None, signal) => ScriptEnd::Signalled { signal: signal.unwrap_or_default() },
+    }
+}

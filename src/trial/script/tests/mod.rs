@@ -1,0 +1,5 @@
+//! Real processes.
+
+mod containers;
+mod ends;
+mod surroundings;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::container::{self, Container, EVIDENCE, KUBECONFIG, Mount, OUTSIDE, WORKSPACE};
 use super::environment::{self, Variable};
 use super::kubeconfig::{self, Files};
-use super::process::{GRACE, Program, Running};
+use super::process::{GRACE, Group, Program, Running};
 use super::{Limits, Script, ScriptEnd, ScriptError, absolute, command, example_variable, pull};
 use crate::model::CauseClass;
 
@@ -205,8 +205,9 @@ impl Cli {
     /// A short question. One that is not answered in time failed, and says so.
     async fn ask(&self, arguments: &[&str], bound: Duration) -> Result<Answer, ScriptError> {
         let mut command = self.program(arguments.iter().map(Into::into).collect()).command();
-        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
-        let Ok(output) = timeout(bound, output).await else {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(missing)?;
+        let _group = Group::of(&child);
+        let Ok(output) = timeout(bound, child.wait_with_output()).await else {
             let err = format!("`docker {}` timed out after {} s", arguments[0], bound.as_secs());
             return Ok(Answer { succeeded: false, out: String::new(), err });
         };
@@ -247,9 +248,11 @@ impl Started<'_> {
     }
 
     /// Sees that nothing is left. A container that ended by itself goes by itself (`--rm`); one that was stopped may have been
-    /// created after the engine was asked to stop it. What even this leaves, its labels tell `clean`.
+    /// created after the engine was asked to stop it, and one whose CLI failed may still run. What even this leaves, its labels
+    /// tell `clean`.
     async fn removed(mut self, end: &ScriptEnd) {
-        if !matches!(end, ScriptEnd::Exited { .. }) {
+        let is_gone = matches!(end, ScriptEnd::Exited { code } if !OWN_CODES.contains(code));
+        if !is_gone {
             let _ = self.cli.ask(&["rm", "--force", self.name], GRACE).await;
         }
         self.name = "";

@@ -57,11 +57,31 @@ impl Program {
     }
 }
 
-/// A process that was started. When it is dropped, what is left of its group is killed.
+/// The process group that a child leads, as [`Program::command`] starts it. When it is dropped, what is left of it is killed.
+pub(super) struct Group(Option<Pid>);
+
+impl Group {
+    /// The group of a child that was just started: its id is the child's.
+    pub(super) fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
+    }
+
+    fn signal(&self, signal: Signal) {
+        // A group without a process left is no group: then there is nobody to tell.
+        let _ = self.0.map(|group| kill_process_group(group, signal));
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// A process that was started, with its group.
 pub(super) struct Running {
     child: Child,
-    /// The group's id, which is the child's.
-    group: Option<Pid>,
+    group: Group,
     /// What it and its children write, in the order in which they write it; `None` once it was closed.
     output: Option<Receiver>,
     buffer: Vec<u8>,
@@ -76,7 +96,7 @@ impl Running {
             // The command holds our ends of the pipe: it goes before anyone waits for the pipe to be closed.
             command.stdout(writer.try_clone()?).stderr(writer).spawn()?
         };
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let group = Group::of(&child);
         let output = Some(Receiver::from_owned_fd(OwnedFd::from(reader))?);
         Ok(Self { child, group, output, buffer: vec![0; CHUNK] })
     }
@@ -117,10 +137,10 @@ impl Running {
 
     /// Asks the group to end, kills it after the grace, and waits for the child.
     pub(super) async fn terminate(&mut self, sink: &mut (impl FnMut(&[u8]) + Send)) -> io::Result<()> {
-        self.signal(Signal::TERM);
+        self.group.signal(Signal::TERM);
         // Its last words are read too: a child that waits for room in the pipe never ends.
         if timeout(GRACE, self.exit(sink)).await.is_err() {
-            self.signal(Signal::KILL);
+            self.group.signal(Signal::KILL);
             self.exit(sink).await?;
         }
         Ok(())
@@ -129,7 +149,7 @@ impl Running {
     /// Ends what an ended child left running, and hands out the rest of the output. A process that left the group and still holds
     /// the pipe is not waited for.
     pub(super) async fn sweep(mut self, sink: &mut (impl FnMut(&[u8]) + Send)) {
-        self.signal(Signal::TERM);
+        self.group.signal(Signal::TERM);
         let end = Instant::now() + DRAIN;
         while self.output.is_some() && Instant::now() < end {
             match timeout(QUIET, read(&mut self.output, &mut self.buffer)).await {
@@ -137,17 +157,6 @@ impl Running {
                 Err(_) => self.output = None,
             }
         }
-    }
-
-    fn signal(&self, signal: Signal) {
-        // A group without a process left is no group: then there is nobody to tell.
-        let _ = self.group.map(|group| kill_process_group(group, signal));
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
     }
 }
 

@@ -128,6 +128,27 @@ async fn without_an_engine_the_row_says_so_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn the_real_cli_without_an_engine_is_understood() {
+    let mut world = World::new("a.ipynb", "{}", argv(&["papermill", "{path}"]));
+    world.run.image = Some("example/papermill:ci".to_owned());
+    world.set("DOCKER_HOST", format!("unix://{}/no.sock", world.scratch().display()));
+    match world.run().await.0.unwrap_err() {
+        ScriptError::DockerNotFound => eprintln!("skipped: docker is not on the PATH"),
+        ScriptError::EngineNotFound(said) => assert!(said.contains("no.sock"), "{said}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_container_whose_cli_lost_it_is_removed() {
+    let lost = "echo 'level=error msg=\"error waiting for container: unexpected EOF\"' >&2; exit 125";
+    let (world, log) = world(&format!("{READY}case $1 in run) {lost};; esac"));
+    let error = world.run().await.0.unwrap_err();
+    assert!(matches!(&error, ScriptError::Container(said) if said.contains("unexpected EOF")), "{error}");
+    assert_eq!(calls(&log, "rm").len(), 1);
+}
+
+#[tokio::test]
 async fn an_image_is_pulled_when_it_is_not_there() {
     let (world, log) = world(WITHOUT_IMAGE);
     assert_eq!(world.run().await.0.unwrap().end, ScriptEnd::Exited { code: 0 });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::time::Duration;
 
-use super::{Containers, Ended, Limits, Script, ScriptError, run};
+use super::{Containers, Ended, Limits, Script, ScriptEnd, ScriptError, run};
 use crate::config::{Command, Run};
 use crate::model::ExampleId;
 
@@ -101,6 +101,19 @@ impl World {
         let ended = self.run_into(|chunk| output.extend_from_slice(chunk)).await;
         assert_eq!(std::fs::read_dir(self.scratch()).unwrap().count(), 0, "no copy of the kubeconfig is left");
         (ended, String::from_utf8_lossy(&output).into_owned())
+    }
+
+    /// Runs the script, and stops it when it says `started`; gives how it ended, and its output.
+    pub(super) async fn run_until_started(&self) -> (ScriptEnd, String) {
+        let mut output = Vec::new();
+        let ended = self.run_into(|chunk| {
+            output.extend_from_slice(chunk);
+            if output.starts_with(b"started\n") {
+                self.limits.stop.cancel();
+            }
+        });
+        let end = ended.await.unwrap().end;
+        (end, String::from_utf8_lossy(&output).into_owned())
     }
 
     pub(super) async fn run_into(&self, output: impl FnMut(&[u8]) + Send) -> Result<Ended, ScriptError> {

@@ -10,6 +10,7 @@
 
 pub mod apply;
 pub mod cleanup;
+pub mod diagnosis;
 pub mod hub;
 pub mod isolate;
 pub mod script;

@@ -13,6 +13,7 @@ pub mod cleanup;
 pub mod diagnosis;
 pub mod hub;
 pub mod isolate;
+pub mod judge;
 pub mod script;
 mod verdict;
 

@@ -1,0 +1,268 @@
+//! What a pod's state, and the events about it, say of its troubles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::Judge;
+use super::ending;
+use super::finding::{Cure, Finding, Slot};
+use super::pod::{Container, Pod, Role, container_spec, containers};
+use super::read::{Event, key, list, text};
+use super::scheduling::{self, Unfit};
+use super::starting::{self, Said};
+use super::time::SETTLE;
+use crate::model::CauseClass;
+use crate::trial::{Change, Moment};
+
+impl Judge {
+    pub(super) fn pod(&mut self, at: Moment, change: &Change) {
+        let object = change.object();
+        let id = super::read::identity(object);
+        let next = self.pods.len();
+        let index = *self.pod_index.entry(id.clone()).or_insert(next);
+        if index == next {
+            self.pods.push(Pod::new(at, object));
+        }
+        let pod = &mut self.pods[index];
+        pod.see(at, object);
+        pod.gone = matches!(change, Change::Gone(_));
+        if pod.gone {
+            pod.pulling.clear();
+            self.troubles.clear_where(&id, |slot, _| *slot != Slot::Ended);
+        } else {
+            self.placing(at, index);
+            self.containers_of(at, index);
+        }
+        self.count_failures(at, index, index == next);
+        if self.phases.scheduled.is_none() && self.pods[index].is_scheduled() && self.whose_pod(index).is_some() {
+            self.phases.scheduled = Some(at);
+            self.clock.restart(at);
+        }
+        for event in self.early.remove(&id).unwrap_or_default() {
+            self.event(at, &event);
+        }
+    }
+
+    /// Whether it has a node, and why not.
+    fn placing(&mut self, at: Moment, index: usize) {
+        let pod = &self.pods[index];
+        let id = pod.identity.clone();
+        if pod.is_scheduled() || pod.is_over() {
+            self.troubles.clear(&id, &Slot::Schedule);
+            return;
+        }
+        let object = pod.object.clone();
+        let condition = list(&object, "/status/conditions")
+            .iter()
+            .find(|condition| key(condition, "type") == "PodScheduled" && key(condition, "status") == "False");
+        match condition.map(|condition| (key(condition, "reason"), key(condition, "message"))) {
+            Some(("SchedulingGated", message)) => {
+                let text = format!(
+                    "{} is held back by its scheduling gates, and nobody lifts them: {message}",
+                    pod.reference()
+                );
+                let hint = "remove schedulingGates, or run what lifts them";
+                let found = Finding::failed(CauseClass::Scheduling, "SchedulingGated", text, hint).of(pod.reference());
+                self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, Cure::None, found);
+            }
+            Some((_, message)) if !message.is_empty() => self.unschedulable(at, index, message),
+            _ => {}
+        }
+    }
+
+    fn unschedulable(&mut self, at: Moment, index: usize, message: &str) {
+        let pod = &self.pods[index];
+        let unfit = scheduling::classify(message);
+        let graces = &self.subject.graces;
+        let (grace, cure) = match unfit {
+            Unfit::ClaimMissing => (graces.config_missing, Cure::None),
+            Unfit::ClaimUnbound => (graces.claim_unbound, Cure::None),
+            Unfit::Room => (graces.unschedulable, Cure::Room),
+            Unfit::Nodes | Unfit::Never => (graces.unschedulable, Cure::None),
+        };
+        let mut text = format!("no node takes {}: {message}", pod.reference());
+        if unfit == Unfit::ClaimUnbound {
+            for claim in claims(&pod.object) {
+                let why = self.claims.get(&claim).map_or("is not bound", String::as_str);
+                text.push_str(&format!(" (claim `{claim}`: {why})"));
+            }
+        }
+        let hint = scheduling::hint(message, unfit);
+        let found = match unfit {
+            Unfit::Nodes => Finding::errored(CauseClass::Cluster, "Unschedulable", text, hint),
+            _ => Finding::failed(CauseClass::Scheduling, "Unschedulable", text, hint),
+        };
+        let (id, found) = (pod.identity.clone(), found.of(pod.reference()));
+        self.troubles.set(&id, Slot::Schedule, at, grace, cure, found);
+    }
+
+    fn containers_of(&mut self, at: Moment, index: usize) {
+        let (object, id) = (self.pods[index].object.clone(), self.pods[index].identity.clone());
+        let mut started = false;
+        let mut works = false;
+        for container in containers(&object) {
+            let refused = container.ended.as_ref().is_some_and(|end| starting::is_start_reason(&end.reason));
+            let runs = container.running || container.ended.as_ref().is_some_and(|end| end.code == 0);
+            works |= runs && container.role == Role::Main;
+            started |= container.running || (container.ended.is_some() && !refused);
+            if container.running || (container.ended.is_some() && !refused) {
+                self.troubles.clear(&id, &Slot::Image(container.name.to_owned()));
+                self.troubles.clear(&id, &Slot::Start(container.name.to_owned()));
+            }
+            self.waits(at, index, &container);
+        }
+        if started {
+            self.troubles.clear(&id, &Slot::Mount);
+            self.troubles.clear(&id, &Slot::Sandbox);
+        }
+        for container in containers(&object) {
+            self.restarts(at, index, &container, works);
+        }
+    }
+
+    /// Why a container does not start.
+    fn waits(&mut self, at: Moment, index: usize, container: &Container<'_>) {
+        let refused = container.ended.as_ref().filter(|end| starting::is_start_reason(&end.reason));
+        let (reason, message) = match (container.waiting, refused) {
+            (Some(waiting), _) => waiting,
+            (None, Some(end)) => (end.reason.as_str(), end.message.as_str()),
+            (None, None) => return,
+        };
+        if starting::is_image_reason(reason) {
+            self.image(at, index, container.name, reason, message);
+        } else if starting::is_start_reason(reason) {
+            let pod = &self.pods[index];
+            let reference = pod.reference();
+            let said = Said { container: container.name, pod: &reference, image: "", reason, message };
+            let (grace, found) = starting::start(&said, &self.subject.graces);
+            let (id, found) = (pod.identity.clone(), found.by(Some(pod.culprit(container.name))));
+            self.troubles.set(&id, Slot::Start(container.name.to_owned()), at, grace, Cure::None, found);
+        }
+    }
+
+    fn image(&mut self, at: Moment, index: usize, container: &str, reason: &str, message: &str) {
+        let pod = &mut self.pods[index];
+        pod.pulling.remove(container);
+        let slot = Slot::Image(container.to_owned());
+        // While it backs off, older kubelets don't say why any more.
+        let silent = reason == "ImagePullBackOff" && !message.contains(": ");
+        if silent && self.troubles.get(&pod.identity, slot.clone()).is_some() {
+            return;
+        }
+        let image = container_spec(&pod.object, container).map_or("", |spec| key(spec, "image"));
+        let reference = pod.reference();
+        let said = Said { container, pod: &reference, image, reason, message };
+        let (grace, found) = starting::image(&said, &self.subject.graces);
+        self.troubles.set(&pod.identity, slot, at, grace, Cure::None, found);
+    }
+
+    /// Whether a container restarts too often. `works`: a container that does the work runs, or ended well.
+    fn restarts(&mut self, at: Moment, index: usize, container: &Container<'_>, works: bool) {
+        let pod = &self.pods[index];
+        let slot = Slot::Crash(container.name.to_owned());
+        let id = pod.identity.clone();
+        let ended_well = container.ended.as_ref().is_some_and(|end| end.code == 0) && !pod.restarts_always();
+        let beside_the_work = container.role == Role::Sidecar && works;
+        if container.restarts < self.subject.graces.crash_loop_restarts.max(1) || ended_well || beside_the_work {
+            self.troubles.clear(&id, &slot);
+            return;
+        }
+        // One that was just started again gets the chance to end well at once.
+        let grace = if container.running { SETTLE } else { Duration::ZERO };
+        let found = ending::crashes(pod, container, &self.subject.graces);
+        self.troubles.set(&id, slot, at, grace, Cure::None, found);
+    }
+
+    /// Pods that fail and are replaced come and go like containers that restart.
+    fn count_failures(&mut self, at: Moment, index: usize, first: bool) {
+        let pod = &self.pods[index];
+        let Some(owner) = self.ownership.owner(&pod.identity).cloned() else { return };
+        let place = match owner.kind.as_str() {
+            "Job" => text(&pod.object, "/metadata/labels/batch.kubernetes.io~1job-completion-index"),
+            "ReplicaSet" | "DaemonSet" | "ReplicationController" => "",
+            _ => pod.name(),
+        };
+        let same_name = place == pod.name();
+        let slot = format!("{} {place}", owner.uid);
+        let limit = self.subject.graces.crash_loop_restarts.max(1) as usize;
+        let failed_by_itself = pod.disruption().is_none()
+            && pod.bad_ends.values().any(|bad| !bad.killed && bad.role != Role::Sidecar)
+            && (pod.phase() == "Failed" || (pod.gone && pod.phase() != "Succeeded" && same_name));
+        if failed_by_itself {
+            self.failures.entry(slot.clone()).or_default().insert(pod.identity.clone());
+        }
+        let failures = self.failures.get(&slot).map_or(0, std::collections::HashSet::len);
+        if failures > limit || (first && same_name && failures >= limit) {
+            let last = self.pods.iter().rev().find(|pod| self.failures[&slot].contains(&pod.identity)).unwrap_or(pod);
+            let found = ending::replaced(last, failures);
+            self.troubles.set(&owner.uid, Slot::Crash(place.to_owned()), at, Duration::ZERO, Cure::None, found);
+            self.mentioned.insert(owner.uid.clone(), owner);
+        }
+    }
+
+    pub(super) fn pod_event(&mut self, at: Moment, index: usize, event: &Event<'_>) {
+        let pod = &mut self.pods[index];
+        if pod.is_over() {
+            return;
+        }
+        let id = pod.identity.clone();
+        let object: Arc<Json> = pod.object.clone();
+        let started = |name: &str| {
+            containers(&object).any(|container| {
+                container.name == name && (container.running || container.ended.is_some() || container.restarts > 0)
+            })
+        };
+        let any_started = containers(&object).any(|container| started(container.name));
+        let container = event.container().unwrap_or_default();
+        let graces = &self.subject.graces;
+        match event.reason {
+            "Pulling" if !started(container) => {
+                pod.pulling.entry(container.to_owned()).or_insert(at);
+            }
+            "Pulled" => {
+                pod.pulling.remove(container);
+                self.troubles.clear(&id, &Slot::Image(container.to_owned()));
+            }
+            "BackOff" => {
+                pod.pulling.remove(container);
+            }
+            "Failed" if event.message.starts_with("Failed to pull image") && !started(container) => {
+                // Failed to pull image "a:1": the cause
+                let cause = event.message.split_once("\": ").map_or(event.message, |(_, cause)| cause);
+                self.image(at, index, container, "ErrImagePull", cause);
+            }
+            "Unhealthy" => {
+                pod.probes.insert(container.to_owned(), event.message.trim().trim_end_matches(':').to_owned());
+            }
+            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" if !any_started => {
+                let (grace, found) = starting::mount(&pod.reference(), event.reason, event.message, graces);
+                // That it timed out says less than what was said before.
+                let known = self.troubles.get(&id, Slot::Mount);
+                if !known.is_some_and(|known| known.finding.outcome != found.outcome && grace >= known.grace) {
+                    self.troubles.set(&id, Slot::Mount, at, grace, Cure::None, found);
+                }
+            }
+            "FailedCreatePodSandBox" if !any_started => {
+                let (grace, found) = starting::sandbox(&pod.reference(), event.reason, event.message, graces);
+                self.troubles.set(&id, Slot::Sandbox, at, grace, Cure::None, found);
+            }
+            "FailedScheduling" if !pod.is_scheduled() => self.unschedulable(at, index, event.message),
+            _ => {}
+        }
+    }
+}
+
+/// The names of the claims that a pod uses.
+fn claims(pod: &Json) -> Vec<String> {
+    let volumes = list(pod, "/spec/volumes").iter();
+    let claim = |volume: &Json| match text(volume, "/persistentVolumeClaim/claimName") {
+        "" if volume.get("ephemeral").is_some() => {
+            Some(format!("{}-{}", text(pod, "/metadata/name"), key(volume, "name")))
+        }
+        "" => None,
+        name => Some(name.to_owned()),
+    };
+    volumes.filter_map(claim).collect()
+}

@@ -9,6 +9,7 @@
 //! outcome `errored`.
 
 pub mod apply;
+pub mod cells;
 pub mod cleanup;
 pub mod diagnosis;
 pub mod hub;

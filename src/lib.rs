@@ -7,6 +7,7 @@
 //! One direction: each stage is a function from values to values, with effects at the edges. `ARCHITECTURE.md` shows the
 //! rooms and the invariants.
 
+pub mod cancel;
 pub mod catalog;
 pub mod cluster;
 pub mod commands;

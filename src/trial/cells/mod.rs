@@ -140,7 +140,7 @@ where
             () = cancel.cancelled(), if course.ending != Some(Ending::Cancelled) => {}
             () = reached(limits.deadline), if !stop.is_cancelled() => stop.cancel(),
             Some((place, tried)) = running.next() => {
-                let tried = tried.map(|tried| course.explained(tried)).unwrap_or_else(|panicked| panicked);
+                let tried = tried.map_or_else(|panicked| panicked, |tried| course.explained(tried));
                 course.record(place, tried);
             }
         }

@@ -256,7 +256,9 @@ mod tests {
             let pods: u64 = placed.iter().flat_map(|placement| &placement.0).map(|(_, pods)| pods.count).sum();
             let free: u64 = packing.free.iter().flatten().map(|room| room.pods).sum();
             prop_assert_eq!(free + pods, nodes.iter().map(|node| node.pods).sum::<u64>());
-            placed.iter().for_each(|placement| packing.give_back(placement));
+            for placement in &placed {
+                packing.give_back(placement);
+            }
             prop_assert_eq!(packing.free, empty.free);
         }
     }

@@ -78,7 +78,7 @@ fn located(example: &Example, mut cause: Cause) -> Cause {
             cause.file.clone_from(&example.source.path);
             cause.line = example.source.position(object.root.span.start).0;
         }
-        None => cause.file = example.id.as_str().to_owned(),
+        None => cause.file = example.id.to_string(),
     }
     cause
 }

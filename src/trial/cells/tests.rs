@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use super::testing::{example, node};
 use super::*;
 use crate::config::Quarantine;
+use crate::model::Outcome::{Errored, Failed, Passed, Skipped, TimedOut};
 use crate::model::{Cause, CauseClass};
 use crate::report::{Attempt, CheckResult};
 
@@ -220,12 +221,13 @@ async fn cells_are_packed_onto_the_nodes_and_serialised_by_their_locks() {
 #[tokio::test(start_paused = true)]
 async fn after_so_many_failures_nothing_is_begun_and_what_runs_ends() {
     let mut examples = examples(12);
-    examples.iter_mut().for_each(|example| example.settings.retries = 0);
+    for example in &mut examples {
+        example.settings.retries = 0;
+    }
     let ends = ["0000.yaml", "0001.yaml", "0004.yaml"].map(|id| (id, vec![FAILED])).into_iter().collect();
     let mut limits = limits();
     limits.max_fail = NonZeroUsize::new(2);
     let rows = played(&cells(&examples), &limits, &ends).await;
-    use Outcome::{Failed, Passed};
     assert_eq!(outcomes(&rows)[..5], [Failed, Failed, Passed, Passed, Failed]);
     for row in &rows[5..] {
         assert_eq!(row.outcome, Outcome::Skipped);
@@ -287,7 +289,6 @@ async fn a_cancelled_run_loses_no_verdict_and_begins_nothing() {
         cancel.cancel();
     });
     assert_eq!(began.elapsed(), Duration::from_secs(13), "what runs is awaited, and cleans up");
-    use Outcome::{Errored, Failed, Skipped};
     assert_eq!(outcomes(&rows), [Failed, Errored, Skipped, Skipped, Skipped]);
     // The second try at the first cell was cut short: its first verdict stands.
     assert_eq!(
@@ -304,7 +305,6 @@ async fn a_cancelled_run_loses_no_verdict_and_begins_nothing() {
 async fn at_the_deadline_what_runs_is_out_of_time_and_what_waits_is_skipped() {
     let limits = Limits { deadline: Some(Instant::now() + Duration::from_secs(3)), ..limits() };
     let rows = interrupted(&limits, &CancellationToken::new()).await;
-    use Outcome::{Skipped, TimedOut};
     assert_eq!(outcomes(&rows), [TimedOut, TimedOut, Skipped, Skipped, Skipped]);
     let cause = rows[0].cause.as_ref().unwrap();
     assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Timeout, "DeadlineReached"));

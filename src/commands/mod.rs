@@ -5,6 +5,7 @@ mod init;
 mod judge;
 mod merge;
 mod planning;
+mod simulate;
 mod workspace;
 
 use std::io::{self, Write};
@@ -32,11 +33,13 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Init { force } => init::init(settings, *force),
         Command::Schema => say(&(pretty(&config::json_schema()) + "\n")),
         Command::Explain { code } => explain(code),
-        Command::Clean => clean::clean(settings, context),
-        Command::Simulate => Err(Error::usage(
-            Diagnostic::error("the simulator is not part of this version")
-                .with_help("`example-validator lint` judges examples without a cluster"),
         )),
+                .with_help("`example-validator lint` judges examples without a cluster"),
+        Command::Clean => clean::clean(settings, context),
+        Command::Clean => say("nothing to delete: this version creates no clusters\n"),
+        Command::Simulate => Err(Error::usage(
+        Command::Simulate => simulate::simulate(),
+            Diagnostic::error("the simulator is not part of this version")
     }
 }
 

@@ -1,4 +1,13 @@
-//! A Kubernetes API server in memory, for rehearsals, demonstrations and tests. Used only by name: what it says is never published as
-//! a pass.
+//! A Kubernetes API server in memory, for rehearsals, demonstrations and tests. Used only by name: what it says is never
+//! published as a pass.
+//!
+//! ```text
+//! server (HTTP) -> store <- lifecycle (controllers, kubelet)
+//! ```
 
+pub mod faults;
+mod server;
+mod start;
 pub mod store;
+
+pub use start::{NodeSize, Options, Simulator};

@@ -16,7 +16,7 @@ pub fn metadata(object: &mut Json) -> &mut Map<String, Json> {
 
 /// The map under `key`, made if it is missing or something else.
 pub fn child<'a>(object: &'a mut Json, key: &str) -> &'a mut Map<String, Json> {
-    let slot = &mut map(object)[key];
+    let slot = map(object).entry(key).or_insert(Json::Null);
     map(slot)
 }
 

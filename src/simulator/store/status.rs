@@ -15,7 +15,9 @@ pub struct Status {
     /// A sentence for people.
     pub message: String,
     /// What it is about: `name`, `group`, `kind`, `causes`.
-    pub details: Option<Json>,
+    pub details: Option<Box<Json>>,
+    /// A token with which a list may go on all the same.
+    pub next: Option<String>,
 }
 
 /// One entry of a status's causes.
@@ -33,11 +35,11 @@ impl Status {
     /// A status without details.
     #[must_use]
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+        Self { code, reason, message: message.into(), details: None, next: None }
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {
-        self.details = Some(details(name, &kind.group, &kind.plural));
+        self.details = Some(Box::new(details(name, &kind.group, &kind.plural)));
         self
     }
 
@@ -87,7 +89,7 @@ impl Status {
         }
         let list = if told.len() == 1 { told.concat() } else { format!("[{}]", told.join(", ")) };
         let mut status = Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {list}", kind.group_kind()));
-        status.details = Some(details(name, &kind.group, &kind.kind));
+        status.details = Some(Box::new(details(name, &kind.group, &kind.kind)));
         status.with_causes(causes)
     }
 
@@ -110,7 +112,7 @@ impl Status {
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
             .collect();
-        self.details.get_or_insert_with(|| json!({}))["causes"] = causes.into();
+        self.details.get_or_insert_with(|| Box::new(json!({})))["causes"] = causes.into();
         self
     }
 
@@ -122,8 +124,11 @@ impl Status {
         if !self.reason.is_empty() {
             json["reason"] = self.reason.into();
         }
+        if let Some(next) = &self.next {
+            json["metadata"]["continue"] = next.clone().into();
+        }
         if let Some(details) = &self.details {
-            json["details"] = details.clone();
+            json["details"] = Json::clone(details);
         }
         json["code"] = self.code.into();
         json

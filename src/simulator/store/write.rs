@@ -400,7 +400,7 @@ fn hold(object: &mut Json, propagation: Propagation) {
         Propagation::Foreground => "foregroundDeletion",
         Propagation::Orphan => "orphan",
     };
-    let slot = &mut metadata(object)["finalizers"];
+    let slot = metadata(object).entry("finalizers").or_insert(Json::Null);
     match slot.as_array_mut() {
         Some(list) => list.push(finalizer.into()),
         None => *slot = json!([finalizer]),

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod faults;
+pub mod lifecycle;
 mod server;
 mod start;
 pub mod store;

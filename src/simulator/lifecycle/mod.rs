@@ -1,4 +1,92 @@
-//! What controllers, the scheduler, kubelets and operators do, played on a [`Store`](super::store::Store).
+//! What controllers, the scheduler, kubelets and operators do, played on a [`Store`].
+//!
+//! Reconcilers are functions from an object and what is around it ([`world::World`]) to what is to be done
+//! ([`action::Action`]); one task does it ([`start`]). What a container does is read off its command ([`shell`]) and its
+//! image ([`image`]), or told by an annotation ([`script::SCRIPTS`]).
 
+pub mod action;
+pub mod admission;
+mod controllers;
+pub mod defaults;
+mod engine;
+pub mod image;
+mod index;
+mod kubelet;
+mod needs;
+mod object;
+pub mod pace;
 pub mod play;
+mod recorder;
+mod scheduler;
+pub mod script;
+mod seed;
 pub mod shell;
+#[cfg(test)]
+mod tests;
+mod timers;
+pub mod world;
+
+use serde_json::Value as Json;
+
+use action::{Action, Cue};
+use engine::Engine;
+pub use pace::Pace;
+pub use seed::Node;
+use world::World;
+
+use crate::simulator::store::{Key, Store};
+
+/// What the simulated cluster is like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How fast it works.
+    pub pace: Pace,
+    /// Images that are on its nodes already, by name, or by the beginning of the name with a `*` after it.
+    pub present_images: Vec<String>,
+    /// Its nodes.
+    pub nodes: Vec<Node>,
+    /// Whether claims of the StorageClass `standard` get a volume.
+    pub provisions: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { pace: Pace::Instant, present_images: Vec::new(), nodes: vec![Node::default()], provisions: true }
+    }
+}
+
+/// A cluster at work; it stops when this is dropped.
+#[derive(Debug)]
+pub struct Lifecycle {
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Lifecycle {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Makes nodes, namespaces and the StorageClass that every cluster has, and plays what happens from then on, in a task of
+/// the runtime that this is called in. What the store holds already is taken over.
+#[must_use]
+pub fn start(store: Store, options: Options) -> Lifecycle {
+    let engine = Engine::new(store.clone(), options.clone());
+    seed::plant(&store, &options);
+    Lifecycle { task: tokio::spawn(engine.work()) }
+}
+
+/// What becomes of an object.
+fn reconcile(object: &Json, key: &Key, cue: &Cue, world: World<'_>) -> Vec<Action> {
+    match (key.group.as_str(), key.plural.as_str()) {
+        ("", "namespaces") => controllers::namespace::begin(object, cue, world),
+        ("", "pods") => match cue {
+            Cue::Schedule => scheduler::schedule(object, world),
+            Cue::Pod(cue) => kubelet::step(object, cue, world),
+            Cue::Deadline(_) => kubelet::deadline(object),
+            _ => kubelet::changed(object, world),
+        },
+        ("batch", "jobs") => controllers::job::reconcile(object, cue, world),
+        _ => Vec::new(),
+    }
+}

@@ -24,11 +24,16 @@ const COMMANDS: &[(&str, Command)] = &[
     ("time", |shell, words| shell.call(words)),
     ("eval", |shell, words| eval(shell, &words.join(" "))),
     ("sh", script),
+    ("ash", script),
     ("bash", script),
+    ("dash", script),
     ("env", env),
     ("printenv", env),
     ("export", export),
-    ("set", set),
+    ("set", |shell, words| {
+        set(shell, words);
+        Ok(0)
+    }),
     ("cat", cat),
     ("tee", |shell, words| {
         let text = std::mem::take(&mut shell.input);
@@ -39,8 +44,8 @@ const COMMANDS: &[(&str, Command)] = &[
     ("seq", seq),
     ("cut", cut),
     ("grep", grep),
-    ("test", test),
-    ("[", |shell, words| test(shell, words.strip_suffix(&["]".to_owned()]).unwrap_or(words))),
+    ("test", |shell, words| Ok(test(shell, words))),
+    ("[", |shell, words| Ok(test(shell, words.strip_suffix(&["]".to_owned()]).unwrap_or(words)))),
     ("hostname", |shell, _| {
         let name = shell.variables.get("HOSTNAME").cloned().unwrap_or_default();
         shell.print(shell.out, &format!("{name}\n"))?;
@@ -77,6 +82,9 @@ impl Shell {
         }
         if !SILENT.contains(&base) {
             self.print(self.out, &format!("simulated: {}\n", argv.join(" ")))?;
+            if self.serves {
+                return Err(Stop::Hang);
+            }
         }
         Ok(0)
     }
@@ -147,25 +155,21 @@ fn sleep(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
             _ => return Err(Stop::Hang),
         };
         let seconds = number.parse::<f64>().ok().map(|number| Duration::try_from_secs_f64(number * factor));
-        match seconds {
-            Some(Ok(seconds)) => shell.clock = shell.clock.saturating_add(seconds),
-            _ => {
-                shell.print(shell.err, &format!("sleep: invalid number '{word}'\n"))?;
-                return Ok(1);
-            }
-        }
+        let Some(Ok(seconds)) = seconds else {
+            shell.print(shell.err, &format!("sleep: invalid number '{word}'\n"))?;
+            return Ok(1);
+        };
+        shell.clock = shell.clock.saturating_add(seconds);
     }
     Ok(0)
 }
 
 fn eval(shell: &mut Shell, script: &str) -> Result<i32, Stop> {
-    match syntax::parse(script) {
-        Some(node) => shell.run(&node),
-        None => {
-            shell.print(shell.out, &format!("simulated: {script}\n"))?;
-            Ok(0)
-        }
-    }
+    let Some(node) = syntax::parse(script) else {
+        shell.print(shell.out, &format!("simulated: {script}\n"))?;
+        return Ok(0);
+    };
+    shell.run(&node)
 }
 
 /// `sh -c script`, `sh -ec script`, `sh file`.
@@ -182,7 +186,11 @@ fn script(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
         };
     };
     let Some(text) = words.get(at + 1) else { return Ok(2) };
-    let surroundings = super::Surroundings { variables: shell.variables.clone(), files: shell.files.clone() };
+    let surroundings = super::Surroundings {
+        variables: shell.variables.clone(),
+        files: shell.files.clone(),
+        serves: shell.serves,
+    };
     let strict = words[..=at].iter().any(|word| word.contains('e'));
     let text = if strict { format!("set -e; {text}") } else { text.clone() };
     let play = play_script(&text, words.get(at + 2..).unwrap_or_default(), &surroundings);
@@ -230,7 +238,7 @@ fn export(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
     Ok(0)
 }
 
-fn set(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
+fn set(shell: &mut Shell, words: &[String]) {
     for word in words.iter().filter(|word| word.starts_with(['-', '+'])) {
         let on = word.starts_with('-');
         if word.contains('e') {
@@ -240,7 +248,6 @@ fn set(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
             shell.traces = on;
         }
     }
-    Ok(0)
 }
 
 fn cat(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
@@ -250,12 +257,11 @@ fn cat(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
     }
     let mut status = 0;
     for name in words {
-        match shell.files.get(name).cloned() {
-            Some(text) => shell.print(shell.out, &text)?,
-            None => {
-                shell.print(shell.err, &format!("cat: can't open '{name}': No such file or directory\n"))?;
-                status = 1;
-            }
+        if let Some(text) = shell.files.get(name).cloned() {
+            shell.print(shell.out, &text)?;
+        } else {
+            shell.print(shell.err, &format!("cat: can't open '{name}': No such file or directory\n"))?;
+            status = 1;
         }
     }
     Ok(status)
@@ -339,9 +345,9 @@ fn kill(_: &mut Shell, words: &[String]) -> Result<i32, Stop> {
     if is_self { Err(Stop::Exit(128 + signal.unwrap_or(15))) } else { Ok(0) }
 }
 
-fn test(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
+fn test(shell: &Shell, words: &[String]) -> i32 {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    Ok(i32::from(!holds(shell, &words)))
+    i32::from(!holds(shell, &words))
 }
 
 fn holds(shell: &Shell, words: &[&str]) -> bool {

@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub variables: BTreeMap<String, String>,
     /// The files that it can read, by path: those of its mounted ConfigMaps and Secrets.
     pub files: BTreeMap<String, String>,
+    /// Whether a command that is not known is a server, which does not end by itself.
+    pub serves: bool,
 }
 
 /// Plays `sh -c script name arguments...`.

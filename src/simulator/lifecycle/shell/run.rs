@@ -54,6 +54,8 @@ pub(super) struct Shell {
     pub err: Sink,
     pub exits_on_error: bool,
     pub traces: bool,
+    /// Whether a command that is not known does not end.
+    pub serves: bool,
     buffers: Vec<String>,
     commands: usize,
     bytes: usize,
@@ -75,6 +77,7 @@ impl Shell {
             err: Sink::Log,
             exits_on_error: false,
             traces: false,
+            serves: surroundings.serves,
             buffers: Vec::new(),
             commands: 0,
             bytes: 0,

@@ -4,7 +4,7 @@ use super::*;
 
 fn surroundings(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Surroundings {
     let owned = |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-    Surroundings { variables: owned(variables), files: owned(files) }
+    Surroundings { variables: owned(variables), files: owned(files), serves: false }
 }
 
 /// What a script prints, and how it ends.
@@ -95,6 +95,13 @@ fn control_flow_is_that_of_a_shell() {
 fn what_is_not_known_succeeds_and_says_that_it_was_simulated() {
     assert_eq!(play("python train.py --epochs 1"), ("simulated: python train.py --epochs 1\n".to_owned(), exit(0, 0)));
     assert_eq!(play("f() { echo a; }; f").1, exit(0, 0));
+}
+
+#[test]
+fn what_is_not_known_serves_for_ever_where_pods_are_servers() {
+    let surroundings = Surroundings { serves: true, ..Surroundings::default() };
+    assert_eq!(play_script("echo a; nginx -g daemon", &[], &surroundings).end, End::Never);
+    assert_eq!(play_script("echo a", &[], &surroundings).end, exit(0, 0));
 }
 
 #[test]

@@ -1,0 +1,4 @@
+//! The controllers that every cluster has.
+
+pub mod job;
+pub mod namespace;

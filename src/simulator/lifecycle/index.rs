@@ -1,0 +1,75 @@
+//! What there is, by uid, by owner and by namespace: what garbage collection and the end of namespaces need to know.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::object::{list, namespace, text, uid};
+use crate::simulator::store::{Change, Event, Key};
+
+/// What there is.
+#[derive(Debug, Default)]
+pub struct Index {
+    by_uid: HashMap<String, Key>,
+    by_owner: HashMap<String, BTreeSet<Key>>,
+    by_namespace: HashMap<String, BTreeSet<Key>>,
+}
+
+impl Index {
+    /// Takes note of a change.
+    pub fn note(&mut self, change: &Change) {
+        let key = Key::of(&change.kind, &change.object);
+        if let Some(previous) = &change.previous {
+            self.disown(previous, &key);
+        }
+        if change.event == Event::Deleted {
+            self.by_uid.remove(uid(&change.object));
+            self.disown(&change.object, &key);
+            if let Some(keys) = self.by_namespace.get_mut(namespace(&change.object)) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.by_namespace.remove(namespace(&change.object));
+                }
+            }
+            return;
+        }
+        self.by_uid.insert(uid(&change.object).to_owned(), key.clone());
+        for owner in list(&change.object, "/metadata/ownerReferences") {
+            self.by_owner.entry(text(owner, "/uid").to_owned()).or_default().insert(key.clone());
+        }
+        if let Some(namespace) = &key.namespace {
+            self.by_namespace.entry(namespace.clone()).or_default().insert(key);
+        }
+    }
+
+    fn disown(&mut self, object: &Arc<Json>, key: &Key) {
+        for owner in list(object, "/metadata/ownerReferences") {
+            let owner = text(owner, "/uid");
+            if let Some(keys) = self.by_owner.get_mut(owner) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_owner.remove(owner);
+                }
+            }
+        }
+    }
+
+    /// Whether there is an object with this uid.
+    #[must_use]
+    pub fn is_there(&self, uid: &str) -> bool {
+        self.by_uid.contains_key(uid)
+    }
+
+    /// What an owner owns.
+    #[must_use]
+    pub fn owned_by(&self, uid: &str) -> Vec<Key> {
+        self.by_owner.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// What stands in a namespace.
+    #[must_use]
+    pub fn within(&self, namespace: &str) -> Vec<Key> {
+        self.by_namespace.get(namespace).into_iter().flatten().cloned().collect()
+    }
+}

@@ -33,13 +33,8 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Init { force } => init::init(settings, *force),
         Command::Schema => say(&(pretty(&config::json_schema()) + "\n")),
         Command::Explain { code } => explain(code),
-        )),
-                .with_help("`example-validator lint` judges examples without a cluster"),
         Command::Clean => clean::clean(settings, context),
-        Command::Clean => say("nothing to delete: this version creates no clusters\n"),
-        Command::Simulate => Err(Error::usage(
         Command::Simulate => simulate::simulate(),
-            Diagnostic::error("the simulator is not part of this version")
     }
 }
 

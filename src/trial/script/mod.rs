@@ -124,6 +124,18 @@ pub enum ScriptEnd {
     },
 }
 
+impl ScriptEnd {
+    /// The exit code as a shell would tell it: that of a signal is 128 and its number. `None` if it did not end by itself.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Exited { code } => Some(*code),
+            Self::Signalled { signal } => Some(128 + signal),
+            Self::TimedOut | Self::Cancelled | Self::Stopped | Self::NotStarted { .. } => None,
+        }
+    }
+}
+
 /// A script that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {

@@ -18,19 +18,14 @@ pub struct Seen<'a> {
     pub timeout: Duration,
     /// How it ended.
     pub end: Result<&'a ScriptEnd, &'a ScriptError>,
-    /// The line of its output that explains the end best: a diagnosis' choice, or its [last](super::last_line).
+    /// The [last line](super::last_line) of its output. It is told where an object is to blame; of a script that is to blame
+    /// itself, the diagnosis of its output tells more.
     pub line: Option<&'a str>,
-    /// What to do about that line; empty if nothing is known.
-    pub hint: &'a str,
     /// What the judged objects in its namespace came to, as if each had to succeed; `None` if there are none, or none is decided.
     pub objects: Option<&'a Verdict>,
     /// Now.
     pub at: Moment,
 }
-
-/// Exit codes that have a meaning by convention: `timeout(1)`, and the shells' own (POSIX, 2.8.2).
-const CODES: [(i32, &str); 3] =
-    [(124, "the time of `timeout` was up"), (126, "a program is not executable"), (127, "a program was not found")];
 
 /// Signals that end a process, by their numbers on Linux (`signal(7)`).
 const SIGNALS: [(i32, &str); 12] = [
@@ -41,7 +36,7 @@ const SIGNALS: [(i32, &str); 12] = [
     (6, "SIGABRT"),
     (7, "SIGBUS"),
     (8, "SIGFPE"),
-    (9, "SIGKILL, often for want of memory"),
+    (9, "SIGKILL"),
     (11, "SIGSEGV"),
     (13, "SIGPIPE"),
     (14, "SIGALRM"),
@@ -49,7 +44,8 @@ const SIGNALS: [(i32, &str); 12] = [
 ];
 
 /// The verdict: exit code 0 passes, unless a judged object failed; where one is to blame, its cause goes first. A script that is
-/// expected to fail (or to be rejected) passes when it, or an object of its own, did.
+/// expected to fail (or to be rejected) passes when it, or an object of its own, did. The cause is the bare fact: a diagnosis adds what
+/// the exit code means and what the output says.
 #[must_use]
 pub fn verdict(seen: &Seen<'_>) -> Verdict {
     let own = own(seen);
@@ -68,49 +64,33 @@ fn own(seen: &Seen<'_>) -> Option<(Outcome, Cause)> {
         Ok(end) => end,
         Err(error) => return Some((Outcome::Errored, error.cause(seen.example))),
     };
-    let colon = seen.line.map(|line| format!(": {line}")).unwrap_or_default();
     let (outcome, class, reason, message) = match end {
         ScriptEnd::Exited { code: 0 } => return None,
         ScriptEnd::Exited { code } => {
-            let meaning = meaning(*code).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
-            (
-                Outcome::Failed,
-                CauseClass::Runtime,
-                "Error",
-                format!("the script ended with exit code {code}{meaning}{colon}"),
-            )
+            (Outcome::Failed, CauseClass::Runtime, "Error", format!("the script ended with exit code {code}"))
         }
-        ScriptEnd::Signalled { signal } => (
-            Outcome::Failed,
-            CauseClass::Runtime,
-            "Error",
-            format!("the script was killed by {}{colon}", signal_name(*signal)),
-        ),
+        ScriptEnd::Signalled { signal } => {
+            let message = format!("the script was killed by {}", signal_name(*signal));
+            (Outcome::Failed, CauseClass::Runtime, "Error", message)
+        }
         ScriptEnd::TimedOut => {
-            let last = seen.line.map(|line| format!("; its last words: {line}")).unwrap_or_default();
-            let message = format!("the script still ran after {}{last}", duration::format(seen.timeout));
+            let message = format!("the script still ran after {}", duration::format(seen.timeout));
             (Outcome::TimedOut, CauseClass::Timeout, "Timeout", message)
         }
-        ScriptEnd::Cancelled => (
-            Outcome::Errored,
-            CauseClass::Internal,
-            "Cancelled",
-            format!("the run was cancelled while the script ran{colon}"),
-        ),
+        ScriptEnd::Cancelled => {
+            let message = "the run was cancelled while the script ran".to_owned();
+            (Outcome::Errored, CauseClass::Internal, "Cancelled", message)
+        }
         ScriptEnd::Stopped => {
-            let message = format!("the script was stopped: what it waits for can't come{colon}");
+            let message = "the script was stopped: what it waits for can't come".to_owned();
             (Outcome::Failed, CauseClass::Runtime, "Stopped", message)
         }
         ScriptEnd::NotStarted { class, reason, message, hint } => {
             return Some((Outcome::Failed, cause(seen, *class, reason, message.clone(), hint)));
         }
     };
-    let hint = match end {
-        ScriptEnd::TimedOut if seen.hint.is_empty() => {
-            "its log shows what it waited for; if it needs longer, raise its `timeout:`"
-        }
-        _ => seen.hint,
-    };
+    let longer = "its output shows what it waited for; if it needs longer, raise its `timeout:`";
+    let hint = if outcome == Outcome::TimedOut { longer } else { "" };
     Some((outcome, cause(seen, class, reason, message, hint)))
 }
 
@@ -124,13 +104,14 @@ fn joined(objects: &Verdict, own: Option<&(Outcome, Cause)>, seen: &Seen<'_>) ->
     let objects = objects.cause.clone();
     let mut whole =
         objects.unwrap_or_else(|| cause(seen, CauseClass::Runtime, "Error", "an object failed".to_owned(), ""));
-    // Where the caller stopped it, the script has nothing to add.
+    let line = || seen.line.map(|line| format!(": {line}")).unwrap_or_default();
     let also = match own {
-        _ if matches!(seen.end, Ok(ScriptEnd::Stopped)) => None,
-        Some((_, own)) => Some(own.message.as_str()),
-        None => Some("the script itself ended with exit code 0"),
+        // It has nothing to add.
+        _ if matches!(seen.end, Ok(ScriptEnd::Stopped)) => String::new(),
+        Some((_, own)) => format!("; {}{}", own.message, line()),
+        None => "; the script itself ended with exit code 0".to_owned(),
     };
-    whole.message.extend(also.into_iter().flat_map(|also| ["; ", also]));
+    whole.message.push_str(&also);
     if whole.file.is_empty() {
         seen.example.as_str().clone_into(&mut whole.file);
     }
@@ -155,13 +136,6 @@ fn expected(
         }
         _ => (outcome, cause, culprit),
     }
-}
-
-/// What an exit code means, where it means something by convention.
-fn meaning(code: i32) -> Option<String> {
-    let known = CODES.iter().find(|(known, _)| *known == code).map(|(_, meaning)| (*meaning).to_owned());
-    // Shells and Docker tell of a signal by 128 and its number.
-    known.or_else(|| SIGNALS.iter().find(|(number, _)| 128 + number == code).map(|(_, name)| (*name).to_owned()))
 }
 
 fn signal_name(signal: i32) -> String {
@@ -192,7 +166,6 @@ mod tests {
                 timeout: Duration::from_secs(900),
                 end: self.end.as_ref(),
                 line: self.line,
-                hint: "",
                 objects: self.objects.as_ref(),
                 at: Duration::from_secs(3),
             })
@@ -234,17 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn another_exit_code_fails_with_its_meaning_and_the_last_line() {
-        for (code, expected) in [
-            (1, "the script ended with exit code 1: ValueError: boom"),
-            (127, "the script ended with exit code 127 (a program was not found): ValueError: boom"),
-            (137, "the script ended with exit code 137 (SIGKILL, often for want of memory): ValueError: boom"),
+    fn another_exit_code_or_a_signal_fails() {
+        for (end, expected) in [
+            (exited(1), "the script ended with exit code 1"),
+            (exited(137), "the script ended with exit code 137"),
+            (ScriptEnd::Signalled { signal: 11 }, "the script was killed by SIGSEGV"),
+            (ScriptEnd::Signalled { signal: 64 }, "the script was killed by signal 64"),
         ] {
-            let told = Case { line: Some("ValueError: boom"), ..Case::of(exited(code)) }.told();
+            let told = Case::of(end).told();
             assert_eq!(told, (Outcome::Failed, Some(CauseClass::Runtime), "Error".to_owned(), expected.to_owned()));
         }
-        let (.., message) = Case::of(ScriptEnd::Signalled { signal: 11 }).told();
-        assert_eq!(message, "the script was killed by SIGSEGV");
     }
 
     #[test]
@@ -265,7 +237,7 @@ mod tests {
         let failed = job(Outcome::Failed, CauseClass::Image);
         for (end, expected) in [
             (exited(1), "exit code 1; the script ended with exit code 1: job failed"),
-            (ScriptEnd::TimedOut, "exit code 1; the script still ran after 15m; its last words: job failed"),
+            (ScriptEnd::TimedOut, "exit code 1; the script still ran after 15m: job failed"),
             (ScriptEnd::Stopped, "exit code 1"),
         ] {
             let case = Case { objects: Some(failed.clone()), line: Some("job failed"), ..Case::of(end) };
@@ -285,9 +257,9 @@ mod tests {
 
     #[test]
     fn a_script_without_end_timed_out() {
-        let (outcome, class, reason, message) = Case { line: Some("waiting"), ..Case::of(ScriptEnd::TimedOut) }.told();
+        let (outcome, class, reason, message) = Case::of(ScriptEnd::TimedOut).told();
         assert_eq!((outcome, class, reason.as_str()), (Outcome::TimedOut, Some(CauseClass::Timeout), "Timeout"));
-        assert_eq!(message, "the script still ran after 15m; its last words: waiting");
+        assert_eq!(message, "the script still ran after 15m");
     }
 
     #[test]

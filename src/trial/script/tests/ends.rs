@@ -8,13 +8,14 @@ use crate::trial::script::{ScriptEnd, last_line};
 
 #[tokio::test]
 async fn exit_codes_and_signals_are_told() {
-    for (text, expected) in [
-        ("exit 0", ScriptEnd::Exited { code: 0 }),
-        ("exit 3", ScriptEnd::Exited { code: 3 }),
-        ("kill -SEGV $$", ScriptEnd::Signalled { signal: 11 }),
-        ("kill -TERM $$", ScriptEnd::Signalled { signal: 15 }),
+    for (text, expected, code) in [
+        ("exit 0", ScriptEnd::Exited { code: 0 }, 0),
+        ("exit 3", ScriptEnd::Exited { code: 3 }, 3),
+        ("kill -SEGV $$", ScriptEnd::Signalled { signal: 11 }, 139),
+        ("kill -TERM $$", ScriptEnd::Signalled { signal: 15 }, 143),
     ] {
-        assert_eq!(World::sh(text).run().await.0.unwrap().end, expected, "{text}");
+        let end = World::sh(text).run().await.0.unwrap().end;
+        assert_eq!((&end, end.exit_code()), (&expected, Some(code)), "{text}");
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod existing;
 pub mod nodes;
+pub mod simulated;
 
 use kube::Client;
 

@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::say;
 use crate::error::{Error, Result};
+use crate::simulator::lifecycle::Pace;
 use crate::simulator::{Options, Simulator};
 
 /// Serves until SIGINT or SIGTERM; tells where, and writes a kubeconfig that leads there.
@@ -16,7 +17,9 @@ pub fn simulate() -> Result<u8> {
         // Before anything is told: who reads it may end this at once.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let simulator = Simulator::start(Options::default()).await?;
+        let mut options = Options::default();
+        options.lifecycle.pace = Pace::Real(1.0);
+        let simulator = Simulator::start(options).await?;
         let kubeconfig = kubeconfig(&simulator)?;
         say(&banner(&simulator.url(), &kubeconfig.path().display().to_string()))?;
         tokio::select! {

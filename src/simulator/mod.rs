@@ -11,4 +11,4 @@ mod server;
 mod start;
 pub mod store;
 
-pub use start::{NodeSize, Options, Simulator};
+pub use start::{Options, Simulator};

@@ -10,41 +10,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::faults::{Faults, Mischief};
 use super::server::Server;
-use super::store::{Status, Store, now};
+use super::lifecycle::{self, Lifecycle};
+use super::store::Store;
 use crate::error::{Error, Result};
 
 /// How a simulator is to be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The port on loopback; 0 for any that is free.
     pub port: u16,
     /// What goes wrong from the start.
     pub faults: Faults,
-    /// How fast pods live: 1 as recorded on a real cluster, 0 without any waiting.
-    pub pace: f64,
     /// The Kubernetes version that it claims to be.
     pub kubernetes: String,
-    /// Its nodes.
-    pub nodes: Vec<NodeSize>,
-}
-
-/// A node and what it has to offer, as quantities.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeSize {
-    /// Its name.
-    pub name: String,
-    /// Cores.
-    pub cpu: String,
-    /// Bytes.
-    pub memory: String,
-    /// Pods.
-    pub pods: u32,
-}
-
-impl Default for NodeSize {
-    fn default() -> Self {
-        Self { name: "simulated-control-plane".to_owned(), cpu: "8".to_owned(), memory: "16Gi".to_owned(), pods: 110 }
-    }
+    /// What lives in it, and how fast.
+    pub lifecycle: lifecycle::Options,
 }
 
 impl Default for Options {
@@ -52,9 +32,8 @@ impl Default for Options {
         Self {
             port: 0,
             faults: Faults::default(),
-            pace: 1.0,
             kubernetes: "v1.36.2".to_owned(),
-            nodes: vec![NodeSize::default()],
+            lifecycle: lifecycle::Options::default(),
         }
     }
 }
@@ -64,6 +43,7 @@ impl Default for Options {
 pub struct Simulator {
     server: Arc<Server>,
     serving: JoinHandle<std::io::Result<()>>,
+    _lifecycle: Lifecycle,
 }
 
 impl Simulator {
@@ -76,13 +56,13 @@ impl Simulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let store = Store::new();
-        furnish(&store, &options).map_err(|status| Error::Internal(status.message))?;
+        let lifecycle = lifecycle::start(store.clone(), options.lifecycle);
         let closing = CancellationToken::new();
         let faults = Mischief::new(options.faults);
         let server = Server::new(store, faults, options.kubernetes, address.to_string(), closing);
         let server = Arc::new(server);
         let serving = tokio::spawn(Arc::clone(&server).serve(listener));
-        Ok(Self { server, serving })
+        Ok(Self { server, serving, _lifecycle: lifecycle })
     }
 
     /// Where it is served: `http://127.0.0.1:PORT`.
@@ -132,53 +112,4 @@ impl Drop for Simulator {
         self.server.closing.cancel();
         self.serving.abort();
     }
-}
-
-/// What every cluster has from its start.
-fn furnish(store: &Store, options: &Options) -> Result<(), Status> {
-    for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-        store.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))?;
-    }
-    for node in &options.nodes {
-        store.create(node_object(node, &options.kubernetes))?;
-    }
-    Ok(())
-}
-
-fn node_object(node: &NodeSize, kubernetes: &str) -> Json {
-    let capacity = json!({
-        "cpu": node.cpu, "ephemeral-storage": "100Gi", "hugepages-1Gi": "0", "hugepages-2Mi": "0",
-        "memory": node.memory, "pods": node.pods.to_string(),
-    });
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| json!({"type": kind, "status": status, "reason": reason, "message": message, "lastHeartbeatTime": now(), "lastTransitionTime": now()});
-    json!({
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": node.name, "labels": {
-            "kubernetes.io/arch": "amd64",
-            "kubernetes.io/hostname": node.name,
-            "kubernetes.io/os": "linux",
-            "node-role.kubernetes.io/control-plane": "",
-        }},
-        "spec": {"providerID": format!("simulated://{}", node.name)},
-        "status": {
-            "capacity": capacity,
-            "allocatable": capacity,
-            "conditions": [
-                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-                condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-            ],
-            "addresses": [
-                {"type": "InternalIP", "address": Ipv4Addr::LOCALHOST.to_string()},
-                {"type": "Hostname", "address": node.name},
-            ],
-            "nodeInfo": {
-                "machineID": "simulated", "systemUUID": "simulated", "bootID": "simulated", "kernelVersion": "simulated",
-                "osImage": "simulated", "containerRuntimeVersion": "simulated://1", "kubeletVersion": kubernetes,
-                "kubeProxyVersion": "", "operatingSystem": "linux", "architecture": "amd64",
-            },
-        },
-    })
 }

@@ -42,7 +42,12 @@ pub(super) async fn create(
         };
         let found = match persist(limits, || present(objects, &item.object.name)).await {
             Ok(Some(found)) => found,
-            Ok(None) => continue,
+            // It went away in between.
+            Ok(None) if Instant::now() < until => {
+                tokio::time::sleep(pauses.next().unwrap_or(SETTLE)).await;
+                continue;
+            }
+            Ok(None) => return Err(of_object(item, &error)),
             Err(error) => return Err(of_object(item, &error)),
         };
         match standing(&found, isolated) {

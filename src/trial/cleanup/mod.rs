@@ -26,6 +26,8 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long pods may take to end, in seconds: what they have to say was heard before.
 const POD_GRACE: u32 = 1;
 
+/// How long a request may still be on its way after nobody waits for its answer any more.
+const UNDER_WAY: Duration = Duration::from_millis(300);
 /// Requests at once.
 const AT_ONCE: usize = 16;
 
@@ -117,11 +119,27 @@ pub async fn remove(target: &Target, traces: &Traces, patience: Patience) -> Rem
     let mut removed = Removed::default();
     let mut doomed = Vec::new();
     namespace(target, &traces.namespace, &mut doomed, &mut removed).await;
-    for trace in &traces.objects {
-        find_owned(target, traces, trace, &mut doomed, &mut removed).await;
+    if doomed.is_empty() && removed.warnings.is_empty() {
+        // An attempt that was dropped may have a request under way.
+        tokio::time::sleep(UNDER_WAY).await;
+        namespace(target, &traces.namespace, &mut doomed, &mut removed).await;
     }
+    owned(target, traces, &mut doomed, &mut removed).await;
     finish(target, doomed, patience, &mut removed).await;
+    if removed.warnings.is_empty() {
+        // The same holds for objects of the whole cluster; the namespace took long enough.
+        let mut late = Vec::new();
+        owned(target, traces, &mut late, &mut removed).await;
+        finish(target, late, patience, &mut removed).await;
+    }
     removed
+}
+
+/// Adds what the attempt made of the whole cluster's objects.
+async fn owned(target: &Target, traces: &Traces, doomed: &mut Vec<Doomed>, removed: &mut Removed) {
+    for trace in &traces.objects {
+        find_owned(target, traces, trace, doomed, removed).await;
+    }
 }
 
 /// Asks for the deletion of all, waits, and forces what is stuck.

@@ -60,17 +60,17 @@ impl Redactor {
     /// Hides this value from now on, in the forms that it is likely to be printed in: as it is, in base64, in a JSON string,
     /// percent-encoded, and, if it has several lines, each line alone.
     pub fn add(&self, value: &str) {
-        self.add_forms(learn::forms(value.as_bytes()));
+        self.add_forms(&learn::forms(value.as_bytes()));
     }
 
     /// Hides what a Secret holds (`data`, `stringData`; the credentials inside of those that are JSON, as those for
     /// registries are), and the token of a `TokenRequest`. Other objects teach nothing. Lists are taken apart.
     pub fn learn(&self, object: &Json) {
-        self.add_forms(learn::of_object(object));
+        self.add_forms(&learn::of_object(object));
     }
 
-    fn add_forms(&self, forms: Vec<Vec<u8>>) {
-        let seen = self.shared.known.read().unwrap_or_else(PoisonError::into_inner).has_all(&forms);
+    fn add_forms(&self, forms: &[Vec<u8>]) {
+        let seen = self.shared.known.read().unwrap_or_else(PoisonError::into_inner).has_all(forms);
         if !seen && self.shared.known.write().unwrap_or_else(PoisonError::into_inner).add(forms) {
             self.shared.generation.fetch_add(1, Ordering::Release);
         }
@@ -119,6 +119,12 @@ impl Redactor {
     /// Starts a text that comes in chunks.
     #[must_use]
     pub fn stream(&self) -> Stream {
-        Stream::new(self.clone())
+        Stream::new(self.clone(), true)
+    }
+
+    /// Starts bytes that are no text, in which only values are hidden: what a pattern matches there is chance.
+    #[must_use]
+    pub fn binary_stream(&self) -> Stream {
+        Stream::new(self.clone(), false)
     }
 }

@@ -185,7 +185,7 @@ pub(super) fn trigger(text: &[u8]) -> Option<usize> {
 
 /// Hides the matches in `buffer[context..window]` that start inside of `own`; whether one ended only because the window
 /// did.
-pub(super) fn find(buffer: &[u8], context: usize, own: Range<&usize>, window: usize, masks: &mut Masks) -> bool {
+pub(super) fn find(buffer: &[u8], context: usize, own: &Range<usize>, window: usize, masks: &mut Masks) -> bool {
     let haystack = &buffer[context..window];
     let mut wanted = 0_u32;
     for found in PATTERNS.automaton.find_overlapping_iter(haystack) {
@@ -198,7 +198,7 @@ pub(super) fn find(buffer: &[u8], context: usize, own: Range<&usize>, window: us
         let expression = &PATTERNS.expressions[index];
         let mut at = own.start - context;
         while let Some(whole) = expression.find_at(haystack, at) {
-            if context + whole.start() >= *own.end {
+            if context + whole.start() >= own.end {
                 break;
             }
             let groups = expression.captures_at(haystack, whole.start());

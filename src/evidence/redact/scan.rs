@@ -12,7 +12,7 @@ const BLOCK: usize = 16 * 1024;
 const LONGEST_KEY: usize = 24 * 1024;
 
 /// Which bytes of a buffer are hidden.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Masks {
     spans: Vec<(usize, usize)>,
     /// The last byte that was emitted was hidden: what follows at once belongs to the same mask.
@@ -65,7 +65,7 @@ impl Masks {
 }
 
 /// Goes through a buffer once, line by line; a long line in blocks, counted from its start.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Scanner {
     /// Where the next line or block starts.
     next: usize,
@@ -97,13 +97,18 @@ impl Scanner {
             self.go_on(buffer, &unit, masks);
             self.private_keys(buffer, &unit, masks);
             let context = unit.start - usize::from(self.inside);
-            let cut = patterns::find(buffer, context, &unit.start..&unit.end, unit.window, masks);
+            let cut = patterns::find(buffer, context, &(unit.start..unit.end), unit.window, masks);
             if cut && unit.goes_on {
                 self.cut = Some(unit.window);
             }
             self.inside = buffer[unit.end - 1] != b'\n';
             self.next = unit.end;
         }
+    }
+
+    /// Goes over everything, without a look.
+    pub(super) fn pass(&mut self, length: usize) {
+        self.next = length;
     }
 
     /// What has been scanned, and what is needed of it again.

@@ -12,8 +12,10 @@ const BATCH: usize = 32 * 1024;
 /// Redacts a text that comes in chunks, as [`Redactor::bytes`] would redact the whole, however it is cut. It holds back at
 /// most some 100 KiB, whatever the text: what it has not decided on yet, at least the last 1,023 bytes, so that a value that is
 /// learnt before it has come whole is hidden too.
+#[derive(Clone)]
 pub struct Stream {
     redactor: Redactor,
+    patterns: bool,
     generation: u64,
     values: Arc<Values>,
     /// What is not written yet, and what the scanner needs of what is.
@@ -32,8 +34,9 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    pub(super) fn new(redactor: Redactor) -> Self {
+    pub(super) fn new(redactor: Redactor, patterns: bool) -> Self {
         Self {
+            patterns,
             generation: redactor.generation(),
             values: redactor.values(),
             redactor,
@@ -63,7 +66,7 @@ impl Stream {
     /// The end of the text: appends the rest to `out`. The stream may then be used for another text.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         self.work(true, out);
-        *self = Self::new(self.redactor.clone());
+        *self = Self::new(self.redactor.clone(), self.patterns);
     }
 
     fn work(&mut self, last: bool, out: &mut Vec<u8>) {
@@ -73,7 +76,11 @@ impl Stream {
             self.searched = 0;
         }
         let length = self.buffer.len();
-        self.scanner.scan(&self.buffer, last, &mut self.masks);
+        if self.patterns {
+            self.scanner.scan(&self.buffer, last, &mut self.masks);
+        } else {
+            self.scanner.pass(length);
+        }
         // An occurrence that ends in what is new starts less than the longest needle's length before it.
         let from = self.searched.saturating_sub(LONGEST - 1);
         self.values.find(&self.buffer, from, &mut self.masks);

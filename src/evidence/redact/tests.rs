@@ -183,7 +183,7 @@ fn hundreds_of_values_are_all_found() {
 fn a_value_that_is_learnt_before_it_has_come_whole_is_hidden() {
     let redactor = Redactor::new();
     let (mut stream, mut out) = (redactor.stream(), Vec::new());
-    stream.push(&[b'x'; 100_000], &mut out);
+    stream.push(&vec![b'x'; 100_000], &mut out);
     stream.push(b"canary-", &mut out);
     stream.flush(&mut out);
     redactor.add("canary-value");

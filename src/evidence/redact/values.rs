@@ -36,9 +36,9 @@ impl Known {
     }
 
     /// Adds what is new among them; whether anything was.
-    pub(super) fn add(&mut self, forms: Vec<Vec<u8>>) -> bool {
+    pub(super) fn add(&mut self, forms: &[Vec<u8>]) -> bool {
         let mut new: Vec<Arc<[u8]>> = Vec::new();
-        for form in &forms {
+        for form in forms {
             for piece in pieces(form) {
                 let piece: Arc<[u8]> = piece.into();
                 if self.needles.insert(Arc::clone(&piece)) {
@@ -88,6 +88,6 @@ impl Values {
 /// The needles of a value: itself, or pieces that cover it.
 fn pieces(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let whole = value.chunks(LONGEST).filter(move |chunk| chunk.len() == LONGEST || value.len() < LONGEST);
-    let rest = (value.len() > LONGEST && value.len() % LONGEST != 0).then(|| &value[value.len() - LONGEST..]);
+    let rest = (value.len() > LONGEST && !value.len().is_multiple_of(LONGEST)).then(|| &value[value.len() - LONGEST..]);
     whole.chain(rest)
 }

@@ -31,6 +31,17 @@ pub struct ExpressionError {
     pub message: String,
 }
 
+/// What an expression says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is true.
+    True,
+    /// It is false.
+    False,
+    /// It asks for a key or an index that is not there: that is no answer yet.
+    Missing,
+}
+
 /// What an expression sees: `object`, and `conditions`, its `status.conditions` as a map from type to status.
 pub struct Scope {
     context: Context<'static>,
@@ -102,8 +113,17 @@ impl Expression {
     /// # Errors
     /// It cannot be evaluated, or gives something else than true or false.
     pub fn holds(&self, scope: &Scope) -> Result<bool, ExpressionError> {
+        Ok(self.answer(scope)? == Answer::True)
+    }
+
+    /// What it says in `scope`, where "false" and "not there" have to be told apart.
+    ///
+    /// # Errors
+    /// It cannot be evaluated, or gives something else than true or false.
+    pub fn answer(&self, scope: &Scope) -> Result<Answer, ExpressionError> {
         match self.program()?.execute(&scope.context) {
-            Ok(Value::Bool(answer)) => Ok(answer),
+            Ok(Value::Bool(true)) => Ok(Answer::True),
+            Ok(Value::Bool(false)) => Ok(Answer::False),
             Ok(other) => {
                 Err(self.error(format!("it gives a value of type {}; expected true or false", other.type_of())))
             }
@@ -112,7 +132,7 @@ impl Expression {
                 ExecutionError::NoSuchKey(_)
                 | ExecutionError::IndexOutOfBounds(_)
                 | ExecutionError::MissingArgumentOrTarget,
-            ) => Ok(false),
+            ) => Ok(Answer::Missing),
             Err(error) => Err(self.error(error.to_string())),
         }
     }

@@ -10,6 +10,7 @@
 
 pub mod apply;
 pub mod cells;
+pub mod checks;
 pub mod cleanup;
 pub mod diagnosis;
 pub mod hub;

@@ -45,9 +45,12 @@ static ESCAPE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
+/// What the kubelet gives instead of a log that is gone.
+const GONE: &str = "unable to retrieve container logs for ";
+
 /// The lines of a log, cleaned. The first one may have lost its beginning.
 pub(super) fn lines(log: &str) -> impl DoubleEndedIterator<Item = Line<'_>> {
-    log.split('\n').map(line)
+    log.split('\n').filter(|line| !line.starts_with(GONE)).map(line)
 }
 
 /// Cleans one line.

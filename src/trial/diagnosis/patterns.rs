@@ -107,7 +107,7 @@ pub(super) fn explain(line: &str) -> Option<Match> {
 pub(super) fn is_harmless(line: &str) -> bool {
     static MARKED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(
-            r#"^[WI]\d{4} \d\d:|^\d{4}-\S+ \S+ ?[WI] |^\S{0,80}(?:\s\S{0,80}){0,4}?[\s\[(]?\b(?:WARN|WARNING|INFO|DEBUG|NOTICE|warn|warning|info|debug)\b[\])]?[:\s|]|\w+Warning: |"?level"?[=:]\s*"?(?:warn|info|debug)"#,
+            r#"^[WI]\d{4} \d\d:|^\d{4}-\S+ \S+ ?[WI] |^\S{0,80}(?:\s\S{0,80}){0,4}?\b(?:WARN|WARNING|INFO|DEBUG|NOTICE)\b[\])]?[:\s|]|^\S{0,80}(?:\s\S{0,80}){0,4}?(?:[\[(](?:warn|warning|info|debug)[\])]|\b(?:warn|warning|info|debug): )|\w+Warning: |"?level"?[=:]\s*"?(?:warn|info|debug)"#,
         )
         .ok()
     });

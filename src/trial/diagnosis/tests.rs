@@ -173,6 +173,8 @@ fn every_recorded_log_leaves_a_message_that_says_more() {
         ("w0\nboom", 1, "it last logged `boom`"),
         ("Traceback", 1, "it last logged `Traceback`"),
     ];
+    let gone = "unable to retrieve container logs for containerd://bb88bc426d4df15c";
+    assert!(diagnosed(gone, 3).message.ends_with("exit code 3"));
     for (log, code, says) in logs {
         assert!(diagnosed(log, code).message.contains(says), "{log}");
     }

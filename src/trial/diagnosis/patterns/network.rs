@@ -11,7 +11,7 @@ const BUSY: &str = "the server is busy or down: a retry may help, a copy in the 
 pub(super) const PATTERNS: &[Pattern] = &[
     Pattern::fatal(
         "name-unknown",
-        r"Name or service not known|Temporary failure in name resolution|nodename nor servname|getaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)|no such host|NameResolutionError|[Cc]ould not resolve host|UnknownHostException|bad address|unable to resolve host|Name does not resolve",
+        r"Name or service not known|Temporary failure in name resolution|nodename nor servname|getaddrinfo (?:failed|ENOTFOUND|EAI_AGAIN)|no such host|NameResolutionError|: NXDOMAIN|[Cc]ould not resolve host|UnknownHostException|bad address|unable to resolve host|Name does not resolve",
         NAME,
     ),
     Pattern::fatal(

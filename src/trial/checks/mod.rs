@@ -1,0 +1,191 @@
+//! Checks: assertions about an attempt that did what it was to do. An example that succeeds while a check fails is failed.
+//!
+//! `logs` checks are evaluated on the lines as they stream by ([`LogScan`]); everything else, once the attempt has been judged
+//! ([`Checks::evaluate`]). A check that can't be decided is `inconclusive`: it fails nothing, and never passes in silence.
+
+mod cel;
+mod event;
+mod logs;
+mod run;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+pub use run::RunContext;
+pub use scan::LogScan;
+
+use crate::config::Check;
+use crate::error::{Error, Result};
+use crate::framework::expression::Expression;
+use crate::model::{Cause, CauseClass};
+use crate::report::CheckResult;
+use crate::trial::diagnosis::clean::one_line;
+
+/// Most characters of a result's message.
+const LONGEST: usize = 400;
+
+/// The checks of one attempt, ready to be evaluated.
+#[derive(Debug)]
+pub struct Checks {
+    /// In the order of the config.
+    list: Vec<Check>,
+    /// The expression of each `cel` check, at its place.
+    expressions: Vec<Option<Expression>>,
+    scan: Arc<LogScan>,
+}
+
+/// What is known once an attempt has been judged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// The first judged object's last state.
+    pub object: Option<&'a Json>,
+    /// All events of the namespace that were seen (core/v1 or events.k8s.io/v1).
+    pub events: &'a [Arc<Json>],
+    /// The last states of the attempt's pods: which containers there were.
+    pub pods: &'a [Arc<Json>],
+    /// Why the logs that were scanned are not whole, if they are not: then what was not found may have been there.
+    pub logs_lost: Option<&'a str>,
+}
+
+/// What became of a check.
+#[derive(Clone, Debug, PartialEq)]
+enum Finding {
+    Passed { message: String, value: Option<f64> },
+    Failed(Failure),
+    Inconclusive(String),
+}
+
+/// Why a check failed.
+#[derive(Clone, Debug, PartialEq)]
+struct Failure {
+    /// A word to search for: `LogsDidNotMatch`.
+    reason: &'static str,
+    message: String,
+    /// What to do about it; empty if nothing is known.
+    hint: String,
+    value: Option<f64>,
+}
+
+impl Finding {
+    fn passed(message: impl Into<String>) -> Self {
+        Self::Passed { message: message.into(), value: None }
+    }
+
+    fn failed(reason: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Failed(Failure { reason, message: message.into(), hint: hint.into(), value: None })
+    }
+}
+
+impl Checks {
+    /// Compiles the checks of a validated config.
+    ///
+    /// # Errors
+    /// A regular expression or a CEL expression is not one, which the config should have refused.
+    pub fn new(checks: &[Check]) -> Result<Self> {
+        let expression = |check: &Check| match check {
+            Check::Cel(text) => Expression::compile(text).map(Some).map_err(|error| Error::Internal(error.to_string())),
+            _ => Ok(None),
+        };
+        Ok(Self {
+            list: checks.to_vec(),
+            expressions: checks.iter().map(expression).collect::<Result<_>>()?,
+            scan: Arc::new(LogScan::new(checks)?),
+        })
+    }
+
+    /// What the tasks that follow logs give every line to.
+    #[must_use]
+    pub fn scan(&self) -> Arc<LogScan> {
+        Arc::clone(&self.scan)
+    }
+
+    /// Whether an event that must be there has not been seen yet. Events come a little later than the status that they tell
+    /// of: it is worth a moment's wait.
+    #[must_use]
+    pub fn awaits_event(&self, events: &[Arc<Json>]) -> bool {
+        self.list.iter().any(|check| match check {
+            Check::Event { reason, absent: false } => !event::is_seen(reason, events),
+            _ => false,
+        })
+    }
+
+    /// Evaluates every check, in the order of the config. The cause is that of the first one that failed.
+    pub async fn evaluate(&self, facts: &Facts<'_>, context: &RunContext<'_>) -> (Vec<CheckResult>, Option<Cause>) {
+        let mut results = Vec::with_capacity(self.list.len());
+        let mut cause = None;
+        for (place, check) in self.list.iter().enumerate() {
+            let finding = match check {
+                Check::Run(command) => run::evaluate(command, place, context).await,
+                _ => self.decide(check, place, facts),
+            };
+            if let (Finding::Failed(failure), None) = (&finding, &cause) {
+                cause = Some(self::cause(failure, facts, context));
+            }
+            results.push(result(kind(check), finding, context));
+        }
+        (results, cause)
+    }
+
+    /// Evaluates a check that needs no more than facts.
+    fn decide(&self, check: &Check, place: usize, facts: &Facts<'_>) -> Finding {
+        match check {
+            Check::Logs { .. } => logs::evaluate(check, &self.scan.seen(place), facts),
+            Check::Value { name, min, max, equals } => {
+                value::evaluate(name, (*min, *max, *equals), &self.scan.caught(), facts)
+            }
+            Check::Cel(_) => match &self.expressions[place] {
+                Some(expression) => cel::evaluate(expression, facts.object),
+                None => Finding::Inconclusive("the expression could not be compiled".to_owned()),
+            },
+            Check::Event { reason, absent } => event::evaluate(reason, *absent, facts.events),
+            Check::Metrics { .. } | Check::Resources { .. } | Check::Run(_) => {
+                Finding::Inconclusive(format!("this version does not evaluate `{}` checks", kind(check)))
+            }
+        }
+    }
+}
+
+/// The key of a check in the config.
+fn kind(check: &Check) -> &'static str {
+    match check {
+        Check::Logs { .. } => "logs",
+        Check::Value { .. } => "value",
+        Check::Cel(_) => "cel",
+        Check::Event { .. } => "event",
+        Check::Metrics { .. } => "metrics",
+        Check::Resources { .. } => "resources",
+        Check::Run(_) => "run",
+    }
+}
+
+fn result(check: &str, finding: Finding, context: &RunContext<'_>) -> CheckResult {
+    let (outcome, message, value) = match finding {
+        Finding::Passed { message, value } => ("passed", message, value),
+        Finding::Failed(failure) => ("failed", failure.message, failure.value),
+        Finding::Inconclusive(message) => ("inconclusive", message, None),
+    };
+    let message = one_line(&(context.redact)(&message), LONGEST);
+    CheckResult { check: check.to_owned(), outcome: outcome.to_owned(), message, value }
+}
+
+fn cause(failure: &Failure, facts: &Facts<'_>, context: &RunContext<'_>) -> Cause {
+    let text = |key: &str| facts.object?.pointer(key)?.as_str();
+    let object = match (text("/kind"), text("/metadata/name")) {
+        (Some(kind), Some(name)) => format!("{kind}/{name}"),
+        _ => String::new(),
+    };
+    Cause {
+        class: CauseClass::Assertion,
+        reason: failure.reason.to_owned(),
+        message: one_line(&(context.redact)(&failure.message), LONGEST),
+        hint: one_line(&(context.redact)(&failure.hint), LONGEST),
+        object,
+        file: context.example.as_str().to_owned(),
+        line: 0,
+    }
+}

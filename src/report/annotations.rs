@@ -73,6 +73,7 @@ pub fn annotations(report: &Report, prefix: &str) -> Vec<Annotation> {
         let mut ranks = [0; 3];
         for mut annotation in of_row(row) {
             annotation.file.insert_str(0, if annotation.file.is_empty() { "" } else { prefix });
+            annotation.title.insert_str(0, if report.run.simulated { "simulated: " } else { "" });
             // The same finding on several versions is one annotation.
             if seen.insert(annotation.clone()) {
                 let rank = &mut ranks[annotation.level as usize];
@@ -181,6 +182,14 @@ mod tests {
                 "::warning file=a.yaml,line=9,endLine=9,col=5,title=EV302::image `x` has no tag",
             ]
         );
+    }
+
+    #[test]
+    fn a_simulated_failure_says_so() {
+        let run = Run { simulated: true, ..Run::default() };
+        let report = Report::new(run, vec![], vec![], vec![sample::slow("a.yaml", "v1.34.0")], &[]);
+        let titles: Vec<_> = annotations(&report, "").into_iter().map(|annotation| annotation.title).collect();
+        assert_eq!(titles, ["simulated: a.yaml timed out on v1.34.0: timeout/Timeout", "simulated: EV302"]);
     }
 
     #[test]

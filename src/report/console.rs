@@ -12,7 +12,7 @@ use super::{Finding, Report, Row, words};
 use crate::diagnostic::Severity;
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::label;
-use crate::model::{Conclusion, Outcome};
+use crate::model::{Conclusion, Outcome, Tier};
 
 /// How the report is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,15 +31,39 @@ pub struct Options<'a> {
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut dyn Write, report: &Report, details: &Details, options: Options<'_>) -> io::Result<()> {
-    let mut console = Console { out, options };
-    let mut bad: Vec<_> = report.results.iter().filter(|row| row.is_bad()).collect();
-    if !options.quiet && !report.results.is_empty() {
-        console.list(report)?;
+    if report.run.simulated {
+        Console { out, options }.simulated()?;
     }
+    write_rows(out, report, details, options, |_| true)
+}
+
+/// Writes what is left of a report whose cells were told as they ended ([`super::progress::Progress`]).
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_rest(out: &mut dyn Write, report: &Report, details: &Details, options: Options<'_>) -> io::Result<()> {
+    write_rows(out, report, details, options, |row| row.kubernetes.is_none() || row.outcome == Outcome::Skipped)
+}
+
+/// Writes the report, of its list the rows that `is_listed` takes.
+fn write_rows(
+    out: &mut dyn Write,
+    report: &Report,
+    details: &Details,
+    options: Options<'_>,
+    is_listed: fn(&Row) -> bool,
+) -> io::Result<()> {
+    let mut console = Console { out, options };
+    let columns = Columns::of(report.results.iter().map(|row| (row.tier, row.kubernetes.as_deref())));
+    let listed: Vec<_> = report.results.iter().filter(|row| is_listed(row)).collect();
+    if !options.quiet && !listed.is_empty() {
+        console.list(&listed, columns)?;
+    }
+    let mut bad: Vec<_> = report.results.iter().filter(|row| row.is_bad()).collect();
     // The worst last, next to the summary, where a terminal is read first.
     bad.sort_by_key(|row| (!row.quarantined, row.outcome != Outcome::Errored));
-    for row in &bad {
-        console.failure(row, details, columns(report))?;
+    for row in report.results.iter().filter(|row| row.outcome == Outcome::Flaky).chain(bad.iter().copied()) {
+        console.failure(row, report, details, columns)?;
     }
     if let Some(prefix) = options.github {
         for annotation in annotations(report, prefix) {
@@ -50,26 +74,28 @@ pub fn write(out: &mut dyn Write, report: &Report, details: &Details, options: O
 }
 
 /// The widths of the columns whose contents vary from run to run.
-#[derive(Clone, Copy)]
-struct Columns {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Columns {
     tier: usize,
     version: usize,
 }
 
-fn columns(report: &Report) -> Columns {
-    let width = |of: fn(&Row) -> usize| report.results.iter().map(of).max().unwrap_or(0);
-    Columns {
-        tier: width(|row| row.tier.as_str().len()),
-        version: width(|row| row.kubernetes.as_deref().map_or(0, |version| version.chars().count())),
+impl Columns {
+    /// For rows of these tiers and versions.
+    pub(super) fn of<'a>(rows: impl IntoIterator<Item = (Tier, Option<&'a str>)>) -> Self {
+        rows.into_iter().fold(Self::default(), |widths, (tier, version)| Self {
+            tier: widths.tier.max(tier.as_str().len()),
+            version: widths.version.max(version.map_or(0, |version| version.chars().count())),
+        })
     }
 }
 
-struct Console<'a> {
-    out: &'a mut dyn Write,
-    options: Options<'a>,
+pub(super) struct Console<'o, 'a> {
+    pub(super) out: &'o mut dyn Write,
+    pub(super) options: Options<'a>,
 }
 
-impl Console<'_> {
+impl Console<'_, '_> {
     /// Writes text of one or many lines, none of which the runner obeys.
     fn text(&mut self, text: &str) -> io::Result<()> {
         for line in text.lines() {
@@ -83,14 +109,25 @@ impl Console<'_> {
         if self.options.colored { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// Every row with its remarks; in a log as a group that is folded.
-    fn list(&mut self, report: &Report) -> io::Result<()> {
+    /// A line under another one, less bright than it.
+    pub(super) fn indented(&mut self, text: &str) -> io::Result<()> {
+        self.text(&self.paint(DIM, &format!("{INDENT}{text}")))
+    }
+
+    /// That nothing of this is real.
+    pub(super) fn simulated(&mut self) -> io::Result<()> {
+        self.text(&self.paint(YELLOW, words::SIMULATED))?;
+        self.text(words::FOR_REAL)?;
+        writeln!(self.out)
+    }
+
+    /// The rows with their remarks; in a log as a group that is folded.
+    fn list(&mut self, rows: &[&Row], columns: Columns) -> io::Result<()> {
         if self.options.github.is_some() {
-            writeln!(self.out, "::group::{}", words::plural(words::examples(&report.results), "example"))?;
+            writeln!(self.out, "::group::{}", words::plural(words::examples(rows.iter().copied()), "example"))?;
         }
-        let columns = columns(report);
         let mut before: Option<&Row> = None;
-        for row in &report.results {
+        for row in rows.iter().copied() {
             self.row(row, columns)?;
             // What holds for every version of an example is said once.
             let said = before.is_some_and(|other| other.example == row.example && other.diagnostics == row.diagnostics);
@@ -106,7 +143,7 @@ impl Console<'_> {
     }
 
     /// `    PASS [   0.005s] basic  examples/a.yaml (PyTorchJob/x) 1 warning`.
-    fn row(&mut self, row: &Row, columns: Columns) -> io::Result<()> {
+    pub(super) fn row(&mut self, row: &Row, columns: Columns) -> io::Result<()> {
         let (word, style) = status(row.outcome);
         let mut text = format!(
             "{} [{:>8}s] {:<width$}  ",
@@ -131,10 +168,9 @@ impl Console<'_> {
     }
 
     /// The reason of a skip, then warnings and notes, a line a code.
-    fn remarks(&mut self, row: &Row) -> io::Result<()> {
+    pub(super) fn remarks(&mut self, row: &Row) -> io::Result<()> {
         if row.outcome == Outcome::Skipped && !row.reason.is_empty() {
-            let line = format!("{INDENT}{}", inert(&row.reason));
-            self.text(&self.paint(DIM, &line))?;
+            self.indented(&inert(&row.reason))?;
         }
         for (severity, style) in [(Severity::Warning, YELLOW), (Severity::Note, DIM)] {
             for findings in by_code(row, severity) {
@@ -146,12 +182,19 @@ impl Console<'_> {
     }
 
     /// A row that is not good with all that helps to mend it.
-    fn failure(&mut self, row: &Row, details: &Details, columns: Columns) -> io::Result<()> {
+    fn failure(&mut self, row: &Row, report: &Report, details: &Details, columns: Columns) -> io::Result<()> {
         writeln!(self.out)?;
         self.row(row, columns)?;
-        for fact in facts(row, true) {
+        for fact in facts(row, report, true) {
             let name = self.paint(Style::new().bold(), &format!("{:>8}", fact.label));
             self.text(&format!("{name}: {}", inert(&fact.text)))?;
+        }
+        if let Some((title, lines)) = details.log(row) {
+            let name = self.paint(Style::new().bold(), &format!("{:>8}", "log"));
+            self.text(&format!("{name}: {title}"))?;
+            for line in lines {
+                self.indented(&format!("| {line}"))?;
+            }
         }
         let errors = details.errors(row, self.options.colored);
         self.text(&errors)
@@ -247,10 +290,11 @@ fn folded(findings: &[&Finding]) -> String {
 /// What the counts alone do not say, and what to do about it, in a line each.
 fn next_steps(report: &Report, bad: &[&Row]) -> Vec<String> {
     let mut lines = Vec::new();
-    match report.summary.conclusion {
-        Conclusion::Cancelled => lines.push("The run was cancelled: what is missing here was not judged.".to_owned()),
-        Conclusion::Simulated => lines.push("The run was simulated: no real cluster was used.".to_owned()),
-        Conclusion::Success | Conclusion::Failure | Conclusion::Error => {}
+    if report.summary.conclusion == Conclusion::Cancelled {
+        lines.push("The run was cancelled: what is missing here was not judged.".to_owned());
+    }
+    if report.run.simulated {
+        lines.extend([words::SIMULATED.to_owned(), words::FOR_REAL.to_owned()]);
     }
     if report.results.is_empty() {
         lines.push(
@@ -261,6 +305,12 @@ fn next_steps(report: &Report, bad: &[&Row]) -> Vec<String> {
     if quarantined > 0 {
         let verb = if quarantined == 1 { "does" } else { "do" };
         lines.push(format!("{} {verb} not count.", words::plural(quarantined, "quarantined failure")));
+    }
+    if report.results.iter().any(|row| row.evidence.is_some() && (row.is_bad() || row.outcome == Outcome::Flaky)) {
+        lines.push(
+            "Logs, events and objects are in evidence.zip of the output folder, under the paths named above."
+                .to_owned(),
+        );
     }
     let mut codes: Vec<_> = bad.iter().flat_map(|row| errors(row)).map(|finding| inert(&finding.code)).collect();
     codes.retain(|code| !code.is_empty());
@@ -281,7 +331,7 @@ mod tests {
     use super::*;
     use crate::diagnostic::{Diagnostic, Source};
     use crate::model::{ExampleId, Tier};
-    use crate::report::{Run, sample};
+    use crate::report::{LogTail, Run, sample};
     use crate::yaml::Span;
     use insta::assert_snapshot;
 
@@ -372,25 +422,36 @@ mod tests {
         basic.objects.push("Job/y".to_owned());
         basic.support = true;
         let mut flaky = sample::slow("examples/slow.yaml", "v1.34.0");
-        flaky.outcome = Outcome::Flaky;
+        (flaky.outcome, flaky.attempts[1].outcome) = (Outcome::Flaky, Outcome::Passed);
         flaky.tier = Tier::Periodic;
         let rows = vec![basic, sample::slow("examples/slow.yaml", "v1.9.0"), flaky];
         assert_snapshot!(shown(rows, &Details::default(), Options::default()), @"
             PASS [   0.005s] basic     -        examples/a.yaml (PyTorchJob/x and 1 more, support file)
-         TIMEOUT [ 900.120s] full      v1.9.0   examples/slow.yaml (PyTorchJob/x)  1 warning
+         TIMEOUT [ 900.120s] full      v1.9.0   examples/slow.yaml (PyTorchJob/x)  2 attempts, 1 warning
                  warning[EV302] line 9: image `x` has no tag
-           FLAKY [ 900.120s] periodic  v1.34.0  examples/slow.yaml (PyTorchJob/x)  1 warning
+           FLAKY [ 900.120s] periodic  v1.34.0  examples/slow.yaml (PyTorchJob/x)  2 attempts, 1 warning
 
-         TIMEOUT [ 900.120s] full      v1.9.0   examples/slow.yaml (PyTorchJob/x)  1 warning
+           FLAKY [ 900.120s] periodic  v1.34.0  examples/slow.yaml (PyTorchJob/x)  2 attempts, 1 warning
+           cause: timeout/Timeout: not finished after 15m
+            hint: raise `timeout`
+          object: Pod/x-worker-0
+              at: examples/slow.yaml:1
+        attempts: timed out, then passed
+           check: logs failed: no line matches
+        evidence: v1.34.0/examples/slow.yaml
+
+         TIMEOUT [ 900.120s] full      v1.9.0   examples/slow.yaml (PyTorchJob/x)  2 attempts, 1 warning
            cause: timeout/Timeout: not finished after 15m
             hint: raise `timeout`
           object: Pod/x-worker-0
               at: examples/slow.yaml:1
         attempts: timed out, then timed out
+        versions: timed out on v1.9.0 alone, passed on v1.34.0
            check: logs failed: no line matches
         evidence: v1.9.0/examples/slow.yaml
         ────────────
          Summary [   0.021s] 2 examples on v1.9.0 and v1.34.0 (3 results): 1 passed, 1 flaky, 0 failed, 1 timed out, 0 skipped
+                 Logs, events and objects are in evidence.zip of the output folder, under the paths named above.
                  Built-in kinds were checked by the schemas of Kubernetes v1.37.
         ");
     }
@@ -417,6 +478,66 @@ mod tests {
                  What it means and how to mend it: example-validator explain EV105
                  Built-in kinds were checked by the schemas of Kubernetes v1.37.
         ");
+    }
+
+    fn on_two_versions() -> Vec<Row> {
+        let mut passed = sample::slow("examples/slow.yaml", "v1.9.0");
+        (passed.outcome, passed.cause) = (Outcome::Passed, None);
+        let mut flaky = sample::slow("examples/flaky.yaml", "v1.34.0");
+        (flaky.outcome, flaky.attempts[1].outcome) = (Outcome::Flaky, Outcome::Passed);
+        flaky.checks.clear();
+        let mut cancelled = sample::slow("examples/z.yaml", "v1.34.0");
+        (cancelled.outcome, cancelled.reason) = (Outcome::Skipped, "cancelled before its turn".to_owned());
+        (cancelled.cause, cancelled.evidence) = (None, None);
+        cancelled.attempts.clear();
+        vec![passed, sample::slow("examples/slow.yaml", "v1.34.0"), flaky, cancelled]
+    }
+
+    #[test]
+    fn a_simulated_run_of_cells_that_were_told_leaves_the_rest_with_logs_and_says_what_it_is() {
+        let run = Run { duration_ms: 21, simulated: true, ..Run::default() };
+        let report = Report::new(run, vec![], vec![], on_two_versions(), &[Outcome::TimedOut]).cancelled();
+        let mut details = Details::default();
+        let lines = vec!["Traceback (most recent call last):".to_owned(), "::error::\u{1b}[31mboom".to_owned()];
+        let log = LogTail { of: "Pod/x-worker-0, container pytorch".to_owned(), lines };
+        details.add_log(ExampleId::new("examples/slow.yaml"), "v1.34.0", log);
+        let mut out = Vec::new();
+        write_rest(&mut out, &report, &details, Options::default()).unwrap();
+        assert_snapshot!(String::from_utf8(out).unwrap(), @"
+            SKIP [ 900.120s] full  v1.34.0  examples/z.yaml (PyTorchJob/x)  1 warning
+                 cancelled before its turn
+                 warning[EV302] line 9: image `x` has no tag
+
+           FLAKY [ 900.120s] full  v1.34.0  examples/flaky.yaml (PyTorchJob/x)  2 attempts, 1 warning
+           cause: timeout/Timeout: not finished after 15m
+            hint: raise `timeout`
+          object: Pod/x-worker-0
+              at: examples/flaky.yaml:1
+        attempts: timed out, then passed
+        evidence: v1.34.0/examples/flaky.yaml
+
+         TIMEOUT [ 900.120s] full  v1.34.0  examples/slow.yaml (PyTorchJob/x)  2 attempts, 1 warning
+           cause: timeout/Timeout: not finished after 15m
+            hint: raise `timeout`
+          object: Pod/x-worker-0
+              at: examples/slow.yaml:1
+        attempts: timed out, then timed out
+        versions: timed out on v1.34.0 alone, passed on v1.9.0
+           check: logs failed: no line matches
+        evidence: v1.34.0/examples/slow.yaml
+             log: the last 2 lines of Pod/x-worker-0, container pytorch
+                 | Traceback (most recent call last):
+                 | ::error::␛[31mboom
+        ────────────
+         Summary [   0.021s] 3 examples on v1.9.0 and v1.34.0 (4 results): 1 passed, 1 flaky, 0 failed, 1 timed out, 1 skipped
+                 The run was cancelled: what is missing here was not judged.
+                 Simulated: no real cluster was used, so that nothing here says whether the examples work.
+                 For real: `--cluster kind` (needs a Docker engine), or `--cluster existing` (needs a kubeconfig).
+                 Logs, events and objects are in evidence.zip of the output folder, under the paths named above.
+        ");
+        let mut out = Vec::new();
+        write(&mut out, &report, &details, Options { quiet: true, ..Options::default() }).unwrap();
+        assert!(String::from_utf8(out).unwrap().starts_with("Simulated: no real cluster was used"));
     }
 
     #[test]

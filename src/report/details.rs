@@ -2,26 +2,60 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Row, words};
+use super::{Finding, Report, Row, words};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::{label, render};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::model::{CauseClass, ExampleId};
+use crate::model::{CauseClass, ExampleId, Outcome};
 
 /// Most errors of one row that are shown in full.
 const MAX_SHOWN: usize = 10;
+/// Most lines of a log that are shown; the archive has all of it.
+const MAX_LOG_LINES: usize = 20;
+/// Most characters of such a line.
+const MAX_LOG_LINE: usize = 500;
 
-/// The findings of a run with their sources, by example, for renderings that show source lines. Empty for a report that was
-/// read from disk: its findings are then shown in one line each.
+/// What a run knows beyond its report, for the renderings that show it: findings with their sources, and the ends of logs.
+/// Empty for a report that was read from disk: its findings are then shown in one line each.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
     diagnostics: BTreeMap<ExampleId, Vec<Diagnostic>>,
+    logs: BTreeMap<(ExampleId, String), LogTail>,
+}
+
+/// The end of the log that is worth reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTail {
+    /// Whose it is: `Pod/x-worker-0, container pytorch`.
+    pub of: String,
+    /// Its last lines, redacted; no more are shown than help.
+    pub lines: Vec<String>,
 }
 
 impl Details {
     /// Adds what was found in an example.
     pub fn add(&mut self, example: ExampleId, diagnostics: Vec<Diagnostic>) {
         self.diagnostics.insert(example, diagnostics);
+    }
+
+    /// Adds the end of the log of the container that is to blame for what became of an example on a version.
+    pub fn add_log(&mut self, example: ExampleId, kubernetes: impl Into<String>, log: LogTail) {
+        self.logs.insert((example, kubernetes.into()), log);
+    }
+
+    /// Whose log is shown for a row, and its last lines, inert; `None` if there is none.
+    pub(super) fn log(&self, row: &Row) -> Option<(String, Vec<String>)> {
+        let LogTail { of, lines } = self.logs.get(&(row.example.clone(), row.kubernetes.clone()?))?;
+        let shown = &lines[lines.len().saturating_sub(MAX_LOG_LINES)..];
+        let clipped = |line: &String| match line.char_indices().nth(MAX_LOG_LINE) {
+            Some((end, _)) => inert(&format!("{} ...", &line[..end])).into_owned(),
+            None => inert(line).into_owned(),
+        };
+        let title = match shown.len() {
+            1 => format!("the last line of {of}"),
+            count => format!("the last {count} lines of {of}"),
+        };
+        (!shown.is_empty()).then(|| (inert(&title).into_owned(), shown.iter().map(clipped).collect()))
     }
 
     /// The errors of a row, as rustc prints them. Empty if there are none.
@@ -57,9 +91,9 @@ pub(super) struct Fact {
     pub(super) verbatim: bool,
 }
 
-/// What there is to know of a row, the most important first. With `errors_shown` without a cause that the row's errors, which
-/// are shown besides, already tell.
-pub(super) fn facts(row: &Row, errors_shown: bool) -> Vec<Fact> {
+/// What there is to know of a row of `report`, the most important first. With `errors_shown` without a cause that the row's
+/// errors, which are shown besides, already tell.
+pub(super) fn facts(row: &Row, report: &Report, errors_shown: bool) -> Vec<Fact> {
     let mut facts = Vec::new();
     let mut add = |label, text: String| {
         if !text.is_empty() {
@@ -77,11 +111,28 @@ pub(super) fn facts(row: &Row, errors_shown: bool) -> Vec<Fact> {
         let outcomes: Vec<_> = row.attempts.iter().map(|attempt| words::past(attempt.outcome)).collect();
         add("attempts", outcomes.join(", then "));
     }
+    add("versions", elsewhere(row, &report.results));
     for check in row.checks.iter().filter(|check| check.outcome != "passed") {
         add("check", format!("{} {}: {}", check.check, check.outcome, check.message));
     }
     add("evidence", row.evidence.clone().unwrap_or_default());
     facts
+}
+
+/// Where else the example passed, if it did not here: `failed on v1.34.0 alone, passed on v1.33.4`. `rows` are in the order of
+/// their examples.
+fn elsewhere(row: &Row, rows: &[Row]) -> String {
+    let Some(here) = row.kubernetes.as_deref().filter(|_| row.is_bad()) else { return String::new() };
+    let first = rows.partition_point(|other| other.example < row.example);
+    let same: Vec<_> = rows[first..].iter().take_while(|other| other.example == row.example).collect();
+    let good = same.iter().filter(|other| matches!(other.outcome, Outcome::Passed | Outcome::Flaky));
+    let good: Vec<_> = good.filter_map(|other| other.kubernetes.as_deref()).collect();
+    if good.is_empty() {
+        return String::new();
+    }
+    let alone = same.iter().filter(|other| other.is_bad()).count() == 1;
+    let only = if alone { format!("{} on {here} alone, ", words::past(row.outcome)) } else { String::new() };
+    format!("{only}passed on {}", words::list(&good))
 }
 
 /// The cause in two words, `image/ImagePullBackOff`; empty if there is none.
@@ -123,22 +174,26 @@ fn is_told_by_errors(row: &Row) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Outcome;
-    use crate::report::sample;
+    use crate::report::{Run, sample};
+
+    fn report(rows: Vec<Row>) -> Report {
+        Report::new(Run::default(), vec![], vec![], rows, &[])
+    }
 
     #[test]
     fn a_cause_that_the_errors_tell_is_not_told_twice() {
         let mut row = sample::broken("a.yaml");
-        assert_eq!(facts(&row, true), []);
+        assert_eq!(facts(&row, &report(vec![]), true), []);
         row.diagnostics.clear();
-        let labels: Vec<_> = facts(&row, true).iter().map(|fact| fact.label).collect();
+        let labels: Vec<_> = facts(&row, &report(vec![]), true).iter().map(|fact| fact.label).collect();
         assert_eq!(labels, ["cause", "hint", "object", "at"]);
     }
 
     #[test]
     fn a_cell_tells_its_cause_attempts_checks_and_evidence() {
-        let row = sample::report().results.remove(0);
-        let facts: Vec<_> = facts(&row, true).into_iter().map(|fact| format!("{} {}", fact.label, fact.text)).collect();
+        let report = sample::report();
+        let facts = facts(&report.results[0], &report, true);
+        let facts: Vec<_> = facts.iter().map(|fact| format!("{} {}", fact.label, fact.text)).collect();
         assert_eq!(
             facts,
             [
@@ -151,6 +206,43 @@ mod tests {
                 "evidence v1.34.0/examples/slow.yaml",
             ]
         );
+    }
+
+    #[test]
+    fn what_passes_on_other_versions_is_told_with_them() {
+        let on = |version: &str, outcome| {
+            let mut row = sample::slow("a.yaml", version);
+            row.outcome = outcome;
+            row
+        };
+        let told = |rows: Vec<Row>| {
+            let report = report(rows);
+            report.results.iter().map(|row| elsewhere(row, &report.results)).collect::<Vec<_>>()
+        };
+        let [passed, failed] = [Outcome::Passed, Outcome::Failed];
+        assert_eq!(
+            told(vec![on("v1.33.4", passed), on("v1.34.0", failed), sample::slow("b.yaml", "v1.33.4")]),
+            ["", "failed on v1.34.0 alone, passed on v1.33.4", ""]
+        );
+        assert_eq!(
+            told(vec![on("v1.32.0", Outcome::Flaky), on("v1.33.4", failed), on("v1.34.0", Outcome::TimedOut)]),
+            ["", "passed on v1.32.0", "passed on v1.32.0"]
+        );
+    }
+
+    #[test]
+    fn of_a_log_the_end_is_shown_and_obeyed_by_nobody() {
+        let row = sample::slow("a.yaml", "v1.34.0");
+        let mut details = Details::default();
+        assert_eq!(details.log(&row), None);
+        let mut lines: Vec<_> = (0..100).map(|line| format!("line {line}")).collect();
+        lines.push("\u{1b}[31m::error::x".to_owned() + &"y".repeat(1_000));
+        details.add_log(row.example.clone(), "v1.34.0", LogTail { of: "Pod/x, container main".to_owned(), lines });
+        let (title, shown) = details.log(&row).unwrap();
+        assert_eq!((title.as_str(), shown.len()), ("the last 20 lines of Pod/x, container main", 20));
+        assert_eq!(shown[0], "line 81");
+        assert!(shown[19].starts_with("␛[31m::error::xy") && shown[19].ends_with("y ..."));
+        assert_eq!(details.log(&sample::slow("a.yaml", "v1.33.4")), None);
     }
 
     #[test]

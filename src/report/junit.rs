@@ -14,6 +14,8 @@ use crate::model::Outcome;
 const BASIC: &str = "basic";
 /// The class of an example that has no framework and is no support file, such as a script.
 const NO_FRAMEWORK: &str = "example";
+/// What the name of every suite of a simulated run ends in.
+const SIMULATED: &str = " (simulated)";
 
 /// The report as JUnit XML. `details` holds the findings with their sources, for the text of failures.
 ///
@@ -26,12 +28,13 @@ pub fn render(report: &Report, details: &Details) -> Result<String> {
     junit.set_time(Duration::from_millis(report.run.duration_ms));
     let statically = report.results.iter().any(|row| row.kubernetes.is_none()).then_some(None);
     for version in statically.into_iter().chain(words::versions(&report.results).into_iter().map(Some)) {
-        let mut suite = TestSuite::new(clean(version.unwrap_or(BASIC)));
+        let simulated = if report.run.simulated { SIMULATED } else { "" };
+        let mut suite = TestSuite::new(clean(version.unwrap_or(BASIC)) + simulated);
         let rows = report.results.iter().filter(|row| row.kubernetes.as_deref() == version);
         let mut total = Duration::ZERO;
         for row in rows {
             total += Duration::from_millis(row.duration_ms);
-            suite.add_test_case(case(row, details));
+            suite.add_test_case(case(row, report, details));
         }
         suite.set_time(total);
         junit.add_test_suite(suite);
@@ -39,8 +42,11 @@ pub fn render(report: &Report, details: &Details) -> Result<String> {
     junit.to_string().map_err(|error| Error::Internal(error.to_string()))
 }
 
-fn case(row: &Row, details: &Details) -> TestCase {
-    let mut case = TestCase::new(clean(row.example.as_str()), status(row, details));
+fn case(row: &Row, report: &Report, details: &Details) -> TestCase {
+    let mut case = TestCase::new(clean(row.example.as_str()), status(row, report, details));
+    if let Some((title, lines)) = details.log(row) {
+        case.set_system_out(format!("{title}\n{}\n", lines.join("\n")));
+    }
     case.set_classname(clean(&class(row)));
     case.set_time(Duration::from_millis(row.duration_ms));
     case
@@ -51,8 +57,9 @@ fn class(row: &Row) -> String {
     if role.is_empty() { NO_FRAMEWORK.to_owned() } else { role }
 }
 
-fn status(row: &Row, details: &Details) -> TestCaseStatus {
+fn status(row: &Row, report: &Report, details: &Details) -> TestCaseStatus {
     let message = message(row);
+    let description = || description(row, report, details);
     match row.outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Flaky => {
@@ -68,7 +75,7 @@ fn status(row: &Row, details: &Details) -> TestCaseStatus {
         _ if row.quarantined => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(clean(&format!("quarantined, {}: {message}", words::past(row.outcome))));
-            status.set_description(description(row, details));
+            status.set_description(description());
             status
         }
         Outcome::Failed | Outcome::TimedOut | Outcome::Errored => {
@@ -77,7 +84,7 @@ fn status(row: &Row, details: &Details) -> TestCaseStatus {
             let mut status = TestCaseStatus::non_success(kind);
             status.set_message(message);
             status.set_type(clean(&cause_name(row)));
-            status.set_description(description(row, details));
+            status.set_description(description());
             status.add_reruns(reruns(row));
             status
         }
@@ -92,6 +99,9 @@ fn reruns(row: &Row) -> Vec<TestRerun> {
         let mut rerun = TestRerun::new(if is_error { NonSuccessKind::Error } else { NonSuccessKind::Failure });
         rerun.set_message(format!("{} in namespace {}", words::past(attempt.outcome), clean(&attempt.namespace)));
         rerun.set_type(clean(&cause_name(row)));
+        if let Some(finished) = attempt.phases.get("finishedMs").and_then(serde_json::Value::as_u64) {
+            rerun.set_time(Duration::from_millis(finished));
+        }
         rerun
     };
     row.attempts[..earlier].iter().filter(|attempt| attempt.outcome != Outcome::Passed).map(rerun).collect()
@@ -103,9 +113,9 @@ fn message(row: &Row) -> String {
 }
 
 /// All that is known, in lines.
-fn description(row: &Row, details: &Details) -> String {
+fn description(row: &Row, report: &Report, details: &Details) -> String {
     let mut text: String =
-        facts(row, true).iter().map(|fact| format!("{}: {}\n", fact.label, clean(&fact.text))).collect();
+        facts(row, report, true).iter().map(|fact| format!("{}: {}\n", fact.label, clean(&fact.text))).collect();
     text.push_str(&details.errors(row, false));
     text
 }
@@ -118,7 +128,8 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Run, sample};
+    use crate::model::ExampleId;
+    use crate::report::{LogTail, Run, sample};
     use insta::assert_snapshot;
     use proptest::prelude::*;
 
@@ -174,6 +185,39 @@ mod tests {
                 <testcase name="flaky.yaml" classname="pytorchjob" time="900.120">
                     <flakyFailure message="timed out in namespace ev-1" type="timeout/Timeout">
                     </flakyFailure>
+                </testcase>
+            </testsuite>
+        </testsuites>
+        "#);
+    }
+
+    #[test]
+    fn a_simulated_run_is_named_so_and_logs_are_output() {
+        let run = Run { simulated: true, ..Run::default() };
+        let mut details = Details::default();
+        let log = LogTail { of: "Pod/x, container main".to_owned(), lines: vec!["boom \u{1b} ]]>".to_owned()] };
+        details.add_log(ExampleId::new("a.yaml"), "v1.34.0", log);
+        let mut row = sample::slow("a.yaml", "v1.34.0");
+        row.attempts[0].phases.insert("finishedMs".to_owned(), 1_500.into());
+        let text = render(&Report::new(run, vec![], vec![], vec![row], &[]), &details).unwrap();
+        assert_snapshot!(text, @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="example-validator" tests="1" skipped="0" failures="1" errors="0" time="0.000">
+            <testsuite name="v1.34.0 (simulated)" tests="1" skipped="0" errors="0" failures="1" time="900.120">
+                <testcase name="a.yaml" classname="pytorchjob" time="900.120">
+                    <failure message="not finished after 15m" type="timeout/Timeout">cause: timeout/Timeout: not finished after 15m
+        hint: raise `timeout`
+        object: Pod/x-worker-0
+        at: a.yaml:1
+        attempts: timed out, then timed out
+        check: logs failed: no line matches
+        evidence: v1.34.0/a.yaml
+        </failure>
+                    <rerunFailure time="1.500" message="timed out in namespace ev-1" type="timeout/Timeout">
+                    </rerunFailure>
+                    <system-out>the last line of Pod/x, container main
+        boom ␛ ]]&gt;
+        </system-out>
                 </testcase>
             </testsuite>
         </testsuites>

@@ -23,7 +23,8 @@ pub struct Merged {
 ///
 /// Of two results for the same example and version the one of the later run holds (a shard that was run again), of two runs
 /// at the same time the worse. A cell of the plan (`planned`, empty if the plan is not known) without a result is errored,
-/// and so is the run when a shard is missing: what was not judged is not known to be good.
+/// and so is the run when a shard is missing: what was not judged is not known to be good. Of a run that was cancelled or
+/// killed, all shards of which are there, such a cell is skipped: it had no turn.
 #[must_use]
 pub fn merge(mut reports: Vec<Report>, planned: &[Cell], fail_on: &[Outcome]) -> Option<Merged> {
     reports.sort_by_cached_key(|report| (report.run.started_at.clone(), format!("{report:?}")));
@@ -39,7 +40,8 @@ pub fn merge(mut reports: Vec<Report>, planned: &[Cell], fail_on: &[Outcome]) ->
     clusters.sort_by(|a, b| words::version_key(&a.kubernetes).cmp(&words::version_key(&b.kubernetes)));
     let images = images(&reports);
     let mut rows = rows(reports, &mut remarks);
-    rows.extend(missing_rows(&rows, planned, &missing_shards));
+    let cut_short = was_cancelled && missing_shards.is_empty();
+    rows.extend(missing_rows(&rows, planned, &missing_shards, cut_short));
 
     let mut report = Report::new(run, clusters, images, rows, fail_on);
     if !schemas.is_empty() {
@@ -158,8 +160,8 @@ fn name((example, version): &Cell) -> String {
     version.as_ref().map_or_else(|| example.to_string(), |version| format!("{example} on {version}"))
 }
 
-/// An errored row for each cell of the plan that no report has.
-fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String]) -> Vec<Row> {
+/// A row for each cell of the plan that no report has: errored, or skipped where the run was `cut_short`.
+fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String], cut_short: bool) -> Vec<Row> {
     let there: BTreeSet<(&ExampleId, Option<&str>)> =
         rows.iter().map(|row| (&row.example, row.kubernetes.as_deref())).collect();
     let planned: BTreeSet<&Cell> = planned.iter().collect();
@@ -169,11 +171,23 @@ fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String]) -> Ve
         [shard] => format!("run shard {shard} again"),
         shards => format!("run the shards {} again", words::list(shards)),
     };
-    absent.map(|cell| missing_row(cell, &hint)).collect()
+    let row = |cell| if cut_short { row_without_turn(cell) } else { missing_row(cell, &hint) };
+    absent.map(row).collect()
+}
+
+fn row_without_turn((example, kubernetes): &Cell) -> Row {
+    let reason = "not judged: the run was cancelled or killed before its turn";
+    let row = Row::bare(example.clone(), tier_of(kubernetes.as_deref()), Outcome::Skipped, reason);
+    Row { kubernetes: kubernetes.clone(), ..row }
+}
+
+/// The tier of a cell of which no more is known.
+fn tier_of(kubernetes: Option<&str>) -> Tier {
+    if kubernetes.is_some() { Tier::Full } else { Tier::Basic }
 }
 
 fn missing_row((example, kubernetes): &Cell, hint: &str) -> Row {
-    let tier = if kubernetes.is_some() { Tier::Full } else { Tier::Basic };
+    let tier = tier_of(kubernetes.as_deref());
     Row {
         kubernetes: kubernetes.clone(),
         cause: Some(Cause {
@@ -283,6 +297,27 @@ mod tests {
         let row = &merged.report.results[1];
         assert_eq!((row.example.as_str(), row.outcome, row.tier), ("b", Outcome::Errored, Tier::Full));
         assert_eq!(row.cause.as_ref().map(|cause| cause.hint.as_str()), Some("run shard 2/2 again"));
+    }
+
+    #[test]
+    fn a_cell_that_a_killed_run_did_not_come_to_is_skipped_and_the_run_is_cancelled() {
+        let cell = |example: &str| (ExampleId::new(example), Some("v1.34.0".to_owned()));
+        let planned = [cell("a"), cell("b")];
+        let rows = || vec![on("a", "v1.34.0", Outcome::Failed)];
+        let killed = Report::of_killed(Run::default(), vec![], rows(), FAIL_ON);
+        let merged = merge(vec![killed], &planned, FAIL_ON).unwrap();
+        assert_eq!(
+            outcomes(&merged),
+            [("a", Some("v1.34.0"), Outcome::Failed), ("b", Some("v1.34.0"), Outcome::Skipped)]
+        );
+        assert_eq!(merged.report.results[1].reason, "not judged: the run was cancelled or killed before its turn");
+        assert_eq!(
+            (merged.report.summary.conclusion, exit_code(&merged.report, FAIL_ON)),
+            (Conclusion::Cancelled, 130)
+        );
+        // A shard that is missing altogether may have been judged: that has to be found out.
+        let half = report("1/2", "2026-11-23T20:00:00Z", rows()).cancelled();
+        assert_eq!(outcomes(&merge(vec![half], &planned, FAIL_ON).unwrap())[1].2, Outcome::Errored);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One report of a run, and its renderings.
 //!
 //! [`static_row`] makes a row of an example's findings, [`Report::new`] a report of rows. [`console`], [`json`], [`junit`] and
-//! [`summary`] render it, [`output`] writes the files. [`read_all`] and [`merge`] make one report of several. Everything but
+//! [`summary`] render it, [`progress`] prints rows as they are known, [`output`] writes the files. [`read_all`] and [`merge`] make one report of several. Everything but
 //! [`output`] and [`read_all`] is pure.
 
 pub mod annotations;
@@ -12,6 +12,7 @@ pub mod junit;
 pub mod markdown;
 pub mod merge;
 pub mod output;
+pub mod progress;
 mod read;
 mod row;
 #[cfg(test)]
@@ -20,7 +21,7 @@ pub mod summary;
 mod verdict;
 mod words;
 
-pub use details::Details;
+pub use details::{Details, LogTail};
 pub use read::read_all;
 pub use row::{Judged, static_row};
 pub use verdict::exit_code;

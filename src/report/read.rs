@@ -9,12 +9,13 @@ use crate::error::{Error, Result};
 const NAME: &str = "report.json";
 
 /// The reports at the paths: each a `report.json`, a folder that has one, or a folder of such folders (as artifacts are
-/// downloaded).
+/// downloaded). Of a folder without one `journalled` is asked for what a killed run left there; where both are, the file holds:
+/// it was written after the last entry of the journal.
 ///
 /// # Errors
 /// [`Error::Usage`] with a diagnostic for every path without a report and every file that is not one; [`Error::Io`] for what
 /// can't be read.
-pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>> {
+pub fn read_all(paths: &[PathBuf], journalled: impl Fn(&Path) -> Result<Option<Report>>) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     let mut wrong = Vec::new();
     for path in paths {
@@ -23,8 +24,12 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>> {
             wrong.push(Diagnostic::error(message).with_help("name folders that `--output` wrote, or folders of those"));
             continue;
         }
-        let files = find(path)?;
-        if files.is_empty() {
+        let (files, folders) = find(path)?;
+        let before = reports.len();
+        for folder in &folders {
+            reports.extend(journalled(folder)?);
+        }
+        if files.is_empty() && reports.len() == before {
             let message = format!("no {NAME} in {}", path.display());
             wrong.push(Diagnostic::error(message).with_help("name folders that `--output` wrote, or folders of those"));
         }
@@ -39,25 +44,29 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Report>> {
     if wrong.is_empty() { Ok(reports) } else { Err(Error::Usage(wrong)) }
 }
 
-/// The report files at a path, in the order of their names.
-fn find(path: &Path) -> Result<Vec<PathBuf>> {
+/// The report files at a path, and the folders there that have none, both in the order of their names.
+fn find(path: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     if path.is_file() {
-        return Ok(vec![path.to_owned()]);
+        return Ok((vec![path.to_owned()], Vec::new()));
     }
     let own = path.join(NAME);
     if own.is_file() {
-        return Ok(vec![own]);
+        return Ok((vec![own], Vec::new()));
     }
     let entries = std::fs::read_dir(path).map_err(|error| Error::io("read", path, error))?;
-    let mut files = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), vec![path.to_owned()]);
     for entry in entries {
-        let file = entry.map_err(|error| Error::io("read", path, error))?.path().join(NAME);
+        let folder = entry.map_err(|error| Error::io("read", path, error))?.path();
+        let file = folder.join(NAME);
         if file.is_file() {
             files.push(file);
+        } else if folder.is_dir() {
+            folders.push(folder);
         }
     }
     files.sort();
-    Ok(files)
+    folders.sort();
+    Ok((files, folders))
 }
 
 #[cfg(test)]
@@ -65,7 +74,31 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::model::Conclusion;
     use crate::report::sample;
+
+    #[expect(clippy::unnecessary_wraps, reason = "the form of what reads journals")]
+    fn none(_: &Path) -> Result<Option<Report>> {
+        Ok(None)
+    }
+
+    #[test]
+    fn a_killed_run_has_its_journal_and_a_report_goes_before_it() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["killed", "whole", "other"] {
+            fs::create_dir(root.path().join(folder)).unwrap();
+        }
+        fs::write(root.path().join("whole").join(NAME), json::render(&sample::report()).unwrap()).unwrap();
+        let journalled = |folder: &Path| {
+            let is_killed = folder.ends_with("killed") || folder.ends_with("whole");
+            Ok(is_killed.then(|| Report::of_killed(sample::report().run, vec![], vec![], &[])))
+        };
+        let read = |path: &str| read_all(&[root.path().join(path)], journalled);
+        assert_eq!(read("").unwrap().len(), 2);
+        assert_eq!(read("killed").unwrap()[0].summary.conclusion, Conclusion::Cancelled);
+        assert_eq!(read("whole").unwrap(), [sample::report()]);
+        assert!(matches!(read("other"), Err(Error::Usage(_))));
+    }
 
     #[test]
     fn a_file_a_folder_and_a_folder_of_folders_are_read() {
@@ -76,7 +109,7 @@ mod tests {
             fs::write(root.path().join(shard).join(NAME), &text).unwrap();
         }
         for (path, count) in [("1/report.json", 1), ("1", 1), ("", 2)] {
-            assert_eq!(read_all(&[root.path().join(path)]).unwrap().len(), count, "{path}");
+            assert_eq!(read_all(&[root.path().join(path)], none).unwrap().len(), count, "{path}");
         }
     }
 
@@ -85,7 +118,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("empty")).unwrap();
         fs::write(root.path().join("bad.json"), "{}").unwrap();
-        let Err(Error::Usage(wrong)) = read_all(&[root.path().join("empty"), root.path().join("bad.json")]) else {
+        let Err(Error::Usage(wrong)) = read_all(&[root.path().join("empty"), root.path().join("bad.json")], none)
+        else {
             panic!("expected a usage error");
         };
         assert!(wrong[0].message.starts_with("no report.json in "));
@@ -94,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_path_that_does_not_exist_is_named() {
-        let error = read_all(&[PathBuf::from("/does/not/exist")]).unwrap_err();
+        let error = read_all(&[PathBuf::from("/does/not/exist")], none).unwrap_err();
         assert_eq!(error.exit_code(), 2, "the user's mistake");
         let Error::Usage(wrong) = error else { panic!("expected a usage error") };
         assert_eq!(wrong[0].message, "/does/not/exist: no such file or folder");

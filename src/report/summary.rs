@@ -69,7 +69,7 @@ mod tests {
     use super::*;
     use crate::diagnostic::{Diagnostic, Severity, Source};
     use crate::model::{ExampleId, Outcome};
-    use crate::report::{Row, Run, sample};
+    use crate::report::{LogTail, Row, Run, sample};
     use crate::yaml::Span;
     use insta::assert_snapshot;
 
@@ -191,7 +191,7 @@ mod tests {
             row
         };
         let mut flaky = sample::slow("examples/b.yaml", "v1.34.0");
-        flaky.outcome = Outcome::Flaky;
+        (flaky.outcome, flaky.attempts[1].outcome) = (Outcome::Flaky, Outcome::Passed);
         let slow = ["v1.9.0", "v1.34.0"].map(|version| sample::slow("examples/slow.yaml", version));
         let rows = [passed("v1.34.0"), passed("v1.9.0"), flaky].into_iter().chain(slow).collect();
         assert_snapshot!(shown(rows), @"
@@ -210,6 +210,16 @@ mod tests {
         - **attempts**: timed out, then timed out
         - **check**: logs failed: no line matches
         - **evidence**: `v1.9.0/examples/slow.yaml`
+
+        ### 🔁 `examples/b.yaml` flaky on `v1.34.0`
+
+        - **cause**: timeout/Timeout: not finished after 15m
+        - **hint**: raise `timeout`
+        - **object**: `Pod/x-worker-0`
+        - **at**: `examples/b.yaml:1`
+        - **attempts**: timed out, then passed
+        - **check**: logs failed: no line matches
+        - **evidence**: `v1.34.0/examples/b.yaml`
 
         ### Overview
 
@@ -236,6 +246,58 @@ mod tests {
         </details>
 
         <sub>example-validator VERSION · built-in kinds were checked by the schemas of Kubernetes `v1.37` · `example-validator explain CODE` says more about a code</sub>
+        ");
+    }
+
+    #[test]
+    fn a_simulated_run_says_so_and_a_log_is_a_block_of_its_own() {
+        let run = Run { duration_ms: 21, simulated: true, ..Run::default() };
+        let mut passed = sample::slow("a.yaml", "v1.33.4");
+        (passed.outcome, passed.cause) = (Outcome::Passed, None);
+        passed.diagnostics.clear();
+        let mut failed = sample::slow("a.yaml", "v1.34.0");
+        failed.diagnostics.clear();
+        let mut details = Details::default();
+        let lines = vec!["```".to_owned(), "</details> @team".to_owned()];
+        let log = LogTail { of: "Pod/`x`, container main".to_owned(), lines };
+        details.add_log(ExampleId::new("a.yaml"), "v1.34.0", log);
+        let report = Report::new(run, vec![], vec![], vec![passed, failed], &[]);
+        let text = render(&report, &details, STEP_LIMIT).unwrap();
+        assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @"
+        ## 🧪 Simulated, without a real cluster: 1 of 1 example failed
+
+        > [!IMPORTANT]
+        > Simulated: no real cluster was used, so that nothing here says whether the examples work. For real: `--cluster kind` (needs a Docker engine), or `--cluster existing` (needs a kubeconfig).
+
+        1 example on v1.33.4 and v1.34.0 (2 results): 1 passed, 0 failed, 1 timed out, 0 skipped.
+
+        0.021 s
+
+        ### ⏰ `a.yaml` timed out on `v1.34.0`
+
+        - **cause**: timeout/Timeout: not finished after 15m
+        - **hint**: raise `timeout`
+        - **object**: `Pod/x-worker-0`
+        - **at**: `a.yaml:1`
+        - **attempts**: timed out, then timed out
+        - **versions**: timed out on v1.34.0 alone, passed on v1.33.4
+        - **check**: logs failed: no line matches
+        - **evidence**: `v1.34.0/a.yaml`
+
+        The last 2 lines of Pod/`x`, container main
+
+        ````text
+        ```
+        </details> @team
+        ````
+
+        ### Overview
+
+        | Example | Framework | `v1.33.4` | `v1.34.0` |
+        |---|---|---|---|
+        | `a.yaml` | `pytorchjob` | ✅ | ⏰ timed out |
+
+        <sub>example-validator VERSION · `example-validator explain CODE` says more about a code</sub>
         ");
     }
 

@@ -41,6 +41,12 @@ impl Report {
         self
     }
 
+    /// The report of a run that was killed before it could write one: of the rows that it had come to, and cancelled.
+    #[must_use]
+    pub fn of_killed(run: Run, clusters: Vec<Cluster>, rows: Vec<Row>, fail_on: &[Outcome]) -> Self {
+        Self::new(run, clusters, Vec::new(), rows, fail_on).cancelled()
+    }
+
     /// The same report, of a run of which a part is missing: where it would be a success it is an error.
     #[must_use]
     pub(super) fn incomplete(mut self) -> Self {

@@ -6,6 +6,13 @@ use super::{Report, Row};
 use crate::diagnostic::Severity;
 use crate::model::Outcome;
 
+/// What has to be said wherever simulated results are shown.
+pub(super) const SIMULATED: &str =
+    "Simulated: no real cluster was used, so that nothing here says whether the examples work.";
+/// How to have real ones.
+pub(super) const FOR_REAL: &str =
+    "For real: `--cluster kind` (needs a Docker engine), or `--cluster existing` (needs a kubeconfig).";
+
 /// `1 example`, `2 examples`.
 #[must_use]
 pub fn plural(count: usize, noun: &str) -> String {
@@ -77,6 +84,11 @@ pub(super) fn counts(rows: &[Row]) -> String {
     ORDER.into_iter().filter_map(part).collect::<Vec<_>>().join(", ")
 }
 
+/// A text up to its first line end.
+pub(super) fn first_line(text: &str) -> &str {
+    text.split(['\n', '\r']).next().unwrap_or_default()
+}
+
 /// What an example is: its framework, or that it is a support file, or both; nothing is known of a script.
 pub(super) fn role(row: &Row) -> String {
     match (row.framework.as_deref(), row.support) {
@@ -95,10 +107,11 @@ pub(super) fn past(outcome: Outcome) -> &'static str {
     }
 }
 
-/// `1 warning, 2 notes`; empty if there are none.
+/// `2 attempts, 1 warning, 2 notes`; empty if there is nothing to remark.
 pub(super) fn remarks(row: &Row) -> String {
     let count = |severity| row.diagnostics.iter().filter(|finding| finding.severity == severity).count();
-    let parts = [(count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
+    let attempts = if row.attempts.len() > 1 { row.attempts.len() } else { 0 };
+    let parts = [(attempts, "attempt"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
     parts
         .iter()
         .filter(|(count, _)| *count > 0)

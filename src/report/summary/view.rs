@@ -17,6 +17,7 @@ const MAX_BLOCK: usize = 16_000;
 pub(super) struct Summary {
     icon: &'static str,
     verdict: String,
+    banner: String,
     counts: String,
     context: String,
     failures: Vec<Failure>,
@@ -37,6 +38,8 @@ struct Failure {
     title: String,
     facts: Vec<(&'static str, Markdown)>,
     block: Option<Markdown>,
+    /// Whose log it is, and its end.
+    log: Option<(Markdown, Markdown)>,
 }
 
 /// A line of a table: an example with what became of it in each column.
@@ -63,9 +66,14 @@ pub(super) fn summary(report: &Report, details: &Details, detail: Detail) -> Sum
     Summary {
         icon,
         verdict,
+        banner: if report.run.simulated { format!("{} {}", words::SIMULATED, words::FOR_REAL) } else { String::new() },
         counts: format!("{}: {}.", Markdown::text(&words::scope(report)), words::counts(rows)),
         context: parts::context(report),
-        failures: failures.iter().take(detail.rows).map(|alike| failure(alike, details, detail.blocks)).collect(),
+        failures: failures
+            .iter()
+            .take(detail.rows)
+            .map(|alike| failure(alike, report, details, detail.blocks))
+            .collect(),
         others: lines(&others, detail.rows),
         skipped_title: format!("{} skipped", words::plural(skipped.len(), "result")),
         skipped: skipped.iter().filter(|_| detail.quiet_rows).map(|row| skip(row)).collect(),
@@ -108,10 +116,10 @@ fn quarantined(row: &Row) -> &'static str {
     if row.quarantined { " (quarantined)" } else { "" }
 }
 
-/// The rows that are not good, those of one example that failed alike together; what counts comes first.
+/// The rows that are not good, and the flaky ones, those of one example that failed alike together; what counts comes first.
 fn failing(rows: &[Row]) -> Vec<Vec<&Row>> {
     let mut groups: Vec<Vec<&Row>> = Vec::new();
-    for row in rows.iter().filter(|row| row.is_bad()) {
+    for row in rows.iter().filter(|row| row.is_bad() || row.outcome == Outcome::Flaky) {
         let alike =
             |other: &Row| other.example == row.example && other.outcome == row.outcome && other.cause == row.cause;
         match groups.last_mut() {
@@ -119,11 +127,12 @@ fn failing(rows: &[Row]) -> Vec<Vec<&Row>> {
             _ => groups.push(vec![row]),
         }
     }
-    groups.sort_by_key(|group| (group[0].quarantined, group[0].outcome == Outcome::Errored));
+    let rank = |row: &Row| (row.outcome == Outcome::Flaky, row.quarantined, row.outcome == Outcome::Errored);
+    groups.sort_by_key(|group| rank(group[0]));
     groups
 }
 
-fn failure(alike: &[&Row], details: &Details, with_block: bool) -> Failure {
+fn failure(alike: &[&Row], report: &Report, details: &Details, with_block: bool) -> Failure {
     let row = alike[0];
     let versions: Vec<_> = alike.iter().filter_map(|row| row.kubernetes.as_deref()).map(Markdown::code).collect();
     let versions: Vec<_> = versions.iter().map(ToString::to_string).collect();
@@ -138,9 +147,19 @@ fn failure(alike: &[&Row], details: &Details, with_block: bool) -> Failure {
             words::past(row.outcome),
             quarantined(row)
         ),
-        facts: facts(row, false).iter().map(|fact| (fact.label, shown(fact))).collect(),
+        facts: facts(row, report, false).iter().map(|fact| (fact.label, shown(fact))).collect(),
         block: block.as_deref().map(Markdown::block),
+        log: details
+            .log(row)
+            .filter(|_| with_block)
+            .map(|(title, lines)| (Markdown::text(&capitalised(&title)), Markdown::block(&lines.join("\n")))),
     }
+}
+
+/// The text as the start of a line.
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn shown(fact: &Fact) -> Markdown {
@@ -159,7 +178,7 @@ fn left_out(detail: Detail, lines: usize) -> String {
         left_out.push(words::plural(lines - detail.rows, "more example"));
     }
     for (is_shown, what) in [
-        (detail.blocks, "source lines"),
+        (detail.blocks, "source lines and logs"),
         (detail.quiet_rows, "the examples that passed or were skipped"),
         (detail.remarks == Remarks::Each, "the lines of warnings and notes"),
     ] {

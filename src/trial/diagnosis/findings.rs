@@ -72,7 +72,7 @@ fn all(lines: &[Line<'_>], exit_code: Option<i32>) -> Vec<Finding> {
         while at < texts.len() {
             let trace = traces::read(&texts[at..]);
             let finding = match &trace {
-                Some(trace) => Some(of_trace(trace, exit_code)),
+                Some(trace) => (!trace.error.is_empty()).then(|| of_trace(trace, exit_code)),
                 None => of_line(texts[at], exit_code),
             };
             let step = trace.map_or(1, |trace| trace.lines.max(1));

@@ -166,6 +166,16 @@ fn the_excerpt_is_the_end_of_the_log_with_its_indentation() {
 }
 
 #[test]
+fn a_trace_of_any_length_is_read_once() {
+    let frames = "  File \"/app/a.py\", line 3, in f\n    f()\n".repeat(30_000);
+    let began = std::time::Instant::now();
+    let whole = format!("Traceback (most recent call last):\n{frames}");
+    assert!(diagnosed(&whole, 1).message.ends_with("of which the log has only the start (at /app/a.py:3)"));
+    assert!(diagnosed(&format!("{frames}the end\n"), 1).message.ends_with("it last logged `the end`"));
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
+#[test]
 fn every_recorded_log_leaves_a_message_that_says_more() {
     let logs = [
         ("boom", 1, "it last logged `boom`"),

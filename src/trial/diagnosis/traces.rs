@@ -10,13 +10,13 @@ use regex::Regex;
 pub(super) struct Trace {
     /// How many lines it takes.
     pub(super) lines: usize,
-    /// The error in the language's own words: type and message.
+    /// The error in the language's own words: type and message. Empty if these lines tell of none.
     pub(super) error: String,
     /// The error below it, where that is the real one.
     pub(super) root: Option<String>,
     /// The deepest place that is the user's own code, `file:line`.
     pub(super) place: Option<String>,
-    /// Whether the program went on after it.
+    /// Whether the program may have gone on after it.
     pub(super) survived: bool,
 }
 

@@ -19,7 +19,7 @@ pub(super) const PATTERNS: &[Pattern] = &[
         r"^(?:.{0,60}[\s\[(|:])?(?:FATAL|CRITICAL|PANIC)(?: ERROR)?[\])|]?[:\s-]+(?P<what>.+)",
         "",
     ),
-    Pattern::fatal("said-fatal", r"^(?P<what>(?i:fatal|fatal error|panic): .+)", ""),
+    Pattern::fatal("said-fatal", r"^(?P<what>(?i:fatal(?: \w+)?(?: error)?|panic): .+)", ""),
     Pattern::fatal("said-exception", r"^(?P<what>(?:[a-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception): .+)", ""),
     Pattern::logged("klog-error", r"^E\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \S+:\d+\] (?P<what>.*)"),
     Pattern::logged("json-error", r#"^\s*\{.*"(?:level|severity|lvl|levelname)"\s*:\s*"(?i:error|err)""#),

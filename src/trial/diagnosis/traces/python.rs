@@ -13,6 +13,9 @@ const DURING: &str = "During handling of the above exception, another exception 
 /// What stands before a traceback that is told and no more: the program goes on.
 const TOLD: [&str; 3] = ["Exception ignored in", "--- Logging error ---", "Exception ignored on"];
 
+/// What stands for an exception that is not there.
+const CUT: &str = "an exception, of which the log has only the start";
+
 /// One traceback without those that it is chained to.
 struct Link {
     lines: usize,
@@ -40,6 +43,8 @@ pub(super) fn read(lines: &[&str]) -> Option<Trace> {
         at = after + blank + next.lines;
         link = next;
     }
+    // A log that goes on in the middle of a traceback may have the exception further down.
+    let survived = survived || link.error == CUT;
     Some(Trace { lines: at, error: link.error, root, place: link.place, survived })
 }
 
@@ -57,6 +62,11 @@ fn link(lines: &[&str]) -> Option<Link> {
     }
     let mut indent = None;
     let mut place = None;
+    let cut = |lines: usize, place: Option<String>| {
+        // Frames alone (as of a crash in native code) are no error of their own.
+        let error = if start == 1 { CUT.to_owned() } else { String::new() };
+        Some(Link { lines, error, place })
+    };
     for (at, line) in lines.iter().enumerate().skip(start) {
         let line = bare(line);
         let depth = line.len() - line.trim_start().len();
@@ -69,11 +79,11 @@ fn link(lines: &[&str]) -> Option<Link> {
             && depth <= indent.unwrap_or_default()
             && !line.contains("[Previous line repeated")
         {
-            let (error, more) = exception(line, &lines[at + 1..])?;
+            let Some((error, more)) = exception(line, &lines[at + 1..]) else { return cut(at, place) };
             return Some(Link { lines: at + 1 + more, error, place });
         }
     }
-    None
+    cut(lines.len(), place)
 }
 
 /// The exception's line; if its message only begins on the next line, that too.

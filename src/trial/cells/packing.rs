@@ -4,12 +4,13 @@
 //! finds no room waits for a neighbour to end, since its attempt is told that there is one. It only must not be systematically
 //! wrong, and no cell may wait for ever.
 
-use crate::catalog::{Example, pod_request};
-use crate::cluster::Node;
+use crate::catalog::{Example, ExampleKind, Object, pod_request};
+use crate::cluster;
 use crate::config::Resources;
 use crate::framework::Frameworks;
 use crate::pod_template::pod_templates;
 use crate::quantity::Quantity;
+use crate::yaml::Node;
 
 /// Fewest cells at once that `auto` gives: a run on the smallest machine still overlaps its waiting.
 const MIN_PARALLEL: usize = 4;
@@ -22,10 +23,29 @@ const MAX_PARALLEL: usize = 100;
 /// Cells at once where the user does not say: 4 for each whole core of the nodes, at least 4 and at most 100. Pods and
 /// requests bound them further, cell by cell.
 #[must_use]
-pub fn auto_parallel(nodes: &[Node]) -> usize {
+pub fn auto_parallel(nodes: &[cluster::Node]) -> usize {
     let cores = nodes.iter().fold(Quantity::default(), |sum, node| sum.plus(node.cpu)).milli() / 1_000;
     let cores = usize::try_from(cores).unwrap_or(0);
     cores.saturating_mul(PARALLEL_PER_CORE).clamp(MIN_PARALLEL, MAX_PARALLEL)
+}
+
+/// How many pods an example has at once, as far as its manifest says: those of its pod templates; of a judged object without
+/// any, as many as its `spec.trainer.numNodes` (a TrainJob), else one. One for a script, of which nothing is known.
+#[must_use]
+pub fn pods(example: &Example) -> u64 {
+    let nodes = |object: &Object| object.root.at(&["spec", "trainer", "numNodes"]).and_then(Node::as_i64);
+    let of = |(index, object): (usize, &Object)| {
+        let templates = pod_templates(&object.root);
+        match templates.as_slice() {
+            [] if example.judged.contains(&index) => nodes(object).and_then(|nodes| nodes.try_into().ok()).unwrap_or(1),
+            templates => templates.iter().fold(0u64, |sum, pod| sum.saturating_add(pod.replicas)),
+        }
+    };
+    if example.kind == ExampleKind::Script {
+        return 1;
+    }
+    let objects = example.objects.iter().enumerate().filter(|(_, object)| !Frameworks::is_template(object));
+    objects.map(of).fold(0, u64::saturating_add)
 }
 
 /// Pods that request the same.
@@ -120,9 +140,12 @@ pub struct Packing {
 impl Packing {
     /// Empty nodes. Of a cluster that names none nothing is known, and nothing bounds it.
     #[must_use]
-    pub fn new(nodes: &[Node]) -> Self {
-        let room =
-            |node: &Node| Room { cpu: node.cpu.milli().max(0), memory: node.memory.units().max(0), pods: node.pods };
+    pub fn new(nodes: &[cluster::Node]) -> Self {
+        let room = |node: &cluster::Node| Room {
+            cpu: node.cpu.milli().max(0),
+            memory: node.memory.units().max(0),
+            pods: node.pods,
+        };
         Self { free: (!nodes.is_empty()).then(|| nodes.iter().map(room).collect()) }
     }
 
@@ -210,6 +233,16 @@ mod tests {
         assert!(packing.fit(&Demand::even(Resources::default(), 0)).is_some());
         packing.give_back(&two);
         assert!(packing.fit(&Demand::even(Resources::default(), 3)).is_some());
+    }
+
+    #[test]
+    fn the_pods_of_an_example_are_counted_by_its_manifest() {
+        let job = "kind: PyTorchJob\nspec:\n  pytorchReplicaSpecs:\n    Master: {template: {spec: {containers: []}}}\n    \
+                   Worker: {replicas: 3, template: {spec: {containers: []}}}\n";
+        let train = "kind: TrainJob\nspec: {trainer: {numNodes: 4}}\n---\nkind: TrainJob\nspec: {}\n";
+        assert_eq!([job, train, ""].map(|text| pods(&example("a.yaml", text))), [4, 5, 0]);
+        let script = Example { kind: ExampleKind::Script, ..example("a.sh", "") };
+        assert_eq!(pods(&script), 1);
     }
 
     #[test]

@@ -43,10 +43,11 @@ impl Used {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts `bytes` if the limit leaves room for them.
-    pub(super) fn reserve(&self, bytes: u64, limit: u64) -> bool {
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    /// Counts as many of `bytes` as the limit leaves room for; how many those are.
+    pub(super) fn reserve(&self, bytes: u64, limit: u64) -> u64 {
+        let fits = |used: u64| bytes.min(limit.saturating_sub(used));
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used + fits(used)));
+        fits(before.unwrap_or(limit))
     }
 }
 

@@ -171,9 +171,10 @@ impl LogFile {
                     length
                 }
                 None => {
-                    let length = shorter(rest, self.limits.head + self.limits.tail - self.position);
-                    self.starved = length > 0 && !self.used.reserve(length as u64, self.limits.run);
-                    if length == 0 || self.starved {
+                    let room = shorter(rest, self.limits.head + self.limits.tail - self.position);
+                    let length = shorter(rest, self.used.reserve(room as u64, self.limits.run));
+                    if length == 0 {
+                        self.starved = room > 0;
                         self.next_part()?;
                         continue;
                     }

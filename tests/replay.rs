@@ -4,19 +4,20 @@
 //! how a cell with that manifest must be judged. Besides the recordings next to this repository, those in the folder that
 //! `EXAMPLE_VALIDATOR_TEST_RECORDINGS` names are replayed.
 
-#![expect(clippy::unwrap_used, reason = "a broken recording is a failure of the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken recording is a failure of the test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use example_validator::catalog::{self, Overrides};
-use example_validator::config::Config;
+use example_validator::config::{Config, Graces};
 use example_validator::framework::Frameworks;
 use example_validator::model::Outcome;
 use example_validator::trial::judge::{Judge, JudgedObject, Subject};
 use example_validator::trial::{Change, Moment, Verdict};
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -69,7 +70,7 @@ fn expectations(folder: &Path) -> BTreeMap<String, Expected> {
     serde_json::from_str::<Expectations>(&text).unwrap().scenarios
 }
 
-fn read(folder: &Path) -> Scenario {
+fn read(folder: &Path, frameworks: &Frameworks) -> Scenario {
     let watch = std::fs::read_to_string(folder.join("watch.jsonl")).unwrap();
     let lines =
         watch.lines().filter(|line| !line.trim().is_empty()).map(|line| serde_json::from_str::<Line>(line).unwrap());
@@ -83,14 +84,14 @@ fn read(folder: &Path) -> Scenario {
         };
         Some((Duration::from_secs_f64(line.t), change))
     };
-    Scenario { subject: subject(folder), changes: lines.filter_map(change).collect() }
+    Scenario { subject: subject(folder, frameworks), changes: lines.filter_map(change).collect() }
 }
 
 /// The subject of a cell with the manifest in this folder.
-fn subject(folder: &Path) -> Subject {
-    let (config, frameworks) = (Config::default(), Frameworks::default());
+fn subject(folder: &Path, frameworks: &Frameworks) -> Subject {
+    let config = Config::default();
     let overrides = Overrides { paths: vec![folder.join("manifest.yaml")], ..Overrides::default() };
-    let catalog = catalog::load(folder, &config, &overrides, &frameworks).unwrap();
+    let catalog = catalog::load(folder, &config, &overrides, frameworks).unwrap();
     let example = &catalog.examples[0];
     let judged = example.judged.iter().map(|index| {
         let object = &example.objects[*index];
@@ -103,7 +104,7 @@ fn subject(folder: &Path) -> Subject {
     });
     let judged = judged.collect();
     let (expect, timeout, graces) = (example.settings.expect, example.settings.timeout, config.graces);
-    Subject { judged, companion: false, expect, timeout, graces, frameworks }
+    Subject { judged, companion: false, expect, timeout, graces, frameworks: frameworks.clone() }
 }
 
 /// What is made of a scenario, and how many of its changes it took.
@@ -147,14 +148,128 @@ fn differences(name: &str, expected: &Expected, verdict: &Verdict) -> Vec<String
     wrong
 }
 
+/// All scenarios of all folders, each with what is expected of it.
+fn scenarios() -> &'static [(String, Expected, Scenario)] {
+    static ALL: LazyLock<Vec<(String, Expected, Scenario)>> = LazyLock::new(read_all);
+    &ALL
+}
+
+fn read_all() -> Vec<(String, Expected, Scenario)> {
+    let frameworks = Frameworks::default();
+    let all = folders().into_iter().flat_map(|folder| {
+        expectations(&folder).into_iter().map(move |(name, expected)| (folder.join(&name), name, expected))
+    });
+    let all: Vec<_> = all.collect();
+    let read = |(folder, name, expected): (PathBuf, String, Expected)| (name, expected, read(&folder, &frameworks));
+    all.into_par_iter().map(read).collect()
+}
+
+/// The last moment for a verdict on a bad sign: its grace, and two seconds.
+fn latest(sign: Moment, grace: Duration) -> Moment {
+    sign + grace + Duration::from_secs(2)
+}
+
+/// When a scenario must have been judged, as far as its first bad sign tells; only kinds of trouble whose first sign is plain.
+fn bound(scenario: &Scenario, reason: &str) -> Option<Moment> {
+    let graces = Graces::default();
+    let first = |texts: &[&str]| {
+        let says = |change: &Change| {
+            let text = change.object().to_string();
+            texts.iter().any(|sign| text.contains(sign))
+        };
+        scenario.changes.iter().find(|(_, change)| says(change)).map(|(at, _)| *at)
+    };
+    let transient = ["429 Too", "503 Service", "connection refused", "tls: "];
+    let image = if first(&transient).is_some() { graces.image_transient } else { graces.image_not_found };
+    let (signs, grace): (&[&str], Duration) = match reason {
+        "ErrImagePull" | "ImagePullBackOff" => {
+            (&["Failed to pull image", "\"ErrImagePull\"", "\"ImagePullBackOff\""], image)
+        }
+        "InvalidImageName" => (&["\"InvalidImageName\""], graces.image_not_found),
+        "ErrImageNeverPull" => (&["\"reason\":\"ErrImageNeverPull\""], graces.image_not_found),
+        "CreateContainerConfigError" => (&["\"CreateContainerConfigError\""], graces.config_missing),
+        "FailedMount" => (&["\"FailedMount\""], graces.config_missing),
+        "FailedCreate" => (&["\"FailedCreate\""], graces.create_failed),
+        "FailedCreateService" => (&["\"FailedCreateService\""], graces.create_failed),
+        "MPIJobFailedValidation" => (&["\"MPIJobFailedValidation\""], graces.create_failed),
+        "Unschedulable" if first(&["persistentvolumeclaim", "persistent volumes"]).is_some() => {
+            (&["\"Unschedulable\""], graces.claim_unbound)
+        }
+        "Unschedulable" => (&["\"Unschedulable\""], graces.unschedulable),
+        "CrashLoopBackOff" => (&["\"restartCount\":3"], Duration::ZERO),
+        "Suspended" => (&["\"type\":\"Suspended\",\"status\":\"True\"", "\"suspend\":true"], graces.suspended),
+        "Error" | "OOMKilled" | "DeadlineExceeded" | "StartError" => {
+            (&["\"type\":\"FailureTarget\"", "\"status\":\"True\",\"type\":\"Failed\""], Duration::ZERO)
+        }
+        "ProgressDeadlineExceeded" => (&["\"ProgressDeadlineExceeded\""], Duration::ZERO),
+        _ => return None,
+    };
+    first(signs).map(|sign| latest(sign, grace))
+}
+
 #[test]
 fn every_recorded_scenario_is_judged_as_expected() {
     let mut wrong = Vec::new();
-    for folder in folders() {
-        for (name, expected) in expectations(&folder) {
-            let (verdict, _) = replay(&read(&folder.join(&name)));
-            wrong.extend(differences(&name, &expected, &verdict));
-        }
+    for (name, expected, scenario) in scenarios() {
+        wrong.extend(differences(name, expected, &replay(scenario).0));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_bad_end_is_told_at_most_two_seconds_after_its_first_sign_and_its_grace() {
+    let mut late = Vec::new();
+    for (name, expected, scenario) in scenarios().iter().filter(|(_, expected, _)| expected.outcome != "passed") {
+        let (verdict, _) = replay(scenario);
+        let reason = verdict.cause.as_ref().map_or("", |cause| &cause.reason);
+        let bound = bound(scenario, reason);
+        let known = !expected.reason.iter().any(|reason| reason == "ImagePullBackOff") || bound.is_some();
+        if !known || bound.is_some_and(|bound| verdict.at > bound) {
+            late.push(format!("{name}: judged at {:?}, and {bound:?} was the last moment", verdict.at));
+        }
+        if name == "image-absent" {
+            let applied = scenario.changes[0].0;
+            assert!(
+                verdict.at.saturating_sub(applied) <= Duration::from_secs(20),
+                "image-absent took until {:?}",
+                verdict.at
+            );
+        }
+    }
+    assert!(late.is_empty(), "{}", late.join("\n"));
+}
+
+#[test]
+fn no_later_change_is_needed_for_a_verdict() {
+    for (name, _, scenario) in scenarios() {
+        let (verdict, taken) = replay(scenario);
+        let cut = Scenario { subject: scenario.subject.clone(), changes: scenario.changes[..taken].to_vec() };
+        assert_eq!(replay(&cut).0, verdict, "{name}");
+    }
+}
+
+#[test]
+fn a_change_that_is_told_twice_changes_nothing() {
+    for (name, _, scenario) in scenarios() {
+        let twice = scenario.changes.iter().flat_map(|change| [change.clone(), change.clone()]).collect();
+        let twice = Scenario { subject: scenario.subject.clone(), changes: twice };
+        assert_eq!(replay(&twice).0, replay(scenario).0, "{name}");
+    }
+}
+
+#[test]
+fn what_is_listed_at_once_after_a_cut_watch_is_judged_with_the_same_outcome() {
+    for (name, expected, scenario) in scenarios() {
+        // Everything of the last second before the verdict comes in one list, sorted by kind: pods last.
+        let (verdict, taken) = replay(scenario);
+        let mut cut = scenario.changes[..taken].to_vec();
+        let listed = verdict.at.saturating_sub(Duration::from_secs(1));
+        let from = cut.iter().position(|(at, _)| *at >= listed).unwrap_or(cut.len());
+        let kind = |change: &Change| change.object()["kind"].as_str().unwrap_or_default().to_owned();
+        cut[from..].sort_by_key(|(_, change)| kind(change) == "Pod");
+        let last = cut.last().map_or(verdict.at, |(at, _)| *at);
+        cut[from..].iter_mut().for_each(|(at, _)| *at = last);
+        let late = replay(&Scenario { subject: scenario.subject.clone(), changes: cut }).0;
+        assert_eq!(differences(name, expected, &late), [""; 0]);
+    }
 }

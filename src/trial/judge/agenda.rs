@@ -1,8 +1,6 @@
 //! What would be a verdict, and when, if nothing else came.
 
 use super::finding::{Cure, Key, Slot, Trouble};
-use super::intake::named;
-use super::ownership::Named;
 use super::pod::{Pod, Role, containers};
 use super::read::{group, key, selects, text};
 use super::time::{API_LIMIT, CATCH_UP, NODE_LIMIT, PULL_LIMIT, READY_SETTLE, SETTLE, SIDECAR_SETTLE};
@@ -89,13 +87,12 @@ impl Judge {
         let index = self.counts(id, slot)?;
         let mut since = trouble.since;
         match trouble.cure {
-            Cure::None => {}
             Cure::Room if self.around.others_hold_room || self.own_job_may_leave(id) => return None,
             Cure::Room => since = since.max(self.clock.room),
             Cure::OwnPods if self.own_pods().any(|pod| pod.stays() && pod.is_scheduled() && !pod.is_over()) => {
                 return None;
             }
-            Cure::OwnPods => {}
+            Cure::None | Cure::OwnPods => {}
         }
         if *slot == Slot::Warned {
             let busy = self.judged[index].state != State::Pending || self.own_pods().any(|pod| !pod.gone);
@@ -118,7 +115,8 @@ impl Judge {
         };
         let judged = &self.judged[index];
         let done = judged.state == State::Succeeded && judged.object.framework.finishes;
-        (!done && !(judged.gone && self.subject.companion)).then_some(index)
+        let forgotten = judged.gone && self.subject.companion;
+        (!done && !forgotten).then_some(index)
     }
 
     fn whose(&self, id: &str) -> Option<usize> {
@@ -130,8 +128,7 @@ impl Judge {
     /// The judged object that a pod belongs to.
     pub(super) fn whose_pod(&self, index: usize) -> Option<usize> {
         let pod = &self.pods[index];
-        let own: Named = named(&pod.object);
-        self.ownership.judged(&own, &self.targets).or_else(|| {
+        self.ownership.judged(&pod.named, &self.targets).or_else(|| {
             let selected =
                 |judged: &Judged| judged.selector.as_deref().is_some_and(|selector| selects(selector, &pod.object));
             self.judged.iter().position(selected)
@@ -248,8 +245,11 @@ impl Judge {
         };
         let mut done: Vec<(String, Moment)> = Vec::new();
         let mut sidecars = false;
-        for pod in self.pods_of(index) {
+        for (pod_index, pod) in self.pods.iter().enumerate() {
             let Some(at) = pod.work_done.filter(|_| pod.phase() != "Failed") else { continue };
+            if self.whose_pod(pod_index) != Some(index) {
+                continue;
+            }
             sidecars |= !pod.is_over()
                 && containers(&pod.object).any(|container| container.role == Role::Sidecar && container.running);
             let place = text(&pod.object, "/metadata/labels/batch.kubernetes.io~1job-completion-index");

@@ -15,8 +15,13 @@ pub enum Warning {
 }
 
 /// Messages of warnings that healthy runs have.
-const IDLE: [&str; 4] =
-    ["already exists", "object has been modified", "the cache is not synced", "StorageError: invalid object"];
+const IDLE: [&str; 5] = [
+    "being terminated",
+    "already exists",
+    "object has been modified",
+    "the cache is not synced",
+    "StorageError: invalid object",
+];
 
 /// Reasons that the Training Operator copies from pods, or that conditions repeat.
 const REPEATED: [&str; 15] = [

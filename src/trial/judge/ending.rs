@@ -288,6 +288,16 @@ pub fn crashes(pod: &Pod, container: &Container<'_>, graces: &Graces) -> Finding
     Finding::failed(Runtime, "CrashLoopBackOff", text, hint).of(reference).by(culprit)
 }
 
+/// A container that ended badly in a pod whose other containers run on.
+pub fn half_dead(pod: &Pod, container: &str) -> Finding {
+    let found = pod.bad_ends.get(container).map(|bad| ended(pod, container, bad));
+    let found = found.unwrap_or_else(|| {
+        Finding::failed(Runtime, "Error", format!("container `{container}` failed"), "read its log")
+    });
+    let message = format!("{}; the pod can only fail, and its other containers run on", found.message);
+    Finding { message, ..found }.of(pod.reference())
+}
+
 /// A pod that failed, as did those that it replaced.
 pub fn replaced(pod: &Pod, failures: usize) -> Finding {
     let bad = pod.bad_ends.iter().filter(|(_, bad)| !bad.killed).min_by_key(|(name, bad)| (bad.role, (*name).clone()));

@@ -186,7 +186,7 @@ impl Judge {
 
     /// Something that is not judged itself, and may belong to what is.
     fn child(&mut self, at: Moment, object: &Arc<Json>, first: bool) {
-        let named = named(object);
+        let named = Named::of(object);
         if first && let Some(owner) = self.ownership.owner(&named.uid).map(|owner| owner.uid.clone()) {
             // What could not be made is there now.
             let made = |reason: &str| match reason.strip_prefix("FailedCreate") {
@@ -282,16 +282,6 @@ impl Events {
             Some(known) => known.clone_from(object),
             None => self.all.push(object.clone()),
         }
-    }
-}
-
-/// An object, as a reference would name it.
-pub fn named(object: &Json) -> Named {
-    Named {
-        uid: identity(object),
-        api_version: key(object, "apiVersion").to_owned(),
-        kind: key(object, "kind").to_owned(),
-        name: text(object, "/metadata/name").to_owned(),
     }
 }
 

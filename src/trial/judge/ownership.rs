@@ -25,6 +25,16 @@ pub struct Named {
 }
 
 impl Named {
+    /// An object, as a reference would name it.
+    pub fn of(object: &Json) -> Self {
+        Self {
+            uid: identity(object),
+            api_version: key(object, "apiVersion").to_owned(),
+            kind: key(object, "kind").to_owned(),
+            name: text(object, "/metadata/name").to_owned(),
+        }
+    }
+
     /// Reads an owner reference, or the reference of an event.
     pub fn read(reference: &Json) -> Self {
         let field = |name: &str| key(reference, name).to_owned();
@@ -75,12 +85,7 @@ impl Ownership {
         for owner in owners.iter().filter(|owner| !owner.kind.is_empty() && owner.kind != "Node") {
             self.referenced.insert((owner.api_version.clone(), owner.kind.clone()));
         }
-        let named = Named {
-            uid: identity(object),
-            api_version: key(object, "apiVersion").to_owned(),
-            kind: key(object, "kind").to_owned(),
-            name: text(object, "/metadata/name").to_owned(),
-        };
+        let named = Named::of(object);
         self.owners.insert(named.uid.clone(), (named, owners)).is_none()
     }
 

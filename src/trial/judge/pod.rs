@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::ownership::Named;
 use super::read::{identity, is_going, key, list, text};
 use crate::trial::{Culprit, Moment};
 
@@ -107,6 +108,8 @@ pub struct BadEnd {
 pub struct Pod {
     pub object: Arc<Json>,
     pub identity: String,
+    /// As a reference would name it.
+    pub named: Named,
     pub first_seen: Moment,
     pub gone: bool,
     pub bad_ends: HashMap<String, BadEnd>,
@@ -129,6 +132,7 @@ impl Pod {
         Self {
             object: object.clone(),
             identity: identity(object),
+            named: Named::of(object),
             first_seen: at,
             gone: false,
             bad_ends: HashMap::new(),

@@ -120,6 +120,46 @@ impl Judge {
         for container in containers(&object) {
             self.restarts(at, index, &container, works);
         }
+        self.half_dead(at, index);
+    }
+
+    /// A pod that restarts nothing, in which one container ended badly and others run on: it can only fail, and may never get
+    /// to it. That is a verdict where nothing would replace it.
+    fn half_dead(&mut self, at: Moment, index: usize) {
+        let pod = &self.pods[index];
+        let mains = || containers(&pod.object).filter(|container| container.role == Role::Main);
+        if text(&pod.object, "/spec/restartPolicy") != "Never"
+            || pod.is_over()
+            || !mains().any(|container| container.running)
+        {
+            return;
+        }
+        let Some(dead) = mains().find(|container| container.ended.as_ref().is_some_and(|end| end.code != 0)) else {
+            return;
+        };
+        if !self.is_last_try(index) {
+            return;
+        }
+        let found = ending::half_dead(pod, dead.name);
+        let (id, slot) = (pod.identity.clone(), Slot::Crash(dead.name.to_owned()));
+        self.troubles.set(&id, slot, at, self.subject.graces.running_stable, Cure::None, found);
+    }
+
+    /// Whether nothing would replace a pod: it is judged itself, or the last that its Job may try.
+    fn is_last_try(&self, index: usize) -> bool {
+        let pod = &self.pods[index];
+        let Some(judged) = self.whose_pod(index).map(|judged| &self.judged[judged]) else { return false };
+        match (judged.object.kind.as_str(), &judged.seen, self.ownership.owner(&pod.identity)) {
+            ("Pod", ..) => true,
+            ("Job", Some(job), Some(owner)) => {
+                let number = |pointer: &str| job.pointer(pointer).and_then(Json::as_u64);
+                let failed = number("/status/failed").unwrap_or_default();
+                owner.kind == "Job"
+                    && number("/spec/backoffLimitPerIndex").is_none()
+                    && number("/spec/backoffLimit").is_some_and(|limit| failed >= limit)
+            }
+            _ => false,
+        }
     }
 
     /// Why a container does not start.
@@ -163,6 +203,10 @@ impl Judge {
         let pod = &self.pods[index];
         let slot = Slot::Crash(container.name.to_owned());
         let id = pod.identity.clone();
+        // Where nothing is restarted, `half_dead` keeps the slot.
+        if text(&pod.object, "/spec/restartPolicy") == "Never" && container.role == Role::Main {
+            return;
+        }
         let ended_well = container.ended.as_ref().is_some_and(|end| end.code == 0) && !pod.restarts_always();
         let beside_the_work = container.role == Role::Sidecar && works;
         if container.restarts < self.subject.graces.crash_loop_restarts.max(1) || ended_well || beside_the_work {

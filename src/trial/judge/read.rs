@@ -52,7 +52,7 @@ pub fn holds<'a>(object: &'a Json, condition: &str) -> Option<&'a Json> {
 
 /// Text on one line, of a length that a person reads; what is cut off is told by an ellipsis.
 pub fn one_line(text: &str) -> String {
-    const LONGEST: usize = 600;
+    const LONGEST: usize = 1000;
     let mut line = String::with_capacity(text.len().min(LONGEST));
     for word in text.split_whitespace() {
         if !line.is_empty() {
@@ -155,6 +155,6 @@ mod tests {
     #[test]
     fn a_long_text_of_many_lines_becomes_one_line() {
         assert_eq!(one_line(" a\n  b\t c "), "a b c");
-        assert_eq!(one_line(&"é".repeat(700)).chars().count(), 601);
+        assert_eq!(one_line(&"é".repeat(1200)).chars().count(), 1001);
     }
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::faults::{Faults, Mischief};
-use super::server::Server;
 use super::lifecycle::{self, Lifecycle};
+use super::server::{Admission, Server};
 use super::store::Store;
 use crate::error::{Error, Result};
 
@@ -38,6 +37,9 @@ impl Default for Options {
     }
 }
 
+/// What the lifecycle says of new objects: without one, nothing.
+const ADMISSION: Admission = Admission { complete: |_| {}, refusal: |_, _| None };
+
 /// A running simulator. It ends when it is dropped, or in order with [`Simulator::shutdown`].
 #[derive(Debug)]
 pub struct Simulator {
@@ -57,10 +59,8 @@ impl Simulator {
         let address = listener.local_addr().map_err(failed)?;
         let store = Store::new();
         let lifecycle = lifecycle::start(store.clone(), options.lifecycle);
-        let closing = CancellationToken::new();
         let faults = Mischief::new(options.faults);
-        let server = Server::new(store, faults, options.kubernetes, address.to_string(), closing);
-        let server = Arc::new(server);
+        let server = Arc::new(Server::new(store, faults, options.kubernetes, address.to_string(), ADMISSION));
         let serving = tokio::spawn(Arc::clone(&server).serve(listener));
         Ok(Self { server, serving, _lifecycle: lifecycle })
     }

@@ -7,6 +7,7 @@ mod immutable;
 mod log;
 mod patch;
 mod path;
+mod protobuf;
 mod read;
 mod request;
 mod select;
@@ -29,6 +30,7 @@ use super::faults::{Mischief, RequestFaults};
 use super::store::{Status, Store};
 use definitions::Definitions;
 use request::{Request, Target};
+use serde_json::Value as Json;
 
 /// Largest body that is read, in bytes: as much as a real API server takes (`MaxRequestBodyBytes`).
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -46,13 +48,26 @@ pub struct Server {
     pub address: String,
     /// Cancelled when the server is to end: watches and followed logs end then.
     pub closing: CancellationToken,
+    /// Who is let in.
+    pub admission: Admission,
     definitions: Definitions,
+}
+
+/// What is filled in, and asked for, beyond schemas when an object is created.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// Fills in defaults, in an object that has its uid.
+    pub complete: fn(&mut Json),
+    /// Why a pod is refused, as the whole message of the answer.
+    pub refusal: fn(&Json, &Store) -> Option<String>,
 }
 
 impl Server {
     /// A server upon this store.
-    pub fn new(store: Store, faults: Mischief, version: String, address: String, closing: CancellationToken) -> Self {
-        Self { store, faults, version, address, closing, definitions: Definitions::default() }
+    pub fn new(store: Store, faults: Mischief, version: String, address: String, admission: Admission) -> Self {
+        store.complete_with(admission.complete);
+        let (closing, definitions) = (CancellationToken::new(), Definitions::default());
+        Self { store, faults, version, address, closing, admission, definitions }
     }
 
     /// Serves until `closing` is cancelled.

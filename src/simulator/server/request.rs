@@ -7,6 +7,7 @@ use axum::extract::Query;
 use axum::http::{HeaderMap, Method, Uri, header};
 use serde_json::Value as Json;
 
+use super::protobuf::{self, PROTOBUF};
 use super::select::Selector;
 use crate::simulator::store::{Key, Kind, Status, Store};
 use crate::yaml;
@@ -153,6 +154,7 @@ impl Request {
         match self.content_type() {
             "" | "application/json" => json(bytes),
             "application/yaml" => yaml(bytes),
+            PROTOBUF => protobuf::object(bytes),
             other => Err(unsupported(other, "application/json, application/yaml")),
         }
     }

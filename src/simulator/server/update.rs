@@ -108,6 +108,7 @@ impl Server {
             let mut object = apply::begin(&object, who);
             rules.fill(&mut object);
             rules.validate(&object)?;
+            self.admit(&object, target)?;
             match self.store.create_with(object, request.dry_run()?) {
                 Err(status) if status.reason == "AlreadyExists" => {}
                 created => return Ok(answer::object(201, &*created?, target)),

@@ -54,7 +54,23 @@ struct Problem {
 
 static SOURCE: LazyLock<Arc<Source>> = LazyLock::new(|| Source::new("", ""));
 
+/// What the server itself wrote into the metadata of an object that exists: the basic tier judges objects that are created.
+const SERVER_OWNED: [&str; 7] = [
+    "resourceVersion",
+    "uid",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+];
+
 fn problems(object: &Json, definition: &Definition) -> Vec<Problem> {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
+        metadata.retain(|field, _| !SERVER_OWNED.contains(&field.as_str()));
+    }
+    let object = &object;
     let root = Node::from_json(object, Span::default());
     let object_of = Object {
         api_version: text(object, "/apiVersion").to_owned(),

@@ -135,14 +135,30 @@ impl Server {
         }
         let mut object = request.body(body)?;
         match_path(&mut object, target)?;
+        if !text(&object, "/metadata/resourceVersion").is_empty() {
+            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+        }
         let rules = Rules::of(self, target);
         let unknown = Unknown::parse(request.param("fieldValidation"))?;
         let warnings = rules.decode(&mut object, unknown)?;
+        self.admit(&object, target)?;
         begin(&mut object, target);
         metadata(&mut object).shift_remove("managedFields");
         apply::track(&json!({}), &mut object, &request.manager(), &target.api_version(), rules.shape());
         let created = self.store.create_with(object, request.dry_run()?)?;
         Ok(with_warnings(answer::object(201, &created, target), &warnings))
+    }
+
+    /// Asks whether a new object is let in.
+    ///
+    /// # Errors
+    /// 403 if it is not.
+    pub fn admit(&self, object: &Json, target: &Target) -> Result<(), Status> {
+        let why = if target.kind.is("", "Pod") { (self.admission.refusal)(object, &self.store) } else { None };
+        why.map_or(Ok(()), |message| {
+            let named = Status::forbidden(&target.kind, text(object, "/metadata/name"), "");
+            Err(Status { message, ..named })
+        })
     }
 
     /// Answers a DELETE of one object.

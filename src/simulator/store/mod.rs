@@ -98,6 +98,8 @@ struct State {
     next_watch: u64,
     /// How many changes of each resource are kept.
     kept: usize,
+    /// Fills in the defaults of a new object.
+    complete: fn(&mut Json),
 }
 
 /// The objects of one resource, by namespace (empty for those of the whole cluster), then by name.
@@ -137,6 +139,7 @@ impl Store {
             changes: Vec::new(),
             next_watch: 0,
             kept: history,
+            complete: |_| {},
         };
         Self { inner: Arc::new(Inner { state: Mutex::new(state) }) }
     }
@@ -201,6 +204,11 @@ impl Store {
     #[must_use]
     pub fn kinds(&self) -> Vec<Arc<Kind>> {
         self.lock().kinds.all()
+    }
+
+    /// Fills every new object in with this from now on, once it has its name and uid and before anybody sees it.
+    pub fn complete_with(&self, complete: fn(&mut Json)) {
+        self.lock().complete = complete;
     }
 
     /// Draws `length` letters and digits, as generated names end.

@@ -133,6 +133,7 @@ impl State {
             return Err(Status::already_exists(&kind, &key.name));
         }
         self.stamp(&kind, &mut object);
+        (self.complete)(&mut object);
         if custom::is_definition(&kind) {
             custom::establish(&mut object);
         }

@@ -66,7 +66,10 @@ impl Fields {
             let kept = other.below.get(segment).map_or_else(|| fields.clone(), |other| fields.without(other));
             (segment.clone(), kept)
         });
-        Self { own: self.own && !other.own && other.below.is_empty(), below: below.filter(|(_, fields)| !fields.is_empty()).collect() }
+        Self {
+            own: self.own && !other.own && other.below.is_empty(),
+            below: below.filter(|(_, fields)| !fields.is_empty()).collect(),
+        }
     }
 
     /// What is in both.

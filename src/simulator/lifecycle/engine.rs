@@ -158,7 +158,14 @@ impl Engine {
                     self.room = true;
                 }
             }
-            ("", "Node" | "PersistentVolumeClaim") => self.room |= !self.unschedulable.is_empty(),
+            ("", "PersistentVolumeClaim") => {
+                self.room |= !self.unschedulable.is_empty();
+                let volume = text(object, "/spec/volumeName");
+                if change.event == Event::Deleted && !volume.is_empty() {
+                    self.enqueue(Key::cluster("", "persistentvolumes", volume));
+                }
+            }
+            ("", "Node") => self.room |= !self.unschedulable.is_empty(),
             _ => {}
         }
     }
@@ -273,7 +280,7 @@ impl Engine {
         let by = how.by;
         match created {
             Ok(pod) => {
-                let message = how.done.1.replace("{}", name(&pod));
+                let message = how.done.1.replace("{}", name(&pod)).replace("{owner}", name(&how.owner));
                 self.recorder.tell(&self.store, Happening::normal(&how.owner, by, how.done.0, message));
             }
             Err(why) => {

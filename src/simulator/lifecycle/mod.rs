@@ -14,6 +14,7 @@ mod index;
 mod kubelet;
 mod needs;
 mod object;
+mod operators;
 pub mod pace;
 pub mod play;
 mod recorder;
@@ -86,7 +87,19 @@ fn reconcile(object: &Json, key: &Key, cue: &Cue, world: World<'_>) -> Vec<Actio
             Cue::Deadline(_) => kubelet::deadline(object),
             _ => kubelet::changed(object, world),
         },
+        ("", "persistentvolumeclaims") => controllers::claims::reconcile(object, cue, world),
+        ("", "persistentvolumes") => controllers::claims::reclaim(object, world),
+        ("", "replicationcontrollers") | ("apps", "replicasets") => {
+            controllers::deployment::reconcile_set(object, key, cue, world)
+        }
+        ("apps", "deployments") => controllers::deployment::reconcile(object, cue, world),
+        ("apps", "statefulsets") => controllers::sets::stateful(object, cue, world),
+        ("apps", "daemonsets") => controllers::sets::daemon(object, cue, world),
+        ("batch", "cronjobs") => controllers::cron::reconcile(object, cue, world),
         ("batch", "jobs") => controllers::job::reconcile(object, cue, world),
+        (group, _) if group.contains('.') && !group.ends_with(".k8s.io") || group.ends_with(".x-k8s.io") => {
+            operators::reconcile(object, key, cue, world)
+        }
         _ => Vec::new(),
     }
 }

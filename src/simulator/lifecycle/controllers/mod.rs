@@ -1,4 +1,9 @@
 //! The controllers that every cluster has.
 
+pub mod claims;
+pub mod cron;
+pub mod deployment;
 pub mod job;
 pub mod namespace;
+pub mod sets;
+pub mod workload;

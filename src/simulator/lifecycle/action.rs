@@ -58,6 +58,8 @@ pub enum Cue {
     Again(u32),
     /// Its deadline is over; the start that it counts from.
     Deadline(String),
+    /// What it is about to decide stands: nothing else happened at the same moment.
+    Settled,
     /// It has been over for long enough.
     Expired,
     /// A node is wanted.

@@ -2,15 +2,23 @@
 
 use serde_json::{Value as Json, json};
 
-use super::defaults::complete_pod_spec;
+use super::defaults;
 use super::object::{has_ended, is_true, list, name, namespace, text};
 use super::scheduler::{amounts, requests};
 use crate::quantity::Quantity;
 use crate::simulator::store::{Key, Store};
 
-/// Fills in what admission adds to a pod, and its first status.
-pub fn complete(pod: &mut Json) {
-    complete_pod_spec(&mut pod["spec"]);
+/// Fills in what an API server adds to a new object: defaults, and what admission adds to a pod.
+pub fn complete(object: &mut Json) {
+    if text(object, "/kind") == "Pod" && text(object, "/apiVersion") == "v1" {
+        complete_pod(object);
+    } else {
+        defaults::complete(object);
+    }
+}
+
+fn complete_pod(pod: &mut Json) {
+    defaults::complete_pod_spec(&mut pod["spec"]);
     let account = match text(pod, "/spec/serviceAccountName") {
         "" => "default".to_owned(),
         account => account.to_owned(),
@@ -87,7 +95,10 @@ fn insecurities(pod: &Json, store: &Store) -> Option<String> {
 /// The containers of which something holds, as messages list them.
 fn those(pod: &Json, is_bad: impl Fn(&Json) -> bool) -> Option<String> {
     let all = list(pod, "/spec/initContainers").iter().chain(list(pod, "/spec/containers"));
-    let bad: Vec<_> = all.filter(|container| is_bad(container)).map(|container| format!("\"{}\"", text(container, "/name"))).collect();
+    let bad: Vec<_> = all
+        .filter(|container| is_bad(container))
+        .map(|container| format!("\"{}\"", text(container, "/name")))
+        .collect();
     match bad.len() {
         0 => None,
         1 => Some(format!("container {}", bad[0])),
@@ -96,7 +107,10 @@ fn those(pod: &Json, is_bad: impl Fn(&Json) -> bool) -> Option<String> {
 }
 
 fn baseline(pod: &Json, found: &mut Vec<String>) {
-    let hosts: Vec<_> = ["hostNetwork", "hostPID", "hostIPC"].into_iter().filter(|field| is_true(pod, &format!("/spec/{field}"))).collect();
+    let hosts: Vec<_> = ["hostNetwork", "hostPID", "hostIPC"]
+        .into_iter()
+        .filter(|field| is_true(pod, &format!("/spec/{field}")))
+        .collect();
     if !hosts.is_empty() {
         let told: Vec<_> = hosts.iter().map(|field| format!("{field}=true")).collect();
         found.push(format!("host namespaces ({})", told.join(", ")));
@@ -110,25 +124,33 @@ fn baseline(pod: &Json, found: &mut Vec<String>) {
         let what = if names.len() == 1 { "volume" } else { "volumes" };
         found.push(format!("hostPath volumes ({what} {})", names.join(", ")));
     }
-    if let Some(who) = those(pod, |container| list(container, "/ports").iter().any(|port| port.get("hostPort").is_some_and(|port| port.as_i64() != Some(0)))) {
+    if let Some(who) = those(pod, |container| {
+        list(container, "/ports").iter().any(|port| port.get("hostPort").is_some_and(|port| port.as_i64() != Some(0)))
+    }) {
         found.push(format!("hostPort ({who} uses hostPort)"));
     }
 }
 
 fn restricted(pod: &Json, found: &mut Vec<String>) {
-    let escalates = |container: &Json| container.pointer("/securityContext/allowPrivilegeEscalation") != Some(&Json::Bool(false));
+    let escalates =
+        |container: &Json| container.pointer("/securityContext/allowPrivilegeEscalation") != Some(&Json::Bool(false));
     if let Some(who) = those(pod, escalates) {
-        found.push(format!("allowPrivilegeEscalation != false ({who} must set securityContext.allowPrivilegeEscalation=false)"));
+        found.push(format!(
+            "allowPrivilegeEscalation != false ({who} must set securityContext.allowPrivilegeEscalation=false)"
+        ));
     }
-    let keeps = |container: &Json| !list(container, "/securityContext/capabilities/drop").iter().any(|dropped| dropped == "ALL");
+    let keeps = |container: &Json| {
+        !list(container, "/securityContext/capabilities/drop").iter().any(|dropped| dropped == "ALL")
+    };
     if let Some(who) = those(pod, keeps) {
         found.push(format!("unrestricted capabilities ({who} must set securityContext.capabilities.drop=[\"ALL\"])"));
     }
     let pod_user = is_true(pod, "/spec/securityContext/runAsNonRoot");
-    let may_be_root = |container: &Json| match container.pointer("/securityContext/runAsNonRoot").and_then(Json::as_bool) {
-        Some(own) => !own,
-        None => !pod_user,
-    };
+    let may_be_root =
+        |container: &Json| match container.pointer("/securityContext/runAsNonRoot").and_then(Json::as_bool) {
+            Some(own) => !own,
+            None => !pod_user,
+        };
     if let Some(who) = those(pod, may_be_root) {
         found.push(format!("runAsNonRoot != true (pod or {who} must set securityContext.runAsNonRoot=true)"));
     }
@@ -153,7 +175,10 @@ fn quota(pod: &Json, store: &Store) -> Option<String> {
         for (what, hard) in quota.pointer("/spec/hard").and_then(Json::as_object).into_iter().flatten() {
             let hard = hard.as_str().map_or_else(|| hard.to_string(), str::to_owned);
             let Some(own) = charge(pod, what) else {
-                if matches!(what.as_str(), "cpu" | "memory" | "requests.cpu" | "requests.memory" | "limits.cpu" | "limits.memory") {
+                if matches!(
+                    what.as_str(),
+                    "cpu" | "memory" | "requests.cpu" | "requests.memory" | "limits.cpu" | "limits.memory"
+                ) {
                     missing.push(what.clone());
                 }
                 continue;
@@ -167,12 +192,18 @@ fn quota(pod: &Json, store: &Store) -> Option<String> {
         }
         let quota = name(quota);
         if !missing.is_empty() {
-            let containers: Vec<_> = list(pod, "/spec/containers").iter().map(|container| text(container, "/name")).collect();
+            let containers: Vec<_> =
+                list(pod, "/spec/containers").iter().map(|container| text(container, "/name")).collect();
             let told: Vec<_> = missing.iter().map(|what| format!("{what} for: {}", containers.join(","))).collect();
             return Some(format!("failed quota: {quota}: must specify {}", told.join("; ")));
         }
         (!requested.is_empty()).then(|| {
-            format!("exceeded quota: {quota}, requested: {}, used: {}, limited: {}", requested.join(","), used.join(","), limited.join(","))
+            format!(
+                "exceeded quota: {quota}, requested: {}, used: {}, limited: {}",
+                requested.join(","),
+                used.join(","),
+                limited.join(",")
+            )
         })
     })
 }
@@ -218,8 +249,10 @@ mod tests {
 
     fn world(objects: &[Json]) -> Store {
         let store = Store::new();
-        store.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n",
-            "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}})).unwrap();
+        store
+            .create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n",
+            "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}))
+            .unwrap();
         for object in objects {
             store.create(object.clone()).unwrap();
         }
@@ -234,8 +267,10 @@ mod tests {
     fn refusals_are_told_in_the_servers_words() {
         let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": "n"},
             "spec": {"hard": {"requests.cpu": "100m"}}});
-        let pod = |context: Json| json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": [
-            {"name": "main", "securityContext": context, "resources": {"requests": {"cpu": "500m"}}}]}});
+        let pod = |context: Json| {
+            json!({"metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": [
+            {"name": "main", "securityContext": context, "resources": {"requests": {"cpu": "500m"}}}]}})
+        };
         let plain = pod(json!({}));
         assert_eq!(refusal(&plain, &world(&[account()])), None);
         assert_eq!(

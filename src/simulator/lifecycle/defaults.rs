@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::image::default_policy;
 use super::object::{name, text, uid};
-use crate::simulator::store::Key;
+use crate::simulator::store::split_api_version;
 
 /// Defaults of a workload's spec, as JSON pointers and values; in the order in which a server writes them.
 type Defaults = &'static [(&'static str, &'static str)];
@@ -52,7 +52,6 @@ const KINDS: &[(&str, &str, Defaults, &str)] = &[
     ("apps", "replicasets", REPLICAS, "/spec/template/spec"),
     ("", "replicationcontrollers", REPLICAS, "/spec/template/spec"),
     ("", "persistentvolumeclaims", CLAIM, ""),
-    ("", "pods", &[], "/spec"),
 ];
 
 /// What a pod's spec has in any case.
@@ -64,15 +63,9 @@ const POD: Defaults = &[
     ("/schedulerName", "\"default-scheduler\""),
 ];
 
-/// Whether objects of this resource have defaults.
-#[must_use]
-pub fn is_known(key: &Key) -> bool {
-    KINDS.iter().any(|(group, plural, ..)| *group == key.group && *plural == key.plural)
-}
-
 /// Fills in what is missing in an object that has its uid. An object that is whole stays as it is.
 pub fn complete(object: &mut Json) {
-    let group = crate::simulator::store::split_api_version(text(object, "/apiVersion")).0.to_owned();
+    let group = split_api_version(text(object, "/apiVersion")).0.to_owned();
     let plural = text(object, "/kind").to_lowercase() + "s";
     let Some((_, _, defaults, template)) = KINDS.iter().find(|known| known.0 == group && known.1 == plural) else {
         return;
@@ -86,6 +79,7 @@ pub fn complete(object: &mut Json) {
     }
     if plural == "persistentvolumeclaims" && object.pointer("/status/phase").is_none() {
         object["status"] = json!({"phase": "Pending"});
+        object["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
     }
 }
 

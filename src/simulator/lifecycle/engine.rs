@@ -12,7 +12,7 @@ use super::pace::{Delay, Step};
 use super::recorder::Recorder;
 use super::timers::{Timer, Timers};
 use super::world::{Memory, World};
-use super::{Options, admission, controllers, defaults, reconcile};
+use super::{Options, admission, controllers, reconcile};
 use crate::simulator::store::{Change, Changes, Event, Key, Propagation, Store};
 
 /// The state of the task.
@@ -152,7 +152,10 @@ impl Engine {
                 let made_room = change.event == Event::Deleted || has_ended(object);
                 self.room |= made_room && !self.unschedulable.is_empty();
                 self.enqueue_claims(object);
-                let was_gated = change.previous.as_ref().is_some_and(|previous| !list(previous, "/spec/schedulingGates").is_empty());
+                let was_gated = change
+                    .previous
+                    .as_ref()
+                    .is_some_and(|previous| !list(previous, "/spec/schedulingGates").is_empty());
                 if was_gated && list(object, "/spec/schedulingGates").is_empty() {
                     self.unschedulable.insert(pod_key(object));
                     self.room = true;
@@ -208,9 +211,6 @@ impl Engine {
         if is_deleting(&object) {
             self.let_go(key, &object);
         }
-        if *cue == Cue::Changed && self.complete(key, &object) {
-            return;
-        }
         if *cue == Cue::Schedule {
             self.unschedulable.remove(key);
         }
@@ -220,16 +220,6 @@ impl Engine {
             self.unschedulable.insert(key.clone());
         }
         self.apply(actions);
-    }
-
-    /// Fills in what an API server would have filled in; true if something was missing.
-    fn complete(&self, key: &Key, object: &Arc<Json>) -> bool {
-        if !defaults::is_known(key) || key.plural == "pods" {
-            return false;
-        }
-        let mut whole = Json::clone(object);
-        defaults::complete(&mut whole);
-        whole != **object && self.store.update(key, |object| *object = whole).is_ok()
     }
 
     fn contents(&self, namespace: &str) -> Vec<(Key, Arc<Json>)> {
@@ -268,7 +258,6 @@ impl Engine {
 
     /// Creates a pod as a controller does: through admission, with an event, and again later if it is refused.
     fn create_pod(&mut self, mut pod: Json, how: &CreatePod) {
-        admission::complete(&mut pod);
         if name(&pod).is_empty() {
             let name = format!("{}{}", text(&pod, "/metadata/generateName"), self.store.suffix(5));
             pod["metadata"]["name"] = name.into();

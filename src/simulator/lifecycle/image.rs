@@ -156,7 +156,9 @@ mod tests {
             let Image::Failed(found) = pull(image, "IfNotPresent") else { panic!("{image} was pulled") };
             assert!(found.contains(text), "{found}");
         }
-        assert!(matches!(pull("UPPER/Case:::x", "IfNotPresent"), Image::Invalid(why) if why.contains("(Case) must be lowercase")));
+        assert!(
+            matches!(pull("UPPER/Case:::x", "IfNotPresent"), Image::Invalid(why) if why.contains("(Case) must be lowercase"))
+        );
         assert_eq!(pull("local/none:1", "Never"), Image::NeverPull);
         assert_eq!(pull("docker.io/library/busybox:1", "IfNotPresent"), Image::Pulled);
     }

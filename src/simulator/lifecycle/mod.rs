@@ -7,7 +7,7 @@
 pub mod action;
 pub mod admission;
 mod controllers;
-pub mod defaults;
+mod defaults;
 mod engine;
 pub mod image;
 mod index;
@@ -69,9 +69,11 @@ impl Drop for Lifecycle {
 }
 
 /// Makes nodes, namespaces and the StorageClass that every cluster has, and plays what happens from then on, in a task of
-/// the runtime that this is called in. What the store holds already is taken over.
+/// the runtime that this is called in. New objects are filled in as an API server does it. What the store holds already is
+/// left alone.
 #[must_use]
 pub fn start(store: Store, options: Options) -> Lifecycle {
+    store.complete_with(admission::complete);
     let engine = Engine::new(store.clone(), options.clone());
     seed::plant(&store, &options);
     Lifecycle { task: tokio::spawn(engine.work()) }

@@ -97,8 +97,10 @@ mod tests {
 
     #[test]
     fn at_once_what_is_shorter_still_comes_first() {
-        let times: Vec<_> =
-            [1, 5, 8, 60, 299, 300, 600, 3600].iter().map(|time| Pace::Instant.time(Delay::Run(seconds(*time)))).collect();
+        let times: Vec<_> = [1, 5, 8, 60, 299, 300, 600, 3600]
+            .iter()
+            .map(|time| Pace::Instant.time(Delay::Run(seconds(*time))))
+            .collect();
         assert!(times.is_sorted());
         assert!(times[4] < seconds(1));
         assert_eq!(times[7], seconds(3600));

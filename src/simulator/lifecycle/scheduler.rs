@@ -15,7 +15,8 @@ use crate::simulator::store::Key;
 const SCHEDULER: &str = "default-scheduler";
 
 /// What `FailedScheduling` says after the reasons.
-const PREEMPTION: &str = "no new claims to deallocate, preemption: 0/N nodes are available: N Preemption is not helpful for scheduling.";
+const PREEMPTION: &str =
+    "no new claims to deallocate, preemption: 0/N nodes are available: N Preemption is not helpful for scheduling.";
 
 /// What a pod asks a node for, by resource.
 type Amounts = BTreeMap<String, Quantity>;
@@ -101,7 +102,9 @@ fn claims(pod: &Json, world: World<'_>, nodes: usize) -> Result<(), String> {
             continue;
         }
         let Some(found) = world.store.get(&Key::namespaced("", "persistentvolumeclaims", namespace(pod), claim)) else {
-            return Err(format!("0/{nodes} nodes are available: persistentvolumeclaim \"{claim}\" not found. not found"));
+            return Err(format!(
+                "0/{nodes} nodes are available: persistentvolumeclaim \"{claim}\" not found. not found"
+            ));
         };
         if text(&found, "/status/phase") == "Bound" {
             continue;

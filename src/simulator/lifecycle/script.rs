@@ -39,21 +39,69 @@ pub enum Act {
 
 /// Every script.
 pub const SCRIPTS: &[Script] = &[
-    Script { name: "succeed", about: "prints a line and exits 0", act: |_| run("simulated: it succeeds\n", exit(0, 0)) },
-    Script { name: "fail[:CODE]", about: "prints a line and exits with CODE (1)", act: |code| run(&format!("simulated: it fails\nError: exit {}\n", number(code, 1)), exit(number(code, 1), 0)) },
-    Script { name: "crash-loop", about: "fails each time that it is started", act: |_| run("simulated: it crashes\n", exit(1, 0)) },
-    Script { name: "flaky[:N]", about: "fails in the first N (1) namespaces it is tried in, then succeeds", act: |times| Act::Flaky(usize::try_from(number(times, 1)).unwrap_or(1)) },
-    Script { name: "oom", about: "needs more memory than it may have, and is killed", act: |_| run("simulated: it allocates\n", End::OutOfMemory { after: Duration::ZERO }) },
-    Script { name: "sleep:DURATION", about: "sleeps (2s, 5m), then exits 0", act: |time| run("simulated: it sleeps\n", End::Exit { code: 0, after: duration(time) }) },
+    Script {
+        name: "succeed",
+        about: "prints a line and exits 0",
+        act: |_| run("simulated: it succeeds\n", exit(0, 0)),
+    },
+    Script {
+        name: "fail[:CODE]",
+        about: "prints a line and exits with CODE (1)",
+        act: |code| run(&format!("simulated: it fails\nError: exit {}\n", number(code, 1)), exit(number(code, 1), 0)),
+    },
+    Script {
+        name: "crash-loop",
+        about: "fails each time that it is started",
+        act: |_| run("simulated: it crashes\n", exit(1, 0)),
+    },
+    Script {
+        name: "flaky[:N]",
+        about: "fails in the first N (1) namespaces it is tried in, then succeeds",
+        act: |times| Act::Flaky(usize::try_from(number(times, 1)).unwrap_or(1)),
+    },
+    Script {
+        name: "oom",
+        about: "needs more memory than it may have, and is killed",
+        act: |_| run("simulated: it allocates\n", End::OutOfMemory { after: Duration::ZERO }),
+    },
+    Script {
+        name: "sleep:DURATION",
+        about: "sleeps (2s, 5m), then exits 0",
+        act: |time| run("simulated: it sleeps\n", End::Exit { code: 0, after: duration(time) }),
+    },
     Script { name: "hang", about: "runs and never ends", act: |_| run("simulated: it hangs\n", End::Never) },
     Script { name: "never-ready", about: "runs, never ends and never becomes ready", act: |_| Act::NeverReady },
-    Script { name: "start-error", about: "cannot be started: its command is not in its image", act: |_| run("", End::StartError { message: start_error("simulated") }) },
+    Script {
+        name: "start-error",
+        about: "cannot be started: its command is not in its image",
+        act: |_| run("", End::StartError { message: start_error("simulated") }),
+    },
     Script { name: "image-absent", about: "its image does not exist", act: |_| Act::Image(Fault::NotFound) },
-    Script { name: "image-denied", about: "the registry refuses its image (403)", act: |_| Act::Image(Fault::Status("403 Forbidden")) },
-    Script { name: "image-limited", about: "the registry has had too many requests (429)", act: |_| Act::Image(Fault::Status("429 Too Many Requests")) },
-    Script { name: "image-down", about: "the registry is out of order (503)", act: |_| Act::Image(Fault::Status("503 Service Unavailable")) },
-    Script { name: "image-refused", about: "nobody listens at the registry's address", act: |_| Act::Image(Fault::Refused) },
-    Script { name: "image-unknown-host", about: "the registry's name is not known", act: |_| Act::Image(Fault::NoSuchHost) },
+    Script {
+        name: "image-denied",
+        about: "the registry refuses its image (403)",
+        act: |_| Act::Image(Fault::Status("403 Forbidden")),
+    },
+    Script {
+        name: "image-limited",
+        about: "the registry has had too many requests (429)",
+        act: |_| Act::Image(Fault::Status("429 Too Many Requests")),
+    },
+    Script {
+        name: "image-down",
+        about: "the registry is out of order (503)",
+        act: |_| Act::Image(Fault::Status("503 Service Unavailable")),
+    },
+    Script {
+        name: "image-refused",
+        about: "nobody listens at the registry's address",
+        act: |_| Act::Image(Fault::Refused),
+    },
+    Script {
+        name: "image-unknown-host",
+        about: "the registry's name is not known",
+        act: |_| Act::Image(Fault::NoSuchHost),
+    },
 ];
 
 /// The script that an annotation's value names for a container; `None` if it names none for it, or none that is known.

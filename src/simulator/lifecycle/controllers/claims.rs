@@ -35,7 +35,10 @@ pub fn reconcile(claim: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
     let class = text(claim, "/spec/storageClassName");
     let Some(found) = world.store.get(&Key::cluster("storage.k8s.io", "storageclasses", class)) else {
         let (reason, why) = match class {
-            "" => ("FailedBinding", "no persistent volumes available for this claim and no storage class is set".to_owned()),
+            "" => (
+                "FailedBinding",
+                "no persistent volumes available for this claim and no storage class is set".to_owned(),
+            ),
             _ => ("ProvisioningFailed", format!("storageclass.storage.k8s.io \"{class}\" not found")),
         };
         return once(claim, reason, why, reason == "ProvisioningFailed", world);
@@ -50,7 +53,13 @@ pub fn reconcile(claim: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
         Some(pod) => {
             let why = format!("waiting for pod {pod} to be scheduled");
             let reason = "WaitForPodScheduled";
-            let mut actions = once(claim, "WaitForFirstConsumer", "waiting for first consumer to be created before binding".to_owned(), false, world);
+            let mut actions = once(
+                claim,
+                "WaitForFirstConsumer",
+                "waiting for first consumer to be created before binding".to_owned(),
+                false,
+                world,
+            );
             actions.extend(once(claim, reason, why, false, world));
             actions
         }
@@ -62,7 +71,8 @@ pub fn reconcile(claim: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
 fn user(claim: &Json, world: World<'_>) -> Option<String> {
     let uses = |pod: &Json| {
         let volumes = list(pod, "/spec/volumes").iter();
-        !has_ended(pod) && volumes.into_iter().any(|volume| text(volume, "/persistentVolumeClaim/claimName") == name(claim))
+        !has_ended(pod)
+            && volumes.into_iter().any(|volume| text(volume, "/persistentVolumeClaim/claimName") == name(claim))
     };
     world.list("", "pods", namespace(claim)).iter().find(|pod| uses(pod)).map(|pod| name(pod).to_owned())
 }
@@ -72,8 +82,13 @@ fn fitting(claim: &Json, named: &str, world: World<'_>) -> Option<std::sync::Arc
     let (volumes, _) = world.store.list("", "persistentvolumes", None);
     volumes.into_iter().find(|volume| {
         let owner = text(volume, "/spec/claimRef/name");
-        let is_free = owner.is_empty() || (owner == name(claim) && text(volume, "/spec/claimRef/namespace") == namespace(claim));
-        let is_meant = if named.is_empty() { text(volume, "/spec/storageClassName") == text(claim, "/spec/storageClassName") } else { name(volume) == named };
+        let is_free =
+            owner.is_empty() || (owner == name(claim) && text(volume, "/spec/claimRef/namespace") == namespace(claim));
+        let is_meant = if named.is_empty() {
+            text(volume, "/spec/storageClassName") == text(claim, "/spec/storageClassName")
+        } else {
+            name(volume) == named
+        };
         is_free && is_meant
     })
 }

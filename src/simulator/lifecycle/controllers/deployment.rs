@@ -128,7 +128,8 @@ fn count(object: &Json, set: &Json, sets: &[Arc<Json>], status: &mut Json) {
 
 fn progress(object: &Json, set: &Json, status: &mut Json, cue: &Cue, world: World<'_>) {
     let set_name = name(set);
-    let has = |field: &str| number(status, &format!("/{field}")).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+    let has =
+        |field: &str| number(status, &format!("/{field}")).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
     let is_complete = has("updatedReplicas") == wanted(object) && has("availableReplicas") == wanted(object);
     let is_late = matches!(cue, Cue::Deadline(of) if of == set_name);
     let conditions = status["conditions"].as_array().into_iter().flatten();

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::super::action::{Action, CreatePod, Cue, Happening, pod_key};
 use super::super::object::{
-    condition, has_ended, is_deleting, is_ready, is_true, list, name, namespace, now, number, owner_reference, text, uid,
+    condition, has_ended, is_deleting, is_ready, is_true, list, name, namespace, now, number, owner_reference, text,
+    uid,
 };
 use super::super::pace::{Delay, Step};
 use super::super::world::World;
@@ -42,7 +43,9 @@ pub fn reconcile(job: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
         return sync.actions;
     }
     match cue {
-        Cue::Deadline(start) if start == text(job, "/status/startTime") => sync.fail("DeadlineExceeded", "Job was active longer than specified deadline"),
+        Cue::Deadline(start) if start == text(job, "/status/startTime") => {
+            sync.fail("DeadlineExceeded", "Job was active longer than specified deadline")
+        }
         _ if is_true(job, "/spec/suspend") => sync.suspend(),
         _ => sync.run(cue, world),
     }
@@ -100,7 +103,8 @@ impl<'a> Sync<'a> {
         let active = self.active();
         let ready = active.iter().filter(|pod| is_ready(pod)).count();
         let going = self.pods.iter().filter(|pod| is_deleting(pod) && !has_ended(pod)).count();
-        let counts = [("active", active.len() + extra), ("succeeded", self.succeeded()), ("failed", self.count("Failed"))];
+        let counts =
+            [("active", active.len() + extra), ("succeeded", self.succeeded()), ("failed", self.count("Failed"))];
         for (field, count) in counts {
             self.set_count(field, count);
         }

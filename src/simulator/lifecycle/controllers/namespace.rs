@@ -68,22 +68,55 @@ fn conditions(before: &Json, contents: &[(Key, Arc<Json>)]) -> Json {
             *finalizers.entry(finalizer.to_owned()).or_default() += 1;
         }
     }
-    let waited: Vec<_> = finalizers.iter().map(|(what, count)| format!("{what} in {count} resource instances")).collect();
-    let remaining: Vec<_> = kinds.iter().map(|(kind, count)| format!("{kind} has {count} resource instances")).collect();
+    let waited: Vec<_> =
+        finalizers.iter().map(|(what, count)| format!("{what} in {count} resource instances")).collect();
+    let remaining: Vec<_> =
+        kinds.iter().map(|(kind, count)| format!("{kind} has {count} resource instances")).collect();
     let mut table = vec![
-        ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered", "All resources successfully discovered".to_owned()),
-        ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_owned()),
-        ("NamespaceDeletionContentFailure", "False", "ContentDeleted", "All content successfully deleted, may be waiting on finalization".to_owned()),
-        ("NamespaceContentRemaining", "True", "SomeResourcesRemain", format!("Some resources are remaining: {}", remaining.join(", "))),
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            "False",
+            "ResourcesDiscovered",
+            "All resources successfully discovered".to_owned(),
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "False",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed".to_owned(),
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization".to_owned(),
+        ),
+        (
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            format!("Some resources are remaining: {}", remaining.join(", ")),
+        ),
     ];
     table.push(if finalizers.is_empty() {
-        ("NamespaceFinalizersRemaining", "False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())
+        (
+            "NamespaceFinalizersRemaining",
+            "False",
+            "ContentHasNoFinalizers",
+            "All content-preserving finalizers finished".to_owned(),
+        )
     } else {
-        ("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain", format!("Some content in the namespace has finalizers remaining: {}", waited.join(", ")))
+        (
+            "NamespaceFinalizersRemaining",
+            "True",
+            "SomeFinalizersRemain",
+            format!("Some content in the namespace has finalizers remaining: {}", waited.join(", ")),
+        )
     });
     let since = |kind: &str, status: &str| {
         let old = before.as_array().into_iter().flatten().find(|condition| text(condition, "/type") == kind);
-        old.filter(|old| text(old, "/status") == status).map_or_else(|| now().into(), |old| old["lastTransitionTime"].clone())
+        old.filter(|old| text(old, "/status") == status)
+            .map_or_else(|| now().into(), |old| old["lastTransitionTime"].clone())
     };
     table
         .into_iter()

@@ -82,7 +82,8 @@ fn create_ordinal(object: &Json, own: &str, ordinal: usize, revision: &str, turn
     pod["spec"]["hostname"] = own.into();
     pod["spec"]["subdomain"] = text(object, "/spec/serviceName").into();
     for claim in list(object, "/spec/volumeClaimTemplates") {
-        let volume = json!({"name": name(claim), "persistentVolumeClaim": {"claimName": format!("{}-{own}", name(claim))}});
+        let volume =
+            json!({"name": name(claim), "persistentVolumeClaim": {"claimName": format!("{}-{own}", name(claim))}});
         match pod["spec"]["volumes"].as_array_mut() {
             Some(volumes) => volumes.push(volume),
             None => pod["spec"]["volumes"] = json!([volume]),
@@ -116,8 +117,10 @@ pub fn daemon(object: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
     let pods = world.pods(object);
     let (nodes, _) = world.store.list("", "nodes", None);
     let turn = if let Cue::Again(turn) = cue { *turn } else { 0 };
-    let selector = json!({"matchLabels": object.pointer("/spec/template/spec/nodeSelector").cloned().unwrap_or_default()});
-    let fits = |node: &&std::sync::Arc<Json>| super::super::object::selects(&selector, node.pointer("/metadata/labels"));
+    let selector =
+        json!({"matchLabels": object.pointer("/spec/template/spec/nodeSelector").cloned().unwrap_or_default()});
+    let fits =
+        |node: &&std::sync::Arc<Json>| super::super::object::selects(&selector, node.pointer("/metadata/labels"));
     let nodes: Vec<_> = nodes.iter().filter(fits).collect();
     let mut actions = Vec::new();
     let mut here = 0;
@@ -164,7 +167,6 @@ fn daemon_pod(object: &Json, node: &Json) -> Json {
     let mut pod = pod_of(object);
     pod["metadata"]["labels"]["controller-revision-hash"] = hash(&object["spec"]["template"]).into();
     pod["metadata"]["labels"]["pod-template-generation"] = "1".into();
-    pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
-        json!({"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name(node)]}]}]});
+    pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!({"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name(node)]}]}]});
     pod
 }

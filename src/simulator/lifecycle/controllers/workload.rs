@@ -57,7 +57,10 @@ pub fn set_condition(status: &mut Json, kind: &str, holds: &str, reason: &str, m
     let old = list.iter().position(|condition| text(condition, "/type") == kind);
     let mut since = Json::from(now());
     if let Some(at) = old {
-        if text(&list[at], "/status") == holds && text(&list[at], "/reason") == reason && text(&list[at], "/message") == message {
+        if text(&list[at], "/status") == holds
+            && text(&list[at], "/reason") == reason
+            && text(&list[at], "/message") == message
+        {
             return;
         }
         let old = list.remove(at);

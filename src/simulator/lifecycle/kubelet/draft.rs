@@ -72,8 +72,7 @@ impl<'a> Draft<'a> {
         self.status["hostIPs"] = json!([{"ip": "10.0.0.2"}]);
         self.status["startTime"] = now().into();
         if has_inits {
-            self.status["initContainerStatuses"] =
-                list(self.pod, "/spec/initContainers").iter().map(waiting).collect();
+            self.status["initContainerStatuses"] = list(self.pod, "/spec/initContainers").iter().map(waiting).collect();
         }
         self.status["containerStatuses"] = mains.into();
     }
@@ -177,7 +176,8 @@ impl<'a> Draft<'a> {
             let container = find_container(self.pod, text(status, "/name"));
             container.is_none_or(|container| !is_sidecar(container))
         };
-        let init_failed = codes("/initContainerStatuses").filter(is_plain).any(|status| code(status).is_some_and(|code| code != 0));
+        let init_failed =
+            codes("/initContainerStatuses").filter(is_plain).any(|status| code(status).is_some_and(|code| code != 0));
         if init_failed && policy == "Never" {
             return Some(false);
         }
@@ -224,22 +224,33 @@ impl<'a> Draft<'a> {
             Stage::Ended { well } | Stage::Over { well } => Some(well),
             _ => None,
         };
-        let names = |statuses: Vec<&Json>| statuses.iter().map(|status| text(status, "/name")).collect::<Vec<_>>().join(" ");
+        let names =
+            |statuses: Vec<&Json>| statuses.iter().map(|status| text(status, "/name")).collect::<Vec<_>>().join(" ");
         let is_initialized = self.is_initialized();
         let initialized = match over {
             Some(true) => State::new(true, "PodCompleted", String::new()),
             _ if is_initialized => State::new(true, "", String::new()),
             _ => {
-                let open = list(&self.status, "/initContainerStatuses").iter().filter(|status| !is_true(status, "/ready")).collect();
-                State::new(false, "ContainersNotInitialized", format!("containers with incomplete status: [{}]", names(open)))
+                let open = list(&self.status, "/initContainerStatuses")
+                    .iter()
+                    .filter(|status| !is_true(status, "/ready"))
+                    .collect();
+                State::new(
+                    false,
+                    "ContainersNotInitialized",
+                    format!("containers with incomplete status: [{}]", names(open)),
+                )
             }
         };
-        let unready: Vec<_> = list(&self.status, "/containerStatuses").iter().filter(|status| !is_true(status, "/ready")).collect();
+        let unready: Vec<_> =
+            list(&self.status, "/containerStatuses").iter().filter(|status| !is_true(status, "/ready")).collect();
         let ready = match over {
             Some(true) => State::new(false, "PodCompleted", String::new()),
             Some(false) => State::new(false, "PodFailed", String::new()),
             None if unready.is_empty() => State::new(true, "", String::new()),
-            None => State::new(false, "ContainersNotReady", format!("containers with unready status: [{}]", names(unready))),
+            None => {
+                State::new(false, "ContainersNotReady", format!("containers with unready status: [{}]", names(unready)))
+            }
         };
         let has_sandbox = matches!(stage, Stage::Alive | Stage::Ended { .. });
         vec![

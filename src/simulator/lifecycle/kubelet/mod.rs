@@ -89,7 +89,9 @@ pub fn deadline(pod: &Json) -> Vec<Action> {
     draft.tell(false, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline", None);
     kill_all(&mut draft);
     draft.commit(Stage::Over { well: false });
-    if let Some(Action::Status(_, status)) = draft.actions.iter_mut().rev().find(|action| matches!(action, Action::Status(..))) {
+    if let Some(Action::Status(_, status)) =
+        draft.actions.iter_mut().rev().find(|action| matches!(action, Action::Status(..)))
+    {
         status["reason"] = "DeadlineExceeded".into();
         status["message"] = "Pod was active on the node longer than the specified deadline".into();
     }

@@ -15,7 +15,8 @@ use crate::simulator::store::Key;
 const OPERATOR: &str = "simulated-operator";
 
 /// Kinds that hold pod templates for others to use.
-const TEMPLATES: &[&str] = &["TrainingRuntime", "ClusterTrainingRuntime", "WorkflowTemplate", "ClusterWorkflowTemplate", "Trial"];
+const TEMPLATES: &[&str] =
+    &["TrainingRuntime", "ClusterTrainingRuntime", "WorkflowTemplate", "ClusterWorkflowTemplate", "Trial"];
 
 /// How a kind says that it runs, succeeded or failed, besides conditions: the kind, where, the three words.
 const WORDS: &[(&str, &str, [&str; 3])] = &[
@@ -73,7 +74,8 @@ pub(super) fn reconcile(object: &Json, key: &Key, cue: &Cue, world: World<'_>) -
 fn templates<'a>(node: &'a Json, copies: u64, path: &mut Vec<String>, found: &mut Vec<(String, &'a Json, u64)>) {
     match node {
         Json::Object(map) => {
-            let count = ["replicas", "numNodes", "parallelism"].iter().find_map(|field| number(node, &format!("/{field}")));
+            let count =
+                ["replicas", "numNodes", "parallelism"].iter().find_map(|field| number(node, &format!("/{field}")));
             let copies = copies.saturating_mul(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(1)).min(100);
             if node.pointer("/spec/containers").is_some_and(Json::is_array) {
                 let words = path.iter().filter(|word| !["spec", "template"].contains(&word.to_lowercase().as_str()));

@@ -79,7 +79,10 @@ fn outcome(set: &Json, jobs: &[Arc<Json>]) -> Option<(&'static str, &'static str
 fn counts(kind: &Json, jobs: &[Arc<Json>]) -> Json {
     let own: Vec<_> = jobs
         .iter()
-        .filter(|job| job.pointer("/metadata/labels").is_some_and(|labels| text(labels, &format!("/{}", KIND.replace('/', "~1"))) == text(kind, "/name")))
+        .filter(|job| {
+            job.pointer("/metadata/labels")
+                .is_some_and(|labels| text(labels, &format!("/{}", KIND.replace('/', "~1"))) == text(kind, "/name"))
+        })
         .collect();
     let count = |holds: &dyn Fn(&Json) -> bool| own.iter().filter(|job| holds(job)).count();
     let pods = |job: &Json| number(job, "/spec/parallelism").unwrap_or(1);

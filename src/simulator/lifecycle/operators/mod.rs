@@ -22,7 +22,9 @@ pub fn reconcile(object: &Json, key: &Key, cue: &Cue, world: World<'_>) -> Vec<A
     match (key.group.as_str(), text(object, "/kind")) {
         ("trainer.kubeflow.org", "TrainJob") => trainer::reconcile(object, key, world),
         ("jobset.x-k8s.io", "JobSet") => jobset::reconcile(object, key, world),
-        ("kubeflow.org", kind) if text(object, "/apiVersion") == "kubeflow.org/v1" && training::find(kind).is_some() => {
+        ("kubeflow.org", kind)
+            if text(object, "/apiVersion") == "kubeflow.org/v1" && training::find(kind).is_some() =>
+        {
             training::reconcile(object, key, cue, world)
         }
         _ => generic::reconcile(object, key, cue, world),

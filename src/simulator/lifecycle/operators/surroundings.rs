@@ -78,7 +78,8 @@ pub(super) fn tensorflow(place: &Place<'_>) -> Vec<Json> {
         let host = |index| format!("{}.{}.svc:2222", place.host(&replica.lower(), index), namespace(place.job));
         cluster.insert(replica.lower(), (0..replica.count()).map(host).collect());
     }
-    let config = json!({"cluster": cluster, "task": {"type": place.own.lower(), "index": place.index}, "environment": "cloud"});
+    let config =
+        json!({"cluster": cluster, "task": {"type": place.own.lower(), "index": place.index}, "environment": "cloud"});
     vec![variable("TF_CONFIG", config)]
 }
 

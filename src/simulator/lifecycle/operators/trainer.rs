@@ -56,7 +56,9 @@ fn follow(set: &Arc<Json>, status: &mut Json) {
     }
     for (theirs, own) in [("Completed", "Complete"), ("Failed", "Failed")] {
         let conditions = list(set, "/status/conditions").iter();
-        let found = conditions.into_iter().find(|condition| text(condition, "/type") == theirs && text(condition, "/status") == "True");
+        let found = conditions
+            .into_iter()
+            .find(|condition| text(condition, "/type") == theirs && text(condition, "/status") == "True");
         if let Some(found) = found {
             set_condition(status, own, "True", text(found, "/reason"), text(found, "/message"));
         }
@@ -80,7 +82,8 @@ fn job_set(job: &Json, world: World<'_>) -> Json {
     spec["successPolicy"] = json!({"operator": "All"});
     spec["startupPolicy"] = json!({"startupPolicyOrder": "AnyOrder"});
     spec["suspend"] = is_true(job, "/spec/suspend").into();
-    let mut metadata = json!({"name": name(job), "namespace": namespace(job), "ownerReferences": [owner_reference(job)]});
+    let mut metadata =
+        json!({"name": name(job), "namespace": namespace(job), "ownerReferences": [owner_reference(job)]});
     for field in ["labels", "annotations"] {
         if let Some(own) = job.pointer(&format!("/spec/{field}")) {
             metadata[field] = own.clone();
@@ -110,7 +113,9 @@ fn fill(kind: &mut Json, job: &Json, nodes: i64) {
         pod["restartPolicy"] = "OnFailure".into();
     }
     let master = format!("{}-node-0-0.{}", name(job), name(job));
-    let processes = job.pointer("/spec/trainer/numProcPerNode").map_or_else(|| "1".to_owned(), |count| count.to_string().replace('"', ""));
+    let processes = job
+        .pointer("/spec/trainer/numProcPerNode")
+        .map_or_else(|| "1".to_owned(), |count| count.to_string().replace('"', ""));
     let rank = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
     let mut env = list(job, "/spec/trainer/env").to_vec();
     env.extend([

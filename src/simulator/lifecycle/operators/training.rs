@@ -10,7 +10,7 @@ use super::super::controllers::workload::set_condition;
 use super::super::object::{
     condition, has_ended, is_deleting, is_true, list, name, namespace, now, number, owner_reference, text, uid,
 };
-use super::super::pace::Delay;
+use super::super::pace::{Delay, Step};
 use super::super::world::World;
 use super::mpi;
 use super::replicas::{Replica, in_phase};
@@ -44,12 +44,84 @@ pub(super) struct Training {
 }
 
 const KINDS: &[Training] = &[
-    Training { kind: "PyTorchJob", specs: "pytorchReplicaSpecs", container: "pytorch", port: Some(("pytorchjob-port", 23456)), by: "pytorchjob-controller", chiefs: &["Master"], restart: "OnFailure", full_names: false, failed: "is failed", selectors: true, env: surroundings::pytorch },
-    Training { kind: "TFJob", specs: "tfReplicaSpecs", container: "tensorflow", port: Some(("tfjob-port", 2222)), by: "tfjob-controller", chiefs: &["Chief", "Master"], restart: "Never", full_names: true, failed: "has failed", selectors: false, env: surroundings::tensorflow },
-    Training { kind: "XGBoostJob", specs: "xgbReplicaSpecs", container: "xgboost", port: Some(("xgboostjob-port", 9999)), by: "xgboostjob-controller", chiefs: &["Master"], restart: "Never", full_names: false, failed: "is failed", selectors: false, env: surroundings::xgboost },
-    Training { kind: "PaddleJob", specs: "paddleReplicaSpecs", container: "paddle", port: Some(("master", 36543)), by: "paddlejob-controller", chiefs: &["Master"], restart: "OnFailure", full_names: false, failed: "is failed", selectors: true, env: surroundings::paddle },
-    Training { kind: "JAXJob", specs: "jaxReplicaSpecs", container: "jax", port: Some(("jaxjob-port", 6666)), by: "jaxjob-controller", chiefs: &[], restart: "OnFailure", full_names: false, failed: "is failed", selectors: true, env: surroundings::jax },
-    Training { kind: "MPIJob", specs: "mpiReplicaSpecs", container: "mpi", port: None, by: "mpijob-controller", chiefs: &["Launcher"], restart: "Never", full_names: false, failed: "is failed", selectors: false, env: surroundings::mpi },
+    Training {
+        kind: "PyTorchJob",
+        specs: "pytorchReplicaSpecs",
+        container: "pytorch",
+        port: Some(("pytorchjob-port", 23456)),
+        by: "pytorchjob-controller",
+        chiefs: &["Master"],
+        restart: "OnFailure",
+        full_names: false,
+        failed: "is failed",
+        selectors: true,
+        env: surroundings::pytorch,
+    },
+    Training {
+        kind: "TFJob",
+        specs: "tfReplicaSpecs",
+        container: "tensorflow",
+        port: Some(("tfjob-port", 2222)),
+        by: "tfjob-controller",
+        chiefs: &["Chief", "Master"],
+        restart: "Never",
+        full_names: true,
+        failed: "has failed",
+        selectors: false,
+        env: surroundings::tensorflow,
+    },
+    Training {
+        kind: "XGBoostJob",
+        specs: "xgbReplicaSpecs",
+        container: "xgboost",
+        port: Some(("xgboostjob-port", 9999)),
+        by: "xgboostjob-controller",
+        chiefs: &["Master"],
+        restart: "Never",
+        full_names: false,
+        failed: "is failed",
+        selectors: false,
+        env: surroundings::xgboost,
+    },
+    Training {
+        kind: "PaddleJob",
+        specs: "paddleReplicaSpecs",
+        container: "paddle",
+        port: Some(("master", 36543)),
+        by: "paddlejob-controller",
+        chiefs: &["Master"],
+        restart: "OnFailure",
+        full_names: false,
+        failed: "is failed",
+        selectors: true,
+        env: surroundings::paddle,
+    },
+    Training {
+        kind: "JAXJob",
+        specs: "jaxReplicaSpecs",
+        container: "jax",
+        port: Some(("jaxjob-port", 6666)),
+        by: "jaxjob-controller",
+        chiefs: &[],
+        restart: "OnFailure",
+        full_names: false,
+        failed: "is failed",
+        selectors: true,
+        env: surroundings::jax,
+    },
+    Training {
+        kind: "MPIJob",
+        specs: "mpiReplicaSpecs",
+        container: "mpi",
+        port: None,
+        by: "mpijob-controller",
+        chiefs: &["Launcher"],
+        restart: "Never",
+        full_names: false,
+        failed: "is failed",
+        selectors: false,
+        env: surroundings::mpi,
+    },
 ];
 
 /// The longest name of a Service.
@@ -118,11 +190,12 @@ impl Sync<'_> {
         self.begin();
         self.restart_retryable();
         self.count();
-        self.decide();
+        self.decide(cue, world);
         self.commit();
         for kind in ["Succeeded", "Failed"] {
             let found = list(&self.status, "/conditions").iter().find(|condition| text(condition, "/type") == kind);
-            if let Some(found) = found.cloned() {
+            // The controller of MPIJobs tells of no end.
+            if let Some(found) = found.cloned().filter(|_| self.training.kind != "MPIJob") {
                 let reason = text(&found, "/reason").to_owned();
                 self.tell(&reason, text(&found, "/message"));
             }
@@ -134,7 +207,9 @@ impl Sync<'_> {
 
     fn is_over(&self) -> bool {
         ["Succeeded", "Failed"].iter().any(|kind| {
-            list(&self.status, "/conditions").iter().any(|condition| text(condition, "/type") == *kind && text(condition, "/status") == "True")
+            list(&self.status, "/conditions")
+                .iter()
+                .any(|condition| text(condition, "/type") == *kind && text(condition, "/status") == "True")
         })
     }
 
@@ -145,7 +220,9 @@ impl Sync<'_> {
     fn condition(&mut self, kind: &str, holds: &str, reason: &str, message: &str) {
         let reason = format!("{}{reason}", self.training.kind);
         let known = list(&self.status, "/conditions").iter().any(|condition| {
-            text(condition, "/type") == kind && text(condition, "/status") == holds && text(condition, "/reason") == reason
+            text(condition, "/type") == kind
+                && text(condition, "/status") == holds
+                && text(condition, "/reason") == reason
         });
         if !known {
             set_condition(&mut self.status, kind, holds, &reason, message);
@@ -313,10 +390,8 @@ impl Sync<'_> {
             ("MPIJob", _) => ("SuccessfulCreatePod", "Created worker pod: {}"),
             _ => ("SuccessfulCreatePod", "Created pod: {}"),
         };
-        self.actions.push(Action::CreatePod(
-            pod,
-            CreatePod { owner: self.job.clone(), by: self.training.by, done, turn },
-        ));
+        self.actions
+            .push(Action::CreatePod(pod, CreatePod { owner: self.job.clone(), by: self.training.by, done, turn }));
     }
 
     fn has_chief(&self) -> bool {
@@ -355,7 +430,8 @@ impl Sync<'_> {
                 let message = format!(
                     "Error creating: Service \"{own}\" is invalid: metadata.name: Invalid value: \"{own}\": must be no more than 63 characters"
                 );
-                self.actions.push(Happening::warning(self.job, self.training.by, "FailedCreateService", message).into());
+                self.actions
+                    .push(Happening::warning(self.job, self.training.by, "FailedCreateService", message).into());
                 let turn = if let Cue::Again(turn) = cue { *turn } else { 0 };
                 self.actions.push(Action::Mark(uid(self.job).to_owned(), mark));
                 self.later(Delay::Again(Duration::from_secs(2 << turn.min(6)), turn), Cue::Again(turn + 1));
@@ -388,8 +464,15 @@ impl Sync<'_> {
                 let (reason, message, warning) = if let Some(ended) = status.pointer("/state/terminated") {
                     let code = number(ended, "/exitCode").unwrap_or(0);
                     if code != 0 && !has_ended(pod) {
-                        let message = format!("{about} exitCode: {code} terminated message: {}", text(ended, "/message"));
-                        self.tell_once(world, &format!("{} error {restart}", uid(pod)), text(ended, "/reason"), message, true);
+                        let message =
+                            format!("{about} exitCode: {code} terminated message: {}", text(ended, "/message"));
+                        self.tell_once(
+                            world,
+                            &format!("{} error {restart}", uid(pod)),
+                            text(ended, "/reason"),
+                            message,
+                            true,
+                        );
                     }
                     if container != self.training.container {
                         continue;
@@ -397,7 +480,8 @@ impl Sync<'_> {
                     let message = format!("Pod: {}.{} exited with code {code}", namespace(pod), name(pod));
                     ("ExitedWithCode".to_owned(), message, false)
                 } else {
-                    let (why, message) = (text(status, "/state/waiting/reason"), text(status, "/state/waiting/message"));
+                    let (why, message) =
+                        (text(status, "/state/waiting/reason"), text(status, "/state/waiting/message"));
                     if message.is_empty() {
                         continue;
                     }
@@ -473,11 +557,13 @@ impl Sync<'_> {
     }
 
     /// What the pods' phases make of the job.
-    fn decide(&mut self) {
+    fn decide(&mut self, cue: &Cue, world: World<'_>) {
         let kind = self.training.kind;
+        let is_settled = *cue == Cue::Settled;
         let has_chief = self.has_chief();
         let is_full = self.training.full_names || !has_chief;
-        let own = if is_full { format!("{}/{}", namespace(self.job), name(self.job)) } else { name(self.job).to_owned() };
+        let own =
+            if is_full { format!("{}/{}", namespace(self.job), name(self.job)) } else { name(self.job).to_owned() };
         let is_elastic = self.job.pointer("/spec/elasticPolicy").is_some();
         for replica in self.replicas {
             let pods = replica.pods(self.pods);
@@ -486,21 +572,24 @@ impl Sync<'_> {
                 true => self.training.chiefs.contains(&replica.kind),
                 false => replica.kind == "Worker",
             };
-            let first_done = kind == "TFJob" && !has_chief && pods.iter().any(|pod| {
-                name(pod).ends_with("-worker-0") && text(pod, "/status/phase") == "Succeeded"
-            });
+            let first_done = kind == "TFJob"
+                && !has_chief
+                && pods.iter().any(|pod| name(pod).ends_with("-worker-0") && text(pod, "/status/phase") == "Succeeded");
             let is_done = succeeded == replica.count() || first_done || (is_elastic && !has_chief && succeeded > 0);
             if decides && running > 0 && !self.is_over() {
                 self.condition("Running", "True", "Running", &format!("{kind} {own} is running."));
             }
-            if decides && is_done && replica.count() > 0 {
+            if decides && is_done && replica.count() > 0 && self.may_finish(is_settled, world) {
                 self.finish();
                 let is = if is_full { "" } else { "is " };
                 self.condition("Succeeded", "True", "Succeeded", &format!("{kind} {own} {is}successfully completed."));
             }
-            let failed = pods.iter().filter(|pod| text(pod, "/status/phase") == "Failed" && !Self::is_retried(replica, pod)).count();
+            let failed = pods
+                .iter()
+                .filter(|pod| text(pod, "/status/phase") == "Failed" && !Self::is_retried(replica, pod))
+                .count();
             let is_succeeded = condition(self.job, "Succeeded") == "True";
-            if failed > 0 && !is_succeeded {
+            if failed > 0 && !is_succeeded && self.may_finish(is_settled, world) {
                 self.finish();
                 let failed_name = if self.training.full_names { own.clone() } else { name(self.job).to_owned() };
                 let message = format!(
@@ -510,6 +599,15 @@ impl Sync<'_> {
                 self.condition("Failed", "True", "Failed", &message);
             }
         }
+    }
+
+    /// Whether the end may be written down: not before everything that happens at the same moment was seen.
+    fn may_finish(&mut self, is_settled: bool, world: World<'_>) -> bool {
+        if !is_settled && !world.is_marked(self.job, "settling") {
+            self.actions.push(Action::Mark(uid(self.job).to_owned(), "settling".to_owned()));
+            self.later(Delay::Step(Step::See), Cue::Settled);
+        }
+        is_settled
     }
 
     fn finish(&mut self) {

@@ -2,9 +2,10 @@
 //!
 //! [`Evidence`] gives each attempt a [`Folder`]. A [`follow::LogFollower`] brings the logs of a namespace's containers into
 //! it. Everything goes through the run's [`Redactor`] on its way to disk, and again on its way into the archive
-//! (`archive`): a Secret may have been seen only after its value was printed. [`journal::Journal`] keeps what has been
+//! ([`archive::archive`]): a Secret may have been seen only after its value was printed. [`journal::Journal`] keeps what has been
 //! judged.
 
+pub mod archive;
 mod folder;
 pub mod follow;
 pub mod journal;

@@ -44,6 +44,15 @@ pub struct Catalog {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+impl Catalog {
+    /// The example of this id.
+    #[must_use]
+    pub fn get(&self, id: &ExampleId) -> Option<&Example> {
+        let place = self.examples.binary_search_by(|example| example.id.cmp(id)).ok()?;
+        self.examples.get(place)
+    }
+}
+
 /// What flags and inputs say about examples; it goes before everything else.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {

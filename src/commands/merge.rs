@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::judge::{show, write_reports};
+use super::judge::{Shown, show, write_reports};
 use super::planning;
 use crate::config;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -32,7 +32,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         merged.remarks.iter().map(|remark| Diagnostic::error(remark).with_severity(Severity::Warning)).collect();
     let details = Details::default();
     let written = write_reports(settings, context, &merged.report, &details, plan.as_ref());
-    show(&merged.report, &details, &remarks, context, settings, format)?;
+    show(&merged.report, &details, &remarks, context, settings, Shown { format, rows_are: false })?;
     written?;
     Ok(report::exit_code(&merged.report, &config.fail_on))
 }

@@ -5,6 +5,7 @@ mod init;
 mod judge;
 mod merge;
 mod planning;
+mod run;
 mod simulate;
 mod workspace;
 
@@ -26,7 +27,7 @@ pub use workspace::Workspace;
 /// What kept it from being done.
 pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
     match &settings.command {
-        Command::Run(format) => judge::run(settings, context, *format),
+        Command::Run(format) => run::run(settings, context, *format),
         Command::Lint(format) => judge::lint(settings, context, *format),
         Command::Plan(format) => planning::plan(settings, context, *format),
         Command::Report { format, from_run } => merge::report(settings, context, *format, *from_run),

@@ -16,7 +16,7 @@ use crate::settings::{ChangedFiles, PlanFormat, RunContext, Settings};
 pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Result<u8> {
     let workspace = Workspace::open(settings)?;
     tell(&workspace.diagnostics, context);
-    let plan = plan_of(settings, context, &workspace, Timestamp::now())?;
+    let plan = plan_of(settings, context, &workspace, Timestamp::now(), None)?;
     say(&match format {
         PlanFormat::Table => plan::table(&plan),
         PlanFormat::Json => plan::json(&plan),
@@ -24,8 +24,14 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
     })
 }
 
-/// The plan that this command obeys.
-pub fn plan_of(settings: &Settings, context: &RunContext, workspace: &Workspace, now: Timestamp) -> Result<Plan> {
+/// The plan that this command obeys. Where there is one cluster, `only` is its version, whatever the config asks for.
+pub fn plan_of(
+    settings: &Settings,
+    context: &RunContext,
+    workspace: &Workspace,
+    now: Timestamp,
+    only: Option<&str>,
+) -> Result<Plan> {
     if let Some(path) = &settings.selection.plan {
         let plan = read_plan(path)?;
         plan.check(&workspace.catalog)?;
@@ -34,7 +40,10 @@ pub fn plan_of(settings: &Settings, context: &RunContext, workspace: &Workspace,
     let files = changed_files(settings, context)?;
     let root = settings.root.canonicalize().map_err(|error| Error::io("find", &settings.root, error))?;
     let config = &workspace.config;
-    let kubernetes: Vec<_> = config.kubernetes.iter().map(|version| version.version.clone()).collect();
+    let kubernetes: Vec<_> = match only {
+        Some(version) => vec![version.to_owned()],
+        None => config.kubernetes.iter().map(|version| version.version.clone()).collect(),
+    };
     let config_path = config_path(settings);
     let changes = match &files {
         Ok(known) => Changes::Known(known),

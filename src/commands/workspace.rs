@@ -1,6 +1,6 @@
 //! What every command that looks at examples starts from: the config, the examples, the schemas.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::catalog::{self, Catalog, Object, Overrides};
 use crate::config::{self, Config};
@@ -12,6 +12,7 @@ use crate::lint::{self, registry};
 use crate::model::ExampleId;
 use crate::operator::{self, Offline};
 use crate::settings::Settings;
+use crate::trial::isolate;
 
 /// A repository as a command sees it.
 #[derive(Debug)]
@@ -66,6 +67,18 @@ impl Workspace {
             .map_err(|error| Error::Internal(format!("can't start the network: {error}")))?;
         self.registries = runtime.block_on(registry::look_up(images, &self.config.registries.mirrors));
         Ok(())
+    }
+
+    /// The CustomResourceDefinitions of the project, for a cluster that has none.
+    #[must_use]
+    pub fn definitions(&self, root: &Path) -> Vec<serde_json::Value> {
+        let sources = if self.config.crds.is_empty() {
+            operator::offline(root, &self.config.operator).sources
+        } else {
+            operator::crds(root, &self.config.crds).sources
+        };
+        let objects = sources.iter().flat_map(catalog::objects_of);
+        objects.filter(isolate::is_definition).map(|object| object.root.to_json()).collect()
     }
 
     /// What the rules have to know.

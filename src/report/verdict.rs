@@ -17,13 +17,8 @@ impl Report {
     ) -> Self {
         results.sort_by(|a, b| (&a.example, version_key(a)).cmp(&(&b.example, version_key(b))));
         let conclusion = if run.simulated { Conclusion::Simulated } else { verdict(&results, fail_on) };
-        let tool = Tool {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            schemas: None,
-        };
         let summary = summary(&results, conclusion);
-        Self { schema_version: json::SCHEMA_VERSION, tool, run, clusters, images, results, summary }
+        Self { schema_version: json::SCHEMA_VERSION, tool: Tool::this(), run, clusters, images, results, summary }
     }
 
     /// The same report, of a run that checked built-in kinds by the schemas of this Kubernetes version.
@@ -54,6 +49,14 @@ impl Report {
             self.summary.conclusion = Conclusion::Error;
         }
         self
+    }
+}
+
+impl Tool {
+    /// This program, with no schemas.
+    #[must_use]
+    pub fn this() -> Self {
+        Self { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), schemas: None }
     }
 }
 

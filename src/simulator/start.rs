@@ -37,8 +37,9 @@ impl Default for Options {
     }
 }
 
-/// What the lifecycle says of new objects: without one, nothing.
-const ADMISSION: Admission = Admission { complete: |_| {}, refusal: |_, _| None };
+/// What the lifecycle says of new objects.
+const ADMISSION: Admission =
+    Admission { complete: lifecycle::admission::complete, refusal: lifecycle::admission::refusal };
 
 /// A running simulator. It ends when it is dropped, or in order with [`Simulator::shutdown`].
 #[derive(Debug)]

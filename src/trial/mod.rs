@@ -9,12 +9,14 @@
 //! outcome `errored`.
 
 pub mod apply;
+pub mod attempt;
 pub mod cells;
 pub mod checks;
 pub mod cleanup;
 pub mod diagnosis;
 pub mod hub;
 pub mod isolate;
+pub mod janitor;
 pub mod judge;
 pub mod script;
 mod verdict;

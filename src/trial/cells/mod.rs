@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Example;
 use crate::cluster::Node;
 use crate::config::Resources;
-use crate::model::{Outcome, Tier};
+use crate::model::{Cause, Outcome, Tier};
 use crate::report::{Finding, Row};
 use crate::trial::Attempted;
 use ending::Ending;
@@ -145,6 +145,13 @@ where
             }
         }
     }
+}
+
+/// The row of a cell that could not be tried: there is no cluster for it.
+#[must_use]
+pub fn errored(cell: &Cell<'_>, cause: Cause, today: Date) -> Row {
+    let reason = cell.reason.clone();
+    Row { outcome: Outcome::Errored, cause: Some(cause), ..row::skipped(cell, today, reason) }
 }
 
 async fn reached(deadline: Option<Instant>) {

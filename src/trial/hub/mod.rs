@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::Change;
+use crate::model::{Cause, CauseClass};
 use rooms::Rooms;
 use watch::Watch;
 
@@ -42,6 +43,27 @@ pub struct WatchError {
     pub message: String,
     /// Whether the API server itself refused, so that trying again is of no use.
     pub refused: bool,
+}
+
+impl WatchError {
+    /// Why what it was to tell of can't be judged.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        let hint = if self.refused {
+            "the identity of the kubeconfig needs list and watch on this kind in all namespaces"
+        } else {
+            "is the API server well, and reachable from here?"
+        };
+        Cause {
+            class: CauseClass::Cluster,
+            reason: "WatchFailed".to_owned(),
+            message: self.to_string(),
+            hint: hint.to_owned(),
+            object: String::new(),
+            file: String::new(),
+            line: 0,
+        }
+    }
 }
 
 /// An attempt's share: the changes in its namespace, from now on. Dropped, it leaves.

@@ -1,0 +1,99 @@
+//! `run`: the plan, the basic tier of what it selects, its cells on clusters, the reports.
+
+mod chosen;
+mod on_clusters;
+mod outputs;
+mod place;
+
+use jiff::Timestamp;
+use tokio::runtime::Runtime;
+
+use super::judge::{self, Results, Start};
+use super::planning;
+use super::workspace::Workspace;
+use crate::cancel::{Signal, Signals};
+use crate::error::{Error, Result};
+use crate::model::Tier;
+use crate::report::{self, Row};
+use crate::settings::{Format, RunContext, Settings};
+use chosen::{Choice, Chosen};
+use on_clusters::{Judged, Work};
+use outputs::Outputs;
+use place::Place;
+
+/// Everything; the exit code is the design's.
+pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
+    let start = Start::now();
+    let signals = Signals::install()?;
+    let mut workspace = Workspace::open(settings)?;
+    let runtime = runtime()?;
+    let scratch = tempfile::Builder::new().prefix("example-validator-").tempdir();
+    let scratch = scratch.map_err(|error| Error::io("create", "a temporary folder", error))?;
+    let place = runtime.block_on(Place::reach(settings, &workspace.config, scratch.path()))?;
+    let plan = planning::plan_of(settings, context, &workspace, start.at, place.version())?;
+    workspace.diagnostics.extend(place.remarks(&plan));
+    let chosen = Chosen::new(&plan, settings, &place);
+    let Results { mut rows, mut details, settled } =
+        judge::judge(&mut workspace, settings, &start, |id| chosen.judged(id))?;
+    rows.extend(skipped(&workspace, &chosen, &start));
+    let mut run = judge::run_of(context, settings, &start, place.is_simulated());
+    if place.has_clusters() && run.id.is_empty() {
+        run.id = local_id(start.at);
+    }
+    let prefix = judge::prefix(settings, context);
+    let outputs = Outputs::open(settings, context, format, &run, &prefix, &chosen.cells())?;
+    let id = cluster_id(&run.id, context, settings);
+    let work = Work {
+        settings,
+        workspace: &workspace,
+        chosen: &chosen,
+        start: &start,
+        settled: &settled,
+        place: &place,
+        run_id: &id,
+        scratch: scratch.path(),
+        outputs: &outputs,
+        signals: &signals,
+    };
+    let Judged { rows, clusters, remarks, logs } = runtime.block_on(work.judge(rows))?;
+    for (example, kubernetes, log) in logs {
+        details.add_log(example, kubernetes, log);
+    }
+    let mut report = judge::report_of(run, clusters, rows, &workspace, &start);
+    if signals.received().is_some() {
+        report = report.cancelled();
+    }
+    // A folder that can't be written must not take the results along.
+    let general: Vec<_> = workspace.diagnostics.iter().cloned().chain(remarks).collect();
+    outputs.show(&report, &details, &general)?;
+    outputs.write(&report, &details, &plan)?;
+    let code = report::exit_code(&report, &workspace.config.fail_on);
+    Ok(signals.received().map_or(code, Signal::exit_code))
+}
+
+/// A row for each example that the plan leaves out.
+fn skipped(workspace: &Workspace, chosen: &Chosen, start: &Start) -> impl Iterator<Item = Row> {
+    workspace.catalog.examples.iter().filter_map(|example| match chosen.of(&example.id) {
+        Some(Choice::Skipped(reason)) => Some(Row::skipped(example, Tier::Basic, start.today(), reason)),
+        _ => None,
+    })
+}
+
+/// What identifies a run outside GitHub Actions.
+fn local_id(at: Timestamp) -> String {
+    format!("local-{:x}-{:x}", at.as_millisecond(), std::process::id())
+}
+
+/// What identifies a run on a cluster: the attempts and shards of one workflow run have namespaces of their own.
+fn cluster_id(run: &str, context: &RunContext, settings: &Settings) -> String {
+    let attempt = context.run_attempt.map(|attempt| format!("-{attempt}")).unwrap_or_default();
+    let shard = settings.selection.shard.map(|shard| format!("-{}", shard.number)).unwrap_or_default();
+    format!("{run}{attempt}{shard}")
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Internal(format!("can't start the asynchronous runtime: {error}")))
+}

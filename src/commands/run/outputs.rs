@@ -1,0 +1,148 @@
+//! What a run leaves behind: each finished cell at once, in the journal and on the console; at the end the evidence and the report.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::commands::judge;
+use crate::commands::unless_closed;
+use crate::diagnostic::Diagnostic;
+use crate::error::{Error, Result};
+use crate::evidence::archive::{self, Contents};
+use crate::evidence::journal::{Header, Journal};
+use crate::evidence::{Evidence, Limits, Redactor};
+use crate::model::Tier;
+use crate::plan::Plan;
+use crate::report::progress::Progress;
+use crate::report::{self, Cluster, Details, Report, Row, Run};
+use crate::settings::{Format, RunContext, Settings};
+
+/// The folder inside the output folder in which evidence is collected until it is archived.
+const COLLECTED: &str = "evidence";
+/// The archive's name in the output folder.
+const ARCHIVE: &str = "evidence.zip";
+
+/// Where a run's results go.
+pub struct Outputs<'a> {
+    /// The repository's root, absolute.
+    pub root: PathBuf,
+    /// Where evidence is collected.
+    pub evidence: Evidence,
+    /// What must not be shown.
+    pub redactor: Redactor,
+    settings: &'a Settings,
+    context: &'a RunContext,
+    format: Format,
+    /// Of a run that has cells.
+    cells: Option<Cells<'a>>,
+}
+
+/// What a run of cells has besides.
+struct Cells<'a> {
+    journal: Journal,
+    progress: Mutex<Progress<'a>>,
+}
+
+impl<'a> Outputs<'a> {
+    /// Prepares the output folder of a run with `cells` (their tiers and versions); what an earlier run collected there goes.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub fn open(
+        settings: &'a Settings,
+        context: &'a RunContext,
+        format: Format,
+        run: &Run,
+        prefix: &'a str,
+        cells: &[(Tier, &str)],
+    ) -> Result<Self> {
+        let root = settings.root.canonicalize().map_err(|error| Error::io("find", &settings.root, error))?;
+        let redactor = Redactor::new();
+        if let Some(token) = &settings.github.token {
+            redactor.add(token.reveal());
+        }
+        let collected = settings.output.join(COLLECTED);
+        let mut outputs = Self {
+            root,
+            evidence: Evidence::new(&collected, Limits::default(), redactor.clone()),
+            redactor,
+            settings,
+            context,
+            format,
+            cells: None,
+        };
+        if cells.is_empty() {
+            return Ok(outputs);
+        }
+        clear(&collected)?;
+        let header = Header { tool: report::Tool::this(), run: run.clone() };
+        let journal = Journal::create(&settings.output, &header)?;
+        let options = judge::console_options(settings, context, format, prefix);
+        let progress = Progress::new(options, cells.iter().copied(), run.simulated);
+        if format != Format::Json {
+            unless_closed(progress.begin(&mut io::stdout().lock()))?;
+        }
+        outputs.cells = Some(Cells { journal, progress: Mutex::new(progress) });
+        Ok(outputs)
+    }
+
+    /// Keeps and shows a finished row. What can't be kept now is kept with the report.
+    pub fn finished(&self, row: &Row) {
+        let Some(cells) = &self.cells else { return };
+        if let Err(error) = cells.journal.append(row) {
+            tracing::warn!("the journal is not whole: {error}");
+        }
+        if self.format != Format::Json && row.kubernetes.is_some() {
+            let mut out = io::stdout().lock();
+            let mut progress = cells.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            // A reader that has gone (`| head`) stops no run.
+            let _ = progress.row(&mut out, row).and_then(|()| out.flush());
+        }
+    }
+
+    /// Keeps what became of a cluster.
+    pub fn cluster(&self, cluster: &Cluster) {
+        if let Some(cells) = &self.cells
+            && let Err(error) = cells.journal.cluster(cluster)
+        {
+            tracing::warn!("the journal is not whole: {error}");
+        }
+    }
+
+    /// Writes the evidence and the report. Once the report is there, the journal goes.
+    pub fn write(mut self, report: &Report, details: &Details, plan: &Plan) -> Result<()> {
+        let archived = self.archive(report);
+        judge::write_reports(self.settings, self.context, report, details, Some(plan))?;
+        if let Some(cells) = self.cells.take() {
+            cells.journal.remove()?;
+        }
+        archived
+    }
+
+    /// Makes the archive of what was collected; what can't be archived stays where it is.
+    fn archive(&self, report: &Report) -> Result<()> {
+        let dir = self.evidence.dir();
+        if self.cells.is_none() || !dir.is_dir() {
+            return Ok(());
+        }
+        let contents = Contents { dir, run: &report.run, rows: &report.results, limits: Limits::default() };
+        let archived = archive::archive(&contents, &self.settings.output.join(ARCHIVE), &self.redactor)?;
+        for left in &archived.left_out {
+            tracing::warn!("not in {ARCHIVE}: {}: {}", left.file, left.why);
+        }
+        Ok(())
+    }
+
+    /// Prints what has not been printed.
+    pub fn show(&self, report: &Report, details: &Details, general: &[Diagnostic]) -> Result<()> {
+        let shown = judge::Shown { format: self.format, rows_are: self.cells.is_some() };
+        judge::show(report, details, general, self.context, self.settings, shown)
+    }
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("empty the folder", folder, error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,300 @@
+//! One attempt at a cell: its namespace, its objects, what is watched of them, the verdict, the checks, the evidence, and that
+//! nothing of it stays.
+
+mod conclude;
+mod evidence;
+mod logs;
+mod script;
+mod watching;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Api;
+use kube::api::{ApiResource, ListParams};
+use serde_json::{Map, Value as Json};
+use tokio::time::Instant;
+
+use super::apply::{self, Applied, Refused};
+use super::cells::{Cell, Turn};
+use super::checks::Checks;
+use super::cleanup::Traces;
+use super::hub::{Subscription, WatchError};
+use super::isolate::{self, Identity, Isolated};
+use super::judge::{Judge, JudgedObject, Subject};
+use super::{Attempted, Moment, Phases, Verdict};
+use crate::cluster::discovery::Lookup;
+use crate::evidence::{Folder, LogFollower, LogLine, OnLine};
+use crate::model::{Cause, CauseClass, Expect, Outcome};
+use crate::report::{Attempt, CheckResult};
+use logs::LogDesk;
+use watching::Watching;
+pub use world::World;
+
+/// How long a kind may take to be listed for the first time.
+const LISTING: Duration = Duration::from_secs(30);
+/// How long logs may take to be whole once there is a verdict.
+const LOGS: Duration = Duration::from_secs(10);
+/// The same, when the run was cancelled.
+const LOGS_CANCELLED: Duration = Duration::from_secs(1);
+
+/// Tries a cell once. Whatever happens, there is an answer, and what was made on the cluster is given to those who delete it.
+pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempted {
+    let (started, at) = (Instant::now(), Timestamp::now());
+    let identity = Identity {
+        run: world.run_id,
+        example: &cell.example.id,
+        kubernetes: Some(cell.kubernetes),
+        attempt: turn.number,
+    };
+    let namespace = identity.namespace();
+    let folder = world.evidence.attempt(cell.kubernetes, &cell.example.id, turn.number);
+    let trial = Trial { world, cell, turn, started, namespace: &namespace, folder: &folder };
+    let mut changes = world.hub.join(&namespace);
+    let tried = trial.tried(&identity, &mut changes).await;
+    let duration = started.elapsed();
+    trial.keep(&tried, &changes.objects());
+    drop(changes);
+    world.janitor.take(tried.traces, !cell.locks.is_empty()).await;
+    Attempted {
+        attempt: Attempt {
+            outcome: tried.verdict.outcome,
+            namespace: namespace.clone(),
+            started_at: at.to_string(),
+            phases: phases(&tried.phases),
+        },
+        cause: tried.verdict.cause.map(|cause| world.redacted(cause)),
+        checks: tried.checks.into_iter().map(|check| world.redacted_check(check)).collect(),
+        duration,
+        evidence: Some(folder.relative().to_owned()),
+    }
+}
+
+/// What an attempt is made of.
+struct Trial<'t, 'w> {
+    world: &'t World<'w>,
+    cell: &'t Cell<'t>,
+    turn: Turn,
+    started: Instant,
+    namespace: &'t str,
+    folder: &'t Folder,
+}
+
+/// What an attempt came to.
+struct Tried {
+    verdict: Verdict,
+    checks: Vec<CheckResult>,
+    phases: Phases,
+    /// What it may have made; `None` before anything was.
+    traces: Option<Traces>,
+    /// What the API server answered for each object.
+    applied: Vec<Arc<Json>>,
+    /// Lines for a person who reads the evidence.
+    notes: Vec<String>,
+}
+
+impl Trial<'_, '_> {
+    /// Tries it, from its isolation to its checks.
+    async fn tried(&self, identity: &Identity<'_>, changes: &mut Subscription) -> Tried {
+        let isolated = match self.isolated(identity).await {
+            Ok(isolated) => isolated,
+            Err(refused) => return self.untried(*refused, None),
+        };
+        let traces = Traces::of(&isolated);
+        if let Err(error) = self.watch_kinds().await {
+            return self.untried(unwatched(&error), None);
+        }
+        let applied = tokio::select! {
+            () = self.turn.stop.cancelled() => return self.stopped(Some(traces), Phases::default()),
+            applied = apply::apply(&self.world.target, &isolated) => applied,
+        };
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(refused) => return self.untried(*refused, Some(traces)),
+        };
+        let notes: Vec<_> =
+            isolated.notes.iter().map(|note| format!("{}:{}: {}", note.file, note.line, note.message)).collect();
+        let answers = applied.objects.iter().map(|made| Arc::clone(&made.object)).collect();
+        let mut tried = self.judged(&applied, traces, changes).await;
+        tried.notes.splice(..0, notes);
+        Tried { applied: answers, ..tried }
+    }
+
+    async fn isolated(&self, identity: &Identity<'_>) -> Result<Isolated<'_>, Box<Refused>> {
+        let example = self.cell.example;
+        let needs = isolate::needs(example, self.world.catalog);
+        let objects = needs.iter().copied().chain([example]).flat_map(|part| &part.objects);
+        let scopes = self.world.target.discovery.scopes(objects).await;
+        let scopes = scopes.map_err(|error| Box::new(apply::of_request(&example.id.to_string(), &error)))?;
+        isolate::isolate(example, &needs, identity, &scopes)
+            .map_err(|cause| Box::new(Refused { outcome: Outcome::Errored, cause: *cause }))
+    }
+
+    /// Makes sure that what is to be judged is watched before it is made.
+    async fn watch_kinds(&self) -> Result<(), WatchError> {
+        let judged = self.cell.example.judged.iter().map(|index| &self.cell.example.objects[*index]);
+        let mut kinds: Vec<ApiResource> = Vec::new();
+        for object in judged {
+            // A kind that is not served is refused when it is applied, with all that is to be said about that; one that the
+            // example's own CRD brings is watched once it is there.
+            if let Ok(Lookup::Found(served)) = self.world.target.discovery.find(&object.api_version, &object.kind).await
+                && !kinds.contains(&served.resource)
+            {
+                kinds.push(served.resource);
+            }
+        }
+        self.world.hub.watch(&kinds, LISTING).await
+    }
+
+    /// Watches what was applied until there is a verdict.
+    async fn judged(&self, applied: &Applied, traces: Traces, changes: &mut Subscription) -> Tried {
+        let checks = match Checks::new(&self.cell.example.settings.checks) {
+            Ok(checks) => checks,
+            Err(error) => return self.untried(internal("BadCheck", error.to_string()), Some(traces)),
+        };
+        let mut judge = Judge::new(self.subject(applied));
+        let accepted = judge.applied(applied.finished - self.started);
+        let desk = self.open_logs(&checks);
+        let mut watching = Watching {
+            judge: &mut judge,
+            changes,
+            logs: &desk,
+            hub: &self.world.hub,
+            discovery: &self.world.target.discovery,
+            started: self.started,
+            others_hold_room: self.turn.others_hold_room.clone(),
+            cancel: &self.turn.stop,
+        };
+        let verdict = match (&self.cell.example.settings.run, accepted) {
+            (_, Some(verdict)) => Some(verdict),
+            (Some(run), None) => self.scripted(run, &mut watching, &checks).await,
+            (None, None) => watching.verdict().await,
+        };
+        let Some(verdict) = verdict else {
+            desk.close(LOGS_CANCELLED).await;
+            let notes = vec![format!("it waited for: {}", judge.waiting_for())];
+            return Tried { notes, ..self.stopped(Some(traces), judge.phases()) };
+        };
+        self.look_at_pods(&desk).await;
+        let logs = desk.close(LOGS).await;
+        let (verdict, checks) = self.concluded(verdict, &mut watching, &checks, &logs).await;
+        Tried { verdict, checks, phases: judge.phases(), traces: Some(traces), applied: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Looks at the pods once more: an object may be told of before its pods are, whose logs must not be lost.
+    async fn look_at_pods(&self, desk: &LogDesk) {
+        let pods: Api<Pod> = Api::namespaced(self.world.cluster.client.clone(), self.namespace);
+        match tokio::time::timeout(LOGS, pods.list(&ListParams::default())).await {
+            Ok(Ok(pods)) => {
+                for pod in pods.items.iter().filter_map(|pod| serde_json::to_value(pod).ok()) {
+                    desk.pod(&Arc::new(pod));
+                }
+            }
+            Ok(Err(error)) => tracing::debug!("can't list the pods of {}: {error}", self.namespace),
+            Err(_) => tracing::debug!("can't list the pods of {}: no answer", self.namespace),
+        }
+    }
+
+    /// What is judged: the objects of the example under the names that the server gave them.
+    fn subject(&self, applied: &Applied) -> Subject {
+        let example = self.cell.example;
+        let judged =
+            applied.objects.iter().filter(|made| made.indices.iter().any(|index| example.judged.contains(index)));
+        let judged = judged.filter_map(|made| {
+            let object = made.indices.first().map(|index| &example.objects[*index])?;
+            let framework = self.world.frameworks.find(object).or_else(|| self.world.frameworks.generic(object))?;
+            Some(JudgedObject {
+                api_version: object.api_version.clone(),
+                kind: object.kind.clone(),
+                name: made.name.clone(),
+                framework,
+            })
+        });
+        Subject {
+            judged: judged.collect(),
+            companion: example.settings.run.is_some(),
+            expect: example.settings.expect,
+            timeout: example.settings.timeout,
+            graces: self.world.config.graces.clone(),
+            frameworks: self.world.frameworks.clone(),
+        }
+    }
+
+    fn open_logs(&self, checks: &Checks) -> LogDesk {
+        let scan = checks.scan();
+        let on_line: Option<OnLine> = (!scan.is_empty())
+            .then(|| Arc::new(move |line: &LogLine<'_>| scan.line(line.pod, line.container, line.text)) as OnLine);
+        let client = self.world.cluster.client.clone();
+        let follower = LogFollower::new(&self.world.follow, self.namespace, self.folder.clone(), on_line);
+        LogDesk::open(Api::<Secret>::namespaced(client, self.namespace), self.world.redactor.clone(), follower)
+    }
+
+    /// An attempt that did not get as far as to be watched.
+    fn untried(&self, refused: Refused, traces: Option<Traces>) -> Tried {
+        let expected = self.cell.example.settings.expect == Expect::Rejected && refused.is_rejection();
+        let (outcome, cause) = if expected { (Outcome::Passed, None) } else { (refused.outcome, Some(refused.cause)) };
+        let at = self.now();
+        Tried {
+            verdict: Verdict { outcome, cause, culprit: None, at },
+            checks: Vec::new(),
+            phases: Phases { finished: Some(at), ..Phases::default() },
+            traces,
+            applied: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// An attempt that was told to stop.
+    fn stopped(&self, traces: Option<Traces>, phases: Phases) -> Tried {
+        let at = self.now();
+        Tried {
+            verdict: Verdict { outcome: Outcome::Errored, cause: None, culprit: None, at },
+            checks: Vec::new(),
+            phases,
+            traces,
+            applied: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.started.elapsed()
+    }
+}
+
+/// The phases as the report has them.
+fn phases(phases: &Phases) -> Map<String, Json> {
+    let named = [
+        ("applyMs", phases.applied),
+        ("scheduledMs", phases.scheduled),
+        ("runningMs", phases.running),
+        ("finishedMs", phases.finished),
+    ];
+    let reached = named.into_iter().filter_map(|(name, moment)| {
+        let millis = u64::try_from(moment?.as_millis()).unwrap_or(u64::MAX);
+        Some((name.to_owned(), Json::from(millis)))
+    });
+    reached.collect()
+}
+
+fn unwatched(error: &WatchError) -> Refused {
+    Refused { outcome: Outcome::Errored, cause: error.cause() }
+}
+
+fn internal(reason: &str, message: String) -> Refused {
+    Refused {
+        outcome: Outcome::Errored,
+        cause: Cause {
+            class: CauseClass::Internal,
+            reason: reason.to_owned(),
+            message,
+            hint: String::new(),
+            object: String::new(),
+            file: String::new(),
+            line: 0,
+        },
+    }
+}

@@ -1,0 +1,97 @@
+//! What all attempts on one cluster share.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Mutex;
+
+use kube::core::ApiResource;
+
+use crate::catalog::Catalog;
+use crate::cluster::Cluster;
+use crate::config::Config;
+use crate::evidence::{Evidence, FollowContext, Redactor};
+use crate::framework::Frameworks;
+use crate::model::{Cause, ExampleId};
+use crate::report::{CheckResult, LogTail};
+use crate::trial::apply::Target;
+use crate::trial::hub::{Hub, WatchError};
+use crate::trial::janitor::Janitor;
+
+/// Everything that the attempts on one cluster share.
+pub struct World<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// How objects get there.
+    pub target: Target,
+    /// Its watches.
+    pub hub: Hub,
+    /// Who deletes what attempts leave.
+    pub janitor: Janitor,
+    /// The config.
+    pub config: &'a Config,
+    /// Which kinds can be judged.
+    pub frameworks: &'a Frameworks,
+    /// The examples, for those that are needed.
+    pub catalog: &'a Catalog,
+    /// The repository's root, absolute.
+    pub root: &'a Path,
+    /// What identifies this run on the cluster.
+    pub run_id: &'a str,
+    /// How logs are followed.
+    pub follow: FollowContext,
+    /// Where evidence goes.
+    pub evidence: &'a Evidence,
+    /// What must not be shown.
+    pub redactor: &'a Redactor,
+    /// This program's environment, from which child processes get what an allow-list names.
+    pub environment: &'a [(OsString, OsString)],
+    /// A private folder for files of child processes.
+    pub scratch: &'a Path,
+    /// The ends of telling logs, by example and version, for the console.
+    pub logs: &'a Mutex<Vec<(ExampleId, String, LogTail)>>,
+}
+
+/// The kinds that every attempt needs: group, version, kind, plural.
+const NEEDED: [(&str, &str, &str, &str); 2] = [("", "v1", "Pod", "pods"), ("", "v1", "Event", "events")];
+/// Those that only tell more; an identity that may not see them does without.
+const USEFUL: [(&str, &str, &str, &str); 4] = [
+    ("", "v1", "Node", "nodes"),
+    ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    ("apps", "v1", "ReplicaSet", "replicasets"),
+    ("batch", "v1", "Job", "jobs"),
+];
+
+impl World<'_> {
+    /// Starts the watches that every attempt needs.
+    ///
+    /// # Errors
+    /// The API server refuses them, or does not answer.
+    pub async fn watch(&self, patience: std::time::Duration) -> Result<(), WatchError> {
+        for kind in USEFUL {
+            self.hub.also_watch(&resource(kind));
+        }
+        self.hub.watch(&NEEDED.map(resource), patience).await
+    }
+
+    /// A cause without secrets.
+    pub fn redacted(&self, cause: Cause) -> Cause {
+        let text = |text: &str| self.redactor.text(text).into_owned();
+        Cause { message: text(&cause.message), hint: text(&cause.hint), object: text(&cause.object), ..cause }
+    }
+
+    /// What became of a check, without secrets.
+    pub fn redacted_check(&self, check: CheckResult) -> CheckResult {
+        CheckResult { message: self.redactor.text(&check.message).into_owned(), ..check }
+    }
+}
+
+fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version,
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}

@@ -1,0 +1,87 @@
+//! Who deletes what attempts leave, beside the attempts that go on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::apply::Target;
+use super::cleanup::{Patience, Removed, Traces, remove};
+
+/// Deletes in the background, and knows what is still there.
+pub struct Janitor {
+    target: Target,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    running: JoinSet<Removed>,
+    /// The namespaces that are being deleted.
+    pending: Arc<Mutex<Vec<String>>>,
+    done: Removed,
+}
+
+impl Janitor {
+    /// One who deletes on this cluster.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self { target, inner: Mutex::default() }
+    }
+
+    /// Takes over what an attempt may have made. Returns at once, or (`wait`) when it is gone: objects of the whole cluster must be
+    /// before another example may bring them.
+    pub async fn take(&self, traces: Option<Traces>, wait: bool) {
+        let Some(traces) = traces else { return };
+        let (finished, waiter) = tokio::sync::oneshot::channel::<()>();
+        {
+            let mut inner = self.inner();
+            let pending = Arc::clone(&inner.pending);
+            let target = self.target.clone();
+            pending.lock().unwrap_or_else(PoisonError::into_inner).push(traces.namespace.clone());
+            inner.running.spawn(async move {
+                let removed = remove(&target, &traces, Patience::default()).await;
+                pending.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != traces.namespace);
+                // Nobody may be waiting.
+                let _ = finished.send(());
+                removed
+            });
+            while let Some(Ok(removed)) = inner.running.try_join_next() {
+                inner.note(removed);
+            }
+        }
+        if wait {
+            // The task that sends may only have panicked.
+            let _ = waiter.await;
+        }
+    }
+
+    /// Waits until everything is deleted, no longer than `patience`; what is then left is named.
+    pub async fn finish(&self, patience: Duration) -> Removed {
+        let mut running = std::mem::take(&mut self.inner().running);
+        let all = async {
+            while let Some(removed) = running.join_next().await {
+                if let Ok(removed) = removed {
+                    self.inner().note(removed);
+                }
+            }
+        };
+        let _ = tokio::time::timeout(patience, all).await;
+        let mut inner = self.inner();
+        let mut done = std::mem::take(&mut inner.done);
+        let pending = inner.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        done.left.extend(pending.iter().map(|namespace| format!("Namespace/{namespace}")));
+        done
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn note(&mut self, removed: Removed) {
+        self.done.left.extend(removed.left);
+        self.done.warnings.extend(removed.warnings);
+    }
+}

@@ -56,12 +56,20 @@ const FIXED: &[(&str, &str, &str, &[&str])] = &[
     ("scheduling.k8s.io", "PriorityClass", "value", &[]),
 ];
 
+/// What of a suspended Job's template may change.
+const SCHEDULING: [&str; 4] = ["nodeSelector", "tolerations", "affinity", "schedulingGates"];
+
 /// What of the change is not allowed.
 pub fn check(kind: &Kind, old: &Json, new: &Json) -> Vec<StatusCause> {
     let mut causes: Vec<_> = FIXED
         .iter()
         .filter(|(group, name, ..)| kind.is(group, name))
-        .filter(|(_, _, at, free)| fixed(old, at, free) != fixed(new, at, free))
+        .filter(|(_, name, at, free)| {
+            // Where a suspended Job is to run can still be told.
+            let is_waiting = *name == "Job" && old["spec"]["suspend"] == true;
+            let free = if is_waiting { &SCHEDULING[..] } else { free };
+            fixed(old, at, free) != fixed(new, at, free)
+        })
         .map(|(_, name, at, free)| refused(name, new, at, free))
         .collect();
     let is_marked = kind.is("", "ConfigMap") || kind.is("", "Secret");

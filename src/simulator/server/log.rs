@@ -33,9 +33,11 @@ impl Server {
         let name = target.key().name;
         let container = container_of(&pod, request.param("container"), &name)?;
         let previous = request.flag("previous");
-        let Some(restart) = run_of(&pod, &container, previous, &name)? else {
-            return Ok(answer::plain(200, ""));
-        };
+        if text(&pod, "/spec/nodeName").is_empty() {
+            // Without a node there is no kubelet to ask.
+            return Ok(answer::plain(204, ""));
+        }
+        let restart = run_of(&pod, &container, previous, &name)?;
         let namespace = target.namespace.as_deref().unwrap_or_default();
         let reader = self.store.logs().read(namespace, &name, &container, restart).ok_or_else(|| absent(target))?;
         let wanted = Wanted::of(request)?;
@@ -144,8 +146,8 @@ fn container_of(pod: &Json, named: &str, name: &str) -> Result<String, Status> {
     }
 }
 
-/// The run of a container whose log is meant, by the restarts before it; `None` while the pod has no node.
-fn run_of(pod: &Json, container: &str, previous: bool, name: &str) -> Result<Option<u32>, Status> {
+/// The run of a container whose log is meant, by the restarts before it.
+fn run_of(pod: &Json, container: &str, previous: bool, name: &str) -> Result<u32, Status> {
     let statuses = CONTAINERS.iter().flat_map(|(_, field)| pod["status"][*field].as_array().into_iter().flatten());
     let status = statuses.into_iter().find(|status| text(status, "/name") == container).cloned().unwrap_or_default();
     let restarts = status["restartCount"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
@@ -156,15 +158,14 @@ fn run_of(pod: &Json, container: &str, previous: bool, name: &str) -> Result<Opt
         let absent = || refused(&format!("previous terminated container \"{container}\" in pod \"{name}\" not found"));
         // While it waits to be started again, the last run that ended is the one that the count of restarts tells.
         let back = u32::from(!has("/state/waiting"));
-        return has_run_before.then(|| Some(restarts.saturating_sub(back))).ok_or_else(absent);
+        return has_run_before.then(|| restarts.saturating_sub(back)).ok_or_else(absent);
     }
     if has("/state/running") || has("/state/terminated") || has_run_before {
-        return Ok(Some(restarts));
+        return Ok(restarts);
     }
     let reason = text(&status, "/state/waiting/reason");
     let waiting = format!("container \"{container}\" in pod \"{name}\" is waiting to start");
     Err(match reason {
-        "" if text(pod, "/spec/nodeName").is_empty() => return Ok(None),
         "" => refused(&format!("{waiting}: ContainerCreating")),
         "ErrImagePull" => refused(&format!("{waiting}: image can't be pulled")),
         "ImagePullBackOff" => refused(&format!("{waiting}: trying and failing to pull image")),

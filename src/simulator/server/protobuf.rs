@@ -102,6 +102,9 @@ const MESSAGES: &[(&str, &str)] = &[
         "1 metadata ObjectMeta, 2 value int?, 3 globalDefault bool, 4 description string, 5 preemptionPolicy string",
     ),
     ("TokenRequest", "1 metadata ObjectMeta, 2 spec -, 3 status -"),
+    ("SelfSubjectAccessReview", "1 metadata ObjectMeta, 2 spec -, 3 status -"),
+    ("SelfSubjectRulesReview", "1 metadata ObjectMeta, 2 spec -, 3 status -"),
+    ("SelfSubjectReview", "1 metadata ObjectMeta, 2 status -"),
     (
         "DeleteOptions",
         "1 gracePeriodSeconds int?, 3 orphanDependents bool, 4 propagationPolicy string, 5 dryRun [string]",

@@ -160,6 +160,12 @@ impl History {
         receiver
     }
 
+    /// Whether nobody watches.
+    #[cfg(test)]
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.everywhere.is_empty() && self.by_namespace.is_empty()
+    }
+
     pub(super) fn unsubscribe(&mut self, id: u64, namespace: Option<&str>) {
         let Some(namespace) = namespace else {
             self.everywhere.remove(&id);

@@ -11,6 +11,8 @@ mod logs;
 mod object;
 mod random;
 mod status;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod write;
 

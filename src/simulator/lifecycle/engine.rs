@@ -12,7 +12,7 @@ use super::pace::{Delay, Step};
 use super::recorder::Recorder;
 use super::timers::{Timer, Timers};
 use super::world::{Memory, World};
-use super::{Options, admission, controllers, reconcile};
+use super::{Options, admission, controllers, reconcile, seed};
 use crate::simulator::store::{Change, Changes, Event, Key, Propagation, Store};
 
 /// The state of the task.
@@ -33,8 +33,9 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// Learns of changes from now on, makes what every cluster has, and takes over what there is.
     pub fn new(store: Store, options: Options) -> Self {
-        Self {
+        let mut engine = Self {
             changes: store.changes(),
             timers: Timers::new(options.pace),
             memory: Memory::default(),
@@ -46,7 +47,28 @@ impl Engine {
             room: false,
             store,
             options,
+        };
+        for kind in engine.store.kinds() {
+            for object in engine.store.list(&kind.group, &kind.plural, None).0 {
+                engine.adopt(Key::of(&kind, &object), &object);
+            }
         }
+        seed::plant(&engine.store, &engine.options);
+        engine
+    }
+
+    fn adopt(&mut self, key: Key, object: &Json) {
+        self.index.add(key.clone(), object);
+        if key.plural == "pods" && key.group.is_empty() {
+            self.memory.note(object);
+            self.schedule_soon(&key, object);
+        }
+        self.enqueue(key);
+    }
+
+    fn schedule_soon(&mut self, key: &Key, pod: &Json) {
+        let timer = Timer { key: key.clone(), uid: uid(pod).to_owned(), cue: Cue::Schedule };
+        self.timers.add(Delay::Step(Step::Schedule), timer);
     }
 
     /// Works until the store is gone or the task is stopped.
@@ -59,12 +81,15 @@ impl Engine {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                change = self.changes.next() => match change {
-                    Some(change) => self.observe(&change),
-                    None => return,
-                },
-                () = timer => {}
+            let change = tokio::select! {
+                change = self.changes.next() => Some(change),
+                () = timer => None,
+            };
+            self.timers.catch_up();
+            match change {
+                Some(Some(change)) => self.observe(&change),
+                Some(None) => return,
+                None => {}
             }
             let mut turns = 0;
             while self.turn() {
@@ -130,11 +155,13 @@ impl Engine {
         if change.event == Event::Deleted {
             return;
         }
+        if change.kind.is("", "Pod") {
+            self.memory.note(&change.object);
+        }
         if change.event == Event::Added {
             self.disown_lost(&key, &change.object);
             if change.kind.is("", "Pod") {
-                let timer = Timer { key: key.clone(), uid: uid(&change.object).to_owned(), cue: Cue::Schedule };
-                self.timers.add(Delay::Step(Step::Schedule), timer);
+                self.schedule_soon(&key, &change.object);
             }
         }
         if is_deleting(&change.object) {
@@ -307,9 +334,9 @@ impl Engine {
     /// An owner waits for its end: in the foreground what it owns goes first; else it is left behind.
     fn end_of_owner(&self, key: &Key, owner: &Json) {
         let finalizers: Vec<_> = list(owner, "/metadata/finalizers").iter().filter_map(Json::as_str).collect();
-        let owned = self.index.owned_by(uid(owner));
+        let dependents = self.index.owned_by(uid(owner));
         if finalizers.contains(&"orphan") {
-            for key in &owned {
+            for key in &dependents {
                 drop(self.store.update(key, |object| {
                     if let Some(owners) = object["metadata"]["ownerReferences"].as_array_mut() {
                         owners.retain(|reference| text(reference, "/uid") != uid(owner));
@@ -319,7 +346,7 @@ impl Engine {
             self.take_finalizer(key, "orphan");
         }
         if finalizers.contains(&"foregroundDeletion") {
-            for key in &owned {
+            for key in &dependents {
                 if self.store.get(key).is_some_and(|object| !is_deleting(&object)) {
                     drop(self.store.delete(key, Propagation::Foreground));
                 }

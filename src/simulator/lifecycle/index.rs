@@ -11,9 +11,9 @@ use crate::simulator::store::{Change, Event, Key};
 /// What there is.
 #[derive(Debug, Default)]
 pub struct Index {
-    by_uid: HashMap<String, Key>,
-    by_owner: HashMap<String, BTreeSet<Key>>,
-    by_namespace: HashMap<String, BTreeSet<Key>>,
+    places: HashMap<String, Key>,
+    owned: HashMap<String, BTreeSet<Key>>,
+    contents: HashMap<String, BTreeSet<Key>>,
 }
 
 impl Index {
@@ -24,32 +24,37 @@ impl Index {
             self.disown(previous, &key);
         }
         if change.event == Event::Deleted {
-            self.by_uid.remove(uid(&change.object));
+            self.places.remove(uid(&change.object));
             self.disown(&change.object, &key);
-            if let Some(keys) = self.by_namespace.get_mut(namespace(&change.object)) {
+            if let Some(keys) = self.contents.get_mut(namespace(&change.object)) {
                 keys.remove(&key);
                 if keys.is_empty() {
-                    self.by_namespace.remove(namespace(&change.object));
+                    self.contents.remove(namespace(&change.object));
                 }
             }
             return;
         }
-        self.by_uid.insert(uid(&change.object).to_owned(), key.clone());
-        for owner in list(&change.object, "/metadata/ownerReferences") {
-            self.by_owner.entry(text(owner, "/uid").to_owned()).or_default().insert(key.clone());
+        self.add(key, &change.object);
+    }
+
+    /// Takes note of an object that is there.
+    pub fn add(&mut self, key: Key, object: &Json) {
+        self.places.insert(uid(object).to_owned(), key.clone());
+        for owner in list(object, "/metadata/ownerReferences") {
+            self.owned.entry(text(owner, "/uid").to_owned()).or_default().insert(key.clone());
         }
         if let Some(namespace) = &key.namespace {
-            self.by_namespace.entry(namespace.clone()).or_default().insert(key);
+            self.contents.entry(namespace.clone()).or_default().insert(key);
         }
     }
 
     fn disown(&mut self, object: &Arc<Json>, key: &Key) {
         for owner in list(object, "/metadata/ownerReferences") {
             let owner = text(owner, "/uid");
-            if let Some(keys) = self.by_owner.get_mut(owner) {
+            if let Some(keys) = self.owned.get_mut(owner) {
                 keys.remove(key);
                 if keys.is_empty() {
-                    self.by_owner.remove(owner);
+                    self.owned.remove(owner);
                 }
             }
         }
@@ -58,18 +63,18 @@ impl Index {
     /// Whether there is an object with this uid.
     #[must_use]
     pub fn is_there(&self, uid: &str) -> bool {
-        self.by_uid.contains_key(uid)
+        self.places.contains_key(uid)
     }
 
     /// What an owner owns.
     #[must_use]
     pub fn owned_by(&self, uid: &str) -> Vec<Key> {
-        self.by_owner.get(uid).into_iter().flatten().cloned().collect()
+        self.owned.get(uid).into_iter().flatten().cloned().collect()
     }
 
     /// What stands in a namespace.
     #[must_use]
     pub fn within(&self, namespace: &str) -> Vec<Key> {
-        self.by_namespace.get(namespace).into_iter().flatten().cloned().collect()
+        self.contents.get(namespace).into_iter().flatten().cloned().collect()
     }
 }

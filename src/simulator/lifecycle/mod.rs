@@ -69,14 +69,12 @@ impl Drop for Lifecycle {
 }
 
 /// Makes nodes, namespaces and the StorageClass that every cluster has, and plays what happens from then on, in a task of
-/// the runtime that this is called in. New objects are filled in as an API server does it. What the store holds already is
-/// left alone.
+/// the runtime that this is called in. New objects are filled in as an API server does it, and what the store holds
+/// already is taken over.
 #[must_use]
 pub fn start(store: Store, options: Options) -> Lifecycle {
     store.complete_with(admission::complete);
-    let engine = Engine::new(store.clone(), options.clone());
-    seed::plant(&store, &options);
-    Lifecycle { task: tokio::spawn(engine.work()) }
+    Lifecycle { task: tokio::spawn(Engine::new(store, options).work()) }
 }
 
 /// What becomes of an object.

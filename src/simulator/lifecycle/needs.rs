@@ -65,19 +65,16 @@ pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
     while let Some((before, after)) = rest.split_once('$') {
         expanded.push_str(before);
         let known = after.strip_prefix('(').and_then(|after| after.split_once(')'));
-        match known.and_then(|(name, tail)| Some((variables.get(name)?, tail))) {
-            Some((value, tail)) => {
-                expanded.push_str(value);
-                rest = tail;
-            }
-            None => {
-                expanded.push('$');
-                rest = after.strip_prefix('$').unwrap_or(after);
-                // `$$(X)` is `$(X)` as it stands; a plain `$$` is left to the shell.
-                if after.starts_with('$') && !after.starts_with("$(") {
-                    expanded.push('$');
-                }
-            }
+        if let Some((value, tail)) = known.and_then(|(name, tail)| Some((variables.get(name)?, tail))) {
+            expanded.push_str(value);
+            rest = tail;
+            continue;
+        }
+        expanded.push('$');
+        rest = after.strip_prefix('$').unwrap_or(after);
+        // `$$(X)` is `$(X)` as it stands; a plain `$$` is left to the shell.
+        if after.starts_with('$') && !after.starts_with("$(") {
+            expanded.push('$');
         }
     }
     expanded.push_str(rest);
@@ -148,11 +145,12 @@ pub fn missing_volume(store: &Store, pod: &Json) -> Option<String> {
             Some(found) => {
                 let known = data(&found);
                 let item = items.iter().find(|item| !known.contains_key(text(item, "/key")))?;
-                let what = if holder.lower == "secret" { "secret" } else { "config" };
-                match what {
-                    "secret" => format!("references non-existent secret key: {}", text(item, "/key")),
-                    _ => format!("configmap references non-existent config key: {}", text(item, "/key")),
-                }
+                let what = if holder.lower == "secret" {
+                    "references non-existent secret"
+                } else {
+                    "configmap references non-existent config"
+                };
+                format!("{what} key: {}", text(item, "/key"))
             }
         };
         Some(format!("MountVolume.SetUp failed for volume \"{volume}\" : {why}"))

@@ -19,7 +19,7 @@ const PREEMPTION: &str =
     "no new claims to deallocate, preemption: 0/N nodes are available: N Preemption is not helpful for scheduling.";
 
 /// What a pod asks a node for, by resource.
-type Amounts = BTreeMap<String, Quantity>;
+pub type Amounts = BTreeMap<String, Quantity>;
 
 /// Finds a node for a pod that has none.
 #[must_use]
@@ -29,13 +29,13 @@ pub fn schedule(pod: &Json, world: World<'_>) -> Vec<Action> {
     }
     if !list(pod, "/spec/schedulingGates").is_empty() {
         let why = "Scheduling is blocked due to non-empty scheduling gates".to_owned();
-        return vec![condition(pod, State::new(false, "SchedulingGated", why))];
+        return vec![condition(pod, &State::new(false, "SchedulingGated", why))];
     }
     match find(pod, world) {
         Ok(node) => assign(pod, &node),
         Err(why) => vec![
             Happening::warning(pod, SCHEDULER, "FailedScheduling", why.clone()).into(),
-            condition(pod, State::new(false, "Unschedulable", why)),
+            condition(pod, &State::new(false, "Unschedulable", why)),
         ],
     }
 }
@@ -55,9 +55,9 @@ fn assign(pod: &Json, node: &str) -> Vec<Action> {
     vec![assign, Happening::normal(pod, SCHEDULER, "Scheduled", message).into()]
 }
 
-fn condition(pod: &Json, state: State) -> Action {
+fn condition(pod: &Json, state: &State) -> Action {
     let mut status = pod.get("status").cloned().unwrap_or_else(|| json!({"phase": "Pending"}));
-    status["conditions"] = json!([settle(&status["conditions"], pod, "PodScheduled", &state)]);
+    status["conditions"] = json!([settle(&status["conditions"], pod, "PodScheduled", state)]);
     Action::Status(pod_key(pod), status)
 }
 
@@ -67,16 +67,9 @@ fn find(pod: &Json, world: World<'_>) -> Result<String, String> {
     let all = nodes.len();
     claims(pod, world, all)?;
     let wanted = requests(pod);
-    let (pods, _) = world.store.list("", "pods", None);
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     for node in &nodes {
-        let there = pods.iter().filter(|other| text(other, "/spec/nodeName") == name(node) && !has_ended(other));
-        let mut used = Amounts::new();
-        let mut count = 0;
-        for other in there {
-            add(&mut used, &requests(other));
-            count += 1;
-        }
+        let (used, count) = world.memory.taken(name(node));
         let why = refusals(pod, node, &wanted, &used, count);
         if why.is_empty() {
             return Ok(name(node).to_owned());
@@ -180,7 +173,8 @@ fn is_selected(pod: &Json, node: &Json) -> bool {
     selects(&selector, labels) && (terms.is_empty() || terms.iter().any(fits))
 }
 
-fn add(sum: &mut Amounts, more: &Amounts) {
+/// Adds amounts to a sum.
+pub fn add(sum: &mut Amounts, more: &Amounts) {
     for (resource, amount) in more {
         let slot = sum.entry(resource.clone()).or_default();
         *slot = slot.plus(*amount);

@@ -108,11 +108,11 @@ pub const SCRIPTS: &[Script] = &[
 #[must_use]
 pub fn act(annotation: &str, container: &str) -> Option<Act> {
     let words = annotation.split(',').map(str::trim);
-    let chosen = words.filter_map(|word| match word.split_once('=') {
+    let mut chosen = words.filter_map(|word| match word.split_once('=') {
         Some((name, script)) => (name.trim() == container).then(|| script.trim()),
         None => Some(word),
     });
-    let (name, argument) = chosen.last().map(|script| script.split_once(':').unwrap_or((script, "")))?;
+    let (name, argument) = chosen.next_back().map(|script| script.split_once(':').unwrap_or((script, "")))?;
     let known = SCRIPTS.iter().find(|script| script.name.split([':', '[']).next() == Some(name))?;
     Some((known.act)(argument))
 }

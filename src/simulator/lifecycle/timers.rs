@@ -59,13 +59,17 @@ impl Timers {
         self.order.peek().map(|Reverse((due, ..))| *due)
     }
 
+    /// Sets the clock, unless the work lags behind.
+    pub fn catch_up(&mut self) {
+        let real = Instant::now();
+        if self.due().is_none_or(|due| due > real) {
+            self.now = self.now.max(real);
+        }
+    }
+
     /// The next that is due.
     pub fn pop(&mut self) -> Option<Timer> {
-        let real = Instant::now();
-        let Some(due) = self.due().filter(|due| *due <= real) else {
-            self.now = self.now.max(real);
-            return None;
-        };
+        let due = self.due().filter(|due| *due <= Instant::now())?;
         self.now = self.now.max(due);
         let Reverse((_, _, slot)) = self.order.pop()?;
         self.free.push(slot);

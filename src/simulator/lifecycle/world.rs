@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::Options;
-use super::object::{controller, is_controlled_by, name, namespace, text, uid};
+use super::object::{controller, has_ended, is_controlled_by, name, namespace, text, uid};
+use super::scheduler::{Amounts, add, requests};
 use super::script;
 use crate::simulator::store::{Key, Store};
 
@@ -29,6 +30,8 @@ pub struct Memory {
     marks: HashMap<String, HashSet<String>>,
     /// In which namespaces an example of this name was tried, in order.
     tries: RefCell<HashMap<String, Vec<String>>>,
+    /// What pods request of their nodes, by uid.
+    taken: HashMap<String, (String, Amounts)>,
 }
 
 impl Memory {
@@ -40,6 +43,26 @@ impl Memory {
     /// Forgets an object.
     pub fn forget(&mut self, uid: &str) {
         self.marks.remove(uid);
+        self.taken.remove(uid);
+    }
+
+    /// Takes note of what a pod takes from its node.
+    pub fn note(&mut self, pod: &Json) {
+        let node = text(pod, "/spec/nodeName");
+        if node.is_empty() || has_ended(pod) {
+            self.taken.remove(uid(pod));
+        } else if !self.taken.contains_key(uid(pod)) {
+            self.taken.insert(uid(pod).to_owned(), (node.to_owned(), requests(pod)));
+        }
+    }
+
+    /// What the pods of a node request together, and how many they are.
+    #[must_use]
+    pub fn taken(&self, node: &str) -> (Amounts, usize) {
+        let mut sum = Amounts::new();
+        let here = self.taken.values().filter(|(of, _)| of == node);
+        let count = here.inspect(|(_, amounts)| add(&mut sum, amounts)).count();
+        (sum, count)
     }
 }
 

@@ -44,8 +44,9 @@ pub fn reconcile(job: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
     }
     match cue {
         Cue::Deadline(start) if start == text(job, "/status/startTime") => {
-            sync.fail("DeadlineExceeded", "Job was active longer than specified deadline")
+            sync.fail("DeadlineExceeded", "Job was active longer than specified deadline");
         }
+
         _ if is_true(job, "/spec/suspend") => sync.suspend(),
         _ => sync.run(cue, world),
     }

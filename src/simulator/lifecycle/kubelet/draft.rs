@@ -39,7 +39,7 @@ impl<'a> Draft<'a> {
     pub fn tell(&mut self, warning: bool, reason: &str, message: impl Into<String>, container: Option<&str>) {
         let mut happening = Happening::normal(self.pod, KUBELET, reason, message);
         happening.warning = warning;
-        happening.host = text(self.pod, "/spec/nodeName").to_owned();
+        text(self.pod, "/spec/nodeName").clone_into(&mut happening.host);
         if let Some(container) = container {
             let field = if is_init(self.pod, container) { "initContainers" } else { "containers" };
             happening.about["fieldPath"] = format!("spec.{field}{{{container}}}").into();

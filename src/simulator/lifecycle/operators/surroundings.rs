@@ -36,8 +36,8 @@ impl Place<'_> {
     }
 }
 
-fn variable(name: &str, value: impl ToString) -> Json {
-    json!({"name": name, "value": value.to_string()})
+fn variable(name: &str, value: impl std::fmt::Display) -> Json {
+    json!({"name": name, "value": format!("{value}")})
 }
 
 /// `PyTorchJob`: rendezvous through the master, or elastic.

@@ -568,10 +568,8 @@ impl Sync<'_> {
         for replica in self.replicas {
             let pods = replica.pods(self.pods);
             let (running, succeeded) = (in_phase(&pods, "Running"), in_phase(&pods, "Succeeded"));
-            let decides = match has_chief {
-                true => self.training.chiefs.contains(&replica.kind),
-                false => replica.kind == "Worker",
-            };
+            let decides =
+                if has_chief { self.training.chiefs.contains(&replica.kind) } else { replica.kind == "Worker" };
             let first_done = kind == "TFJob"
                 && !has_chief
                 && pods.iter().any(|pod| name(pod).ends_with("-worker-0") && text(pod, "/status/phase") == "Succeeded");

@@ -357,9 +357,8 @@ fn holds(shell: &Shell, words: &[&str]) -> bool {
     };
     match *words {
         ["!", ref rest @ ..] => !holds(shell, rest),
-        [text] => !text.is_empty(),
         ["-z", text] => text.is_empty(),
-        ["-n", text] => !text.is_empty(),
+        [text] | ["-n", text] => !text.is_empty(),
         ["-f" | "-e" | "-r" | "-s" | "-d", name] => is_there(name),
         [left, "=" | "==", right] => left == right,
         [left, "!=", right] => left != right,

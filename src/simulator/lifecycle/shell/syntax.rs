@@ -502,9 +502,10 @@ impl Reader {
                 self.at += 1;
                 name.push(special);
             }
-            match name.is_empty() {
-                true => push_text(parts, '$', true),
-                false => parts.push(Part::Variable { name, default: None, quoted }),
+            if name.is_empty() {
+                push_text(parts, '$', true);
+            } else {
+                parts.push(Part::Variable { name, default: None, quoted });
             }
         }
         Some(())

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what can't be set up is a failure of the test")]
 
 mod clients;
+mod crowd;
 mod faults;
 mod kubectl;
 mod logs;

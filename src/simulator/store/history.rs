@@ -100,10 +100,30 @@ impl Change {
     }
 }
 
+/// A change as it is remembered: as texts, which take a fraction of the memory of the objects.
+#[derive(Debug)]
+struct Memory {
+    version: u64,
+    event: Event,
+    namespace: Box<str>,
+    object: Bytes,
+    previous: Option<Bytes>,
+}
+
+impl Memory {
+    fn recall(&self, kind: &Arc<Kind>) -> Arc<Change> {
+        // They were made from JSON values.
+        let read = |text: &Bytes| serde_json::from_slice(text).unwrap_or_default();
+        let stored = Stored { object: Arc::new(read(&self.object)), encoded: OnceLock::from(self.object.clone()) };
+        let previous = self.previous.as_ref().map(|text| Arc::new(read(text)));
+        Change::new(self.version, self.event, kind, &Arc::new(stored), previous)
+    }
+}
+
 /// The recent changes of one resource, bounded, and the watches on it.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    recent: VecDeque<Arc<Change>>,
+    recent: VecDeque<Memory>,
     /// The version of the newest change that is no longer kept.
     floor: u64,
     everywhere: HashMap<u64, mpsc::Sender<Arc<Change>>>,
@@ -115,8 +135,14 @@ const WATCH_BACKLOG: usize = 4096;
 
 impl History {
     /// Keeps a change, and tells those who watch its namespace or all namespaces.
-    pub(super) fn push(&mut self, change: &Arc<Change>, kept: usize) {
-        self.recent.push_back(Arc::clone(change));
+    pub(super) fn push(&mut self, change: &Arc<Change>, previous: Option<&Stored>, kept: usize) {
+        self.recent.push_back(Memory {
+            version: change.resource_version,
+            event: change.event,
+            namespace: change.namespace().into(),
+            object: change.encoded(),
+            previous: previous.map(Stored::encoded),
+        });
         while self.recent.len() > kept {
             self.forget_oldest();
         }
@@ -131,7 +157,7 @@ impl History {
 
     fn forget_oldest(&mut self) {
         if let Some(oldest) = self.recent.pop_front() {
-            self.floor = oldest.resource_version;
+            self.floor = oldest.version;
         }
     }
 
@@ -142,13 +168,18 @@ impl History {
     }
 
     /// The changes after `version`, oldest first; `None` if some of them are no longer known.
-    pub(super) fn since(&self, version: u64, namespace: Option<&str>) -> Option<VecDeque<Arc<Change>>> {
+    pub(super) fn since(
+        &self,
+        kind: &Arc<Kind>,
+        version: u64,
+        namespace: Option<&str>,
+    ) -> Option<VecDeque<Arc<Change>>> {
         if version < self.floor {
             return None;
         }
-        let start = self.recent.partition_point(|change| change.resource_version <= version);
-        let wanted = |change: &&Arc<Change>| namespace.is_none_or(|namespace| change.namespace() == namespace);
-        Some(self.recent.range(start..).filter(wanted).cloned().collect())
+        let start = self.recent.partition_point(|memory| memory.version <= version);
+        let wanted = |memory: &&Memory| namespace.is_none_or(|namespace| *memory.namespace == *namespace);
+        Some(self.recent.range(start..).filter(wanted).map(|memory| memory.recall(kind)).collect())
     }
 
     pub(super) fn subscribe(&mut self, id: u64, namespace: Option<&str>) -> mpsc::Receiver<Arc<Change>> {

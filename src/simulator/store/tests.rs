@@ -190,12 +190,16 @@ proptest! {
     #[test]
     fn who_follows_the_changes_knows_what_is_there(before in prop::collection::vec(step(), 0..20), after in prop::collection::vec(step(), 0..60)) {
         let store = store();
-        before.iter().for_each(|step| take(&store, step));
+        for step in &before {
+            take(&store, step);
+        }
         let (listed, version) = store.list("", "configmaps", Some("n"));
         let mut known: HashMap<String, Json> =
             listed.iter().map(|object| (text(object, "/metadata/name").to_owned(), Json::clone(object))).collect();
         let mut changes = store.changes();
-        after.iter().for_each(|step| take(&store, step));
+        for step in &after {
+            take(&store, step);
+        }
         let mut watch = store.watch_from("", "configmaps", Some("n"), version).unwrap();
         let mut last = version;
         while let Some(change) = watch.try_next() {

@@ -113,7 +113,9 @@ impl Store {
                 let added = |stored| Change::new(version, Event::Added, &kind, &stored, None);
                 resource.list(namespace).into_iter().map(added).collect()
             }
-            Start::After(after) => resource.history.since(after, namespace).ok_or_else(|| too_old(after, version))?,
+            Start::After(after) => {
+                resource.history.since(&kind, after, namespace).ok_or_else(|| too_old(after, version))?
+            }
         };
         let receiver = resource.history.subscribe(id, namespace);
         Ok(Watch {

@@ -140,7 +140,7 @@ impl State {
         if dry_run {
             return Ok(Arc::new(object));
         }
-        Ok(self.put(&kind, &key, object, None))
+        Ok(self.put(&kind, &key, object))
     }
 
     /// Gives an object without a name one from its `generateName`.
@@ -226,7 +226,7 @@ impl State {
         if is_deleting(&object) && !has_grace(&object) && !has_finalizers(&object) {
             return Ok(self.remove(&kind, key, object));
         }
-        Ok(self.put(&kind, key, object, Some(old)))
+        Ok(self.put(&kind, key, object))
     }
 
     fn find(&self, key: &Key) -> Result<(Arc<Kind>, Arc<Json>), Status> {
@@ -260,22 +260,22 @@ impl State {
             (_, true) => Arc::new(object),
             (true, false) => self.remove(&kind, key, object),
             (false, false) if object == *old => old,
-            (false, false) => self.put(&kind, key, object, Some(old)),
+            (false, false) => self.put(&kind, key, object),
         };
         Ok(Deletion { object, gone })
     }
 
     /// Keeps a new state of an object, and tells of it.
-    fn put(&mut self, kind: &Arc<Kind>, key: &Key, object: Json, previous: Option<Arc<Json>>) -> Arc<Json> {
+    fn put(&mut self, kind: &Arc<Kind>, key: &Key, object: Json) -> Arc<Json> {
         if custom::is_definition(kind) {
             self.serve(&object);
         }
-        let event = if previous.is_some() { Event::Modified } else { Event::Added };
         let stored = self.versioned(object);
         let resource = self.resource_mut(&key.group, &key.plural);
         let part = resource.objects.entry(key.part().to_owned()).or_default();
-        part.insert(key.name.clone(), Arc::clone(&stored));
-        self.tell(event, kind, &stored, previous)
+        let previous = part.insert(key.name.clone(), Arc::clone(&stored));
+        let event = if previous.is_some() { Event::Modified } else { Event::Added };
+        self.tell(event, kind, &stored, previous.as_deref())
     }
 
     /// Removes an object whose last state is this one, and tells of it.
@@ -290,12 +290,12 @@ impl State {
         let resource = self.resource_mut(&key.group, &key.plural);
         let mut previous = None;
         if let Some(part) = resource.objects.get_mut(key.part()) {
-            previous = part.remove(&key.name).map(|stored| Arc::clone(stored.object()));
+            previous = part.remove(&key.name);
             if part.is_empty() {
                 resource.objects.remove(key.part());
             }
         }
-        self.tell(Event::Deleted, kind, &stored, previous)
+        self.tell(Event::Deleted, kind, &stored, previous.as_deref())
     }
 
     fn versioned(&mut self, mut object: Json) -> Arc<Stored> {
@@ -304,10 +304,11 @@ impl State {
         Stored::new(object)
     }
 
-    fn tell(&mut self, event: Event, kind: &Arc<Kind>, stored: &Arc<Stored>, previous: Option<Arc<Json>>) -> Arc<Json> {
-        let change = Change::new(self.version, event, kind, stored, previous);
+    fn tell(&mut self, event: Event, kind: &Arc<Kind>, stored: &Arc<Stored>, previous: Option<&Stored>) -> Arc<Json> {
+        let before = previous.map(|stored| Arc::clone(stored.object()));
+        let change = Change::new(self.version, event, kind, stored, before);
         let kept = self.kept;
-        self.resource_mut(&kind.group, &kind.plural).history.push(&change, kept);
+        self.resource_mut(&kind.group, &kind.plural).history.push(&change, previous, kept);
         self.changes.retain(|changes| changes.send(Arc::clone(&change)).is_ok());
         Arc::clone(stored.object())
     }

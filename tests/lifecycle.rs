@@ -303,7 +303,7 @@ async fn two_hundred_namespaces_come_and_go_in_a_moment() {
         })
     };
     while !names.iter().all(is_complete) {
-        assert!(begin.elapsed() < Duration::from_secs(20), "not done after 20 s");
+        assert!(begin.elapsed() < Duration::from_secs(60), "not done after a minute");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let done = begin.elapsed();
@@ -311,7 +311,7 @@ async fn two_hundred_namespaces_come_and_go_in_a_moment() {
         store.delete(&Key::cluster("", "namespaces", name), Propagation::Background).unwrap();
     }
     while names.iter().any(|name| store.get(&Key::cluster("", "namespaces", name)).is_some()) {
-        assert!(begin.elapsed() < Duration::from_secs(40), "not gone after 40 s");
+        assert!(begin.elapsed() < Duration::from_secs(120), "not gone after two minutes");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     println!("done after {done:?}, gone after {:?}", begin.elapsed());

@@ -247,3 +247,30 @@ async fn a_pod_waits_for_room_and_gets_it() {
     wait(1).await;
     assert_eq!(pods(&store), ["Succeeded", "Succeeded"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trainjob_runs_where_jobsets_are_not_served() {
+    let (store, _lifecycle) = cluster().await;
+    apply(
+        &store,
+        "apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: trainjobs.trainer.kubeflow.org}
+spec:
+  group: trainer.kubeflow.org
+  scope: Namespaced
+  names: {plural: trainjobs, kind: TrainJob}
+  versions: [{name: v1alpha1, served: true, storage: true, subresources: {status: {}}}]
+",
+    );
+    apply(
+        &store,
+        "{apiVersion: trainer.kubeflow.org/v1alpha1, kind: TrainJob, metadata: {name: t}, spec: {runtimeRef: {name: torch-distributed}, \
+         trainer: {numNodes: 2, image: x, command: [sh, -c, 'test $PET_NNODES = 2']}}}",
+    );
+    wait(1).await;
+    let train = get(&store, "trainer.kubeflow.org", "trainjobs", "t");
+    assert_eq!(condition(&train, "Complete"), "True", "{train:#}");
+    assert_eq!(train["status"]["jobsStatus"][0]["succeeded"], 1);
+    assert_eq!(pods(&store), ["Succeeded", "Succeeded"]);
+}

@@ -52,6 +52,16 @@ pub(super) fn reconcile(set: &Json, key: &Key, world: World<'_>) -> Vec<Action> 
     actions
 }
 
+/// What the Jobs make of a set that is not served: the counts, and its end.
+pub(super) fn status(set: &Json, jobs: &[Arc<Json>]) -> Json {
+    let kinds = list(set, "/spec/replicatedJobs").iter();
+    let mut status = json!({"replicatedJobsStatus": kinds.map(|kind| counts(kind, jobs)).collect::<Json>()});
+    if let Some((kind, reason, message)) = outcome(set, jobs) {
+        set_condition(&mut status, kind, "True", reason, &message);
+    }
+    status
+}
+
 /// A finished JobSet deletes the Jobs that are still at work.
 fn stop(jobs: &[Arc<Json>]) -> Vec<Action> {
     let active = jobs.iter().filter(|job| !is_over(job) && !is_deleting(job));
@@ -97,7 +107,8 @@ fn counts(kind: &Json, jobs: &[Arc<Json>]) -> Json {
         "suspended": count(&|job| condition(job, "Suspended") == "True")})
 }
 
-fn create_missing(set: &Json, jobs: &[Arc<Json>]) -> Vec<Action> {
+/// Creates the Jobs that are missing, and suspends or resumes those that are there.
+pub(super) fn create_missing(set: &Json, jobs: &[Arc<Json>]) -> Vec<Action> {
     let suspended = is_true(set, "/spec/suspend");
     let mut actions = Vec::new();
     for kind in list(set, "/spec/replicatedJobs") {

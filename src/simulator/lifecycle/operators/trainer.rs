@@ -1,14 +1,13 @@
 //! Kubeflow Trainer v2: a TrainJob becomes a JobSet by the runtime that it names (or Jobs at once, where JobSets are not
 //! served).
 
-use std::sync::Arc;
-
 use serde_json::{Value as Json, json};
 
 use super::super::action::Action;
 use super::super::controllers::workload::set_condition;
 use super::super::object::{condition, is_deleting, is_true, list, name, namespace, number, owner_reference, text};
 use super::super::world::World;
+use super::jobset;
 use crate::simulator::store::Key;
 
 /// The group of JobSets.
@@ -31,8 +30,20 @@ pub(super) fn reconcile(job: &Json, key: &Key, world: World<'_>) -> Vec<Action> 
         set_condition(&mut status, "Suspended", "False", "Resumed", "TrainJob is resumed");
     }
     let sets = world.owned(JOB_SETS, "jobsets", job);
+    let is_served = world.store.kind(JOB_SETS, "jobsets").is_some();
     match sets.first() {
-        None => actions.push(Action::Create(job_set(job, world))),
+        None if is_served => actions.push(Action::Create(job_set(job, world))),
+        None => {
+            // The set is only thought of: the TrainJob owns its Jobs.
+            let mut set = job_set(job, world);
+            for field in ["apiVersion", "kind", "metadata"] {
+                set[field] = job[field].clone();
+            }
+            let jobs = world.owned("batch", "jobs", job);
+            actions.extend(jobset::create_missing(&set, &jobs));
+            set["status"] = jobset::status(&set, &jobs);
+            follow(&set, &mut status);
+        }
         Some(set) => {
             if is_true(set, "/spec/suspend") != suspended {
                 let edit = move |set: &mut Json| set["spec"]["suspend"] = suspended.into();
@@ -49,7 +60,7 @@ pub(super) fn reconcile(job: &Json, key: &Key, world: World<'_>) -> Vec<Action> 
 }
 
 /// Shows what its JobSet shows.
-fn follow(set: &Arc<Json>, status: &mut Json) {
+fn follow(set: &Json, status: &mut Json) {
     let jobs = list(set, "/status/replicatedJobsStatus");
     if !jobs.is_empty() {
         status["jobsStatus"] = jobs.to_vec().into();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::run::{Shell, Stop};
-use super::{play_script, syntax};
+use super::syntax;
 
 /// What a known command does with its arguments, its own name left out.
 type Command = fn(&mut Shell, &[String]) -> Result<i32, Stop>;
@@ -82,13 +82,13 @@ impl Shell {
         if let Some((_, command)) = COMMANDS.iter().find(|(known, _)| *known == base) {
             return command(self, words);
         }
-        if !SILENT.contains(&base) {
-            self.print(self.out, &format!("simulated: {}\n", argv.join(" ")))?;
-            if self.serves {
-                return Err(Stop::Hang);
-            }
-        }
-        Ok(0)
+        if SILENT.contains(&base) { Ok(0) } else { self.unknown(&argv.join(" ")) }
+    }
+
+    /// A command that is not known: it succeeds, or serves until it is stopped.
+    fn unknown(&mut self, command: &str) -> Result<i32, Stop> {
+        self.print(self.out, &format!("simulated: {command}\n"))?;
+        if self.serves { Err(Stop::Hang) } else { Ok(0) }
     }
 }
 
@@ -167,10 +167,7 @@ fn sleep(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
 }
 
 fn eval(shell: &mut Shell, script: &str) -> Result<i32, Stop> {
-    let Some(node) = syntax::parse(script) else {
-        shell.print(shell.out, &format!("simulated: {script}\n"))?;
-        return Ok(0);
-    };
+    let Some(node) = syntax::parse(script) else { return shell.unknown(script) };
     shell.run(&node)
 }
 
@@ -180,32 +177,23 @@ fn script(shell: &mut Shell, words: &[String]) -> Result<i32, Stop> {
         let file = words.iter().find(|word| !word.starts_with('-'));
         return match file.and_then(|file| shell.files.get(file)).cloned() {
             Some(text) => eval(shell, &text),
-            None if file.is_some() => {
-                shell.print(shell.out, &format!("simulated: sh {}\n", words.join(" ")))?;
-                Ok(0)
-            }
+            None if file.is_some() => shell.unknown(&format!("sh {}", words.join(" "))),
             None => Ok(0),
         };
     };
     let Some(text) = words.get(at + 1) else { return Ok(2) };
-    let surroundings =
-        super::Surroundings { variables: shell.variables.clone(), files: shell.files.clone(), serves: shell.serves };
     let strict = words[..=at].iter().any(|word| word.contains('e'));
-    let text = if strict { format!("set -e; {text}") } else { text.clone() };
-    let play = play_script(&text, words.get(at + 2..).unwrap_or_default(), &surroundings);
-    let start = shell.clock;
-    for (at, text) in &play.output {
-        shell.clock = start.saturating_add(*at);
-        shell.print(shell.out, text)?;
-    }
-    match play.end {
-        super::End::Exit { code, after } => {
-            shell.clock = start.saturating_add(after);
-            Ok(code)
-        }
-        super::End::OutOfMemory { .. } => Err(Stop::OutOfMemory),
-        super::End::StartError { .. } => Ok(127),
-        super::End::Never => Err(Stop::Hang),
+    let Some(node) = syntax::parse(text) else { return shell.unknown(&format!("sh {}", words.join(" "))) };
+    // A shell of its own: what it sets is gone with it.
+    let before = (shell.variables.clone(), shell.arguments.clone(), shell.exits_on_error);
+    shell.arguments = words.get(at + 2..).unwrap_or_default().to_vec();
+    shell.exits_on_error = strict;
+    let result = shell.run(&node);
+    (shell.variables, shell.arguments, shell.exits_on_error) = before;
+    match result {
+        Err(Stop::Exit(code)) => Ok(code),
+        Err(Stop::Break | Stop::Continue) => Ok(0),
+        other => other,
     }
 }
 

@@ -9,9 +9,9 @@ mod run;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::play::{End, Play};
 use run::{Shell, Stop};
@@ -27,23 +27,10 @@ pub struct Surroundings {
     pub serves: bool,
 }
 
-/// Plays `sh -c script name arguments...`.
-#[must_use]
-pub fn play_script(script: &str, arguments: &[String], surroundings: &Surroundings) -> Play {
-    let Some(node) = syntax::parse(script) else {
-        let mut argv = vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];
-        argv.extend_from_slice(arguments);
-        return simulated(&argv);
-    };
-    let mut shell = Shell::new(surroundings, arguments);
-    let stop = shell.script(&node);
-    finish(shell, stop)
-}
-
 /// Plays a command that is started without a shell.
 #[must_use]
 pub fn play_command(argv: &[String], surroundings: &Surroundings) -> Play {
-    let mut shell = Shell::new(surroundings, &[]);
+    let mut shell = Shell::new(surroundings);
     let stop = shell.call(argv);
     finish(shell, stop)
 }
@@ -57,11 +44,4 @@ fn finish(shell: Shell, stop: Result<i32, Stop>) -> Play {
         Err(Stop::Hang) => End::Never,
     };
     Play { output: shell.printed, end }
-}
-
-fn simulated(argv: &[String]) -> Play {
-    Play {
-        output: vec![(Duration::ZERO, format!("simulated: {}\n", argv.join(" ")))],
-        end: End::Exit { code: 0, after: Duration::ZERO },
-    }
 }

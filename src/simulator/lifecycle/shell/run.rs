@@ -23,6 +23,8 @@ pub(super) enum Stop {
 
 /// How many commands are played: what does more is taken for a loop without end.
 const COMMANDS: usize = 5_000;
+/// How deep commands may stand in each other, `eval` and `sh -c` included.
+const DEPTH: usize = 100;
 /// How long a variable may become: what is longer is taken for one that grows until memory is full.
 const LONGEST: usize = 1 << 20;
 /// How much may be printed.
@@ -58,16 +60,18 @@ pub(super) struct Shell {
     pub serves: bool,
     buffers: Vec<String>,
     commands: usize,
+    /// How many commands stand in each other.
+    pub depth: usize,
     bytes: usize,
     /// How many conditions are being tested, in which a failure is no error.
     tested: usize,
 }
 
 impl Shell {
-    pub fn new(surroundings: &Surroundings, arguments: &[String]) -> Self {
+    pub fn new(surroundings: &Surroundings) -> Self {
         Self {
             variables: surroundings.variables.clone(),
-            arguments: arguments.to_vec(),
+            arguments: Vec::new(),
             files: surroundings.files.clone(),
             clock: Duration::ZERO,
             printed: Vec::new(),
@@ -80,14 +84,10 @@ impl Shell {
             serves: surroundings.serves,
             buffers: Vec::new(),
             commands: 0,
+            depth: 0,
             bytes: 0,
             tested: 0,
         }
-    }
-
-    /// Runs a whole script.
-    pub fn script(&mut self, node: &Node) -> Result<i32, Stop> {
-        self.run(node)
     }
 
     /// Sets a variable.
@@ -138,9 +138,16 @@ impl Shell {
 
     pub fn run(&mut self, node: &Node) -> Result<i32, Stop> {
         self.commands += 1;
-        if self.commands > COMMANDS {
+        if self.commands > COMMANDS || self.depth > DEPTH {
             return Err(Stop::Hang);
         }
+        self.depth += 1;
+        let result = self.run_one(node);
+        self.depth -= 1;
+        result
+    }
+
+    fn run_one(&mut self, node: &Node) -> Result<i32, Stop> {
         match node {
             Node::Simple { assignments, words, redirects } => self.simple(assignments, words, redirects),
             Node::Pipeline { commands, negated } => self.pipeline(commands, *negated),

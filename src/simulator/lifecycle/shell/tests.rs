@@ -2,6 +2,10 @@ use std::time::Duration;
 
 use super::*;
 
+fn play_script(script: &str, surroundings: &Surroundings) -> Play {
+    play_command(&["sh", "-c", script].map(str::to_owned), surroundings)
+}
+
 fn surroundings(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Surroundings {
     let owned = |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     Surroundings { variables: owned(variables), files: owned(files), serves: false }
@@ -9,7 +13,7 @@ fn surroundings(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Surroundi
 
 /// What a script prints, and how it ends.
 fn play(script: &str) -> (String, End) {
-    let play = play_script(script, &[], &surroundings(&[("RANK", "1"), ("WORLD_SIZE", "3")], &[]));
+    let play = play_script(script, &surroundings(&[("RANK", "1"), ("WORLD_SIZE", "3")], &[]));
     (play.output.iter().map(|(_, text)| text.as_str()).collect(), play.end)
 }
 
@@ -37,7 +41,7 @@ fn the_commands_of_the_recordings_do_what_they_did_there() {
 fn a_case_takes_the_first_arm_that_fits() {
     let script = r#"case "$TF_CONFIG" in *'"index":0'*) echo w0; sleep 10;; *) echo boom; sleep 10; exit 1;; esac"#;
     for (config, code) in [(r#"{"task":{"type":"worker","index":0}}"#, 0), (r#"{"task":{"index":1}}"#, 1)] {
-        let play = play_script(script, &[], &surroundings(&[("TF_CONFIG", config)], &[]));
+        let play = play_script(script, &surroundings(&[("TF_CONFIG", config)], &[]));
         assert_eq!(play.end, exit(code, 10));
     }
 }
@@ -46,7 +50,7 @@ fn a_case_takes_the_first_arm_that_fits() {
 fn the_launcher_of_an_mpijob_reads_its_hostfile() {
     let script = r#"cat /etc/mpi/hostfile; for h in $(cut -d" " -f1 /etc/mpi/hostfile); do /etc/mpi/kubexec.sh $h "echo hello from $h" || exit 1; done; echo accuracy=0.97"#;
     let files = [("/etc/mpi/hostfile", "mpi-worker-0 slots=1\nmpi-worker-1 slots=1\n")];
-    let play = play_script(script, &[], &surroundings(&[], &files));
+    let play = play_script(script, &surroundings(&[], &files));
     let printed: String = play.output.into_iter().map(|(_, text)| text).collect();
     assert_eq!(
         printed,
@@ -62,7 +66,7 @@ fn the_init_container_of_a_pytorchjob_finds_its_master() {
 
 #[test]
 fn output_is_dated_by_the_sleeps_before_it() {
-    let play = play_script("echo a; sleep 2; echo b; echo c", &[], &Surroundings::default());
+    let play = play_script("echo a; sleep 2; echo b; echo c", &Surroundings::default());
     assert_eq!(play.output, [(Duration::ZERO, "a\n".to_owned()), (Duration::from_secs(2), "b\nc\n".to_owned())]);
 }
 
@@ -100,8 +104,15 @@ fn what_is_not_known_succeeds_and_says_that_it_was_simulated() {
 #[test]
 fn what_is_not_known_serves_for_ever_where_pods_are_servers() {
     let surroundings = Surroundings { serves: true, ..Surroundings::default() };
-    assert_eq!(play_script("echo a; nginx -g daemon", &[], &surroundings).end, End::Never);
-    assert_eq!(play_script("echo a", &[], &surroundings).end, exit(0, 0));
+    assert_eq!(play_script("echo a; nginx -g daemon", &surroundings).end, End::Never);
+    assert_eq!(play_script("echo a", &surroundings).end, exit(0, 0));
+}
+
+#[test]
+fn a_script_that_calls_itself_hangs() {
+    assert_eq!(play("x='eval \"$x\"'; eval \"$x\"").1, End::Never);
+    assert_eq!(play("x='sh -c \"$x\"'; sh -c \"$x\"").1, End::Never);
+    assert_eq!(play("bash -ec 'exit 4; echo a'; echo $?"), ("4\n".to_owned(), exit(0, 0)));
 }
 
 #[test]

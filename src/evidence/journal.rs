@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,7 +78,8 @@ impl Journal {
         let path = dir.join(NAME);
         let create = || -> io::Result<Arc<File>> {
             fs::create_dir_all(dir)?;
-            let mut new = tempfile::Builder::new().prefix(".journal-").tempfile_in(dir)?;
+            let readable = fs::Permissions::from_mode(0o644);
+            let mut new = tempfile::Builder::new().prefix(".journal-").permissions(readable).tempfile_in(dir)?;
             new.write_all(&line(&Entry::Header(header))?)?;
             Ok(Arc::new(new.persist(&path).map_err(|error| error.error)?))
         };
@@ -162,7 +164,7 @@ impl Journal {
                     rows.push(Some(*row));
                 }
                 Err(_) if torn => {
-                    warnings.push(format!("{NAME}:{}: the last line is torn and was left out", index + 1))
+                    warnings.push(format!("{NAME}:{}: the last line is torn and was left out", index + 1));
                 }
                 Err(why) => warnings.push(format!("{NAME}:{}: the line was left out: {why}", index + 1)),
             }
@@ -260,8 +262,7 @@ mod tests {
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
             // A line without its end may already be whole.
-            let lines =
-                whole[..length].iter().filter(|&&byte| byte == b'\n').count() + usize::from(whole[length] == b'\n');
+            let lines = memchr::memchr_iter(b'\n', &whole[..length]).count() + usize::from(whole[length] == b'\n');
             let read = Journal::read(dir.path());
             assert_eq!(read.as_ref().map_or(0, |read| read.rows.len() + 1), lines, "cut at {length}");
             if let Some(read) = read {

@@ -158,30 +158,10 @@ impl LogFile {
         let pending = std::mem::take(&mut self.pending);
         let mut rest: &[u8] = &pending;
         while !rest.is_empty() {
-            let length = match &mut self.part {
-                Some(part) => {
-                    let most = if self.starved { self.limits.last } else { self.limits.tail };
-                    if part.length >= most {
-                        self.next_part()?;
-                        continue;
-                    }
-                    let length = shorter(rest, most - part.length);
-                    part.file.write_all(&rest[..length])?;
-                    part.length += length as u64;
-                    length
-                }
-                None => {
-                    let room = shorter(rest, self.limits.head + self.limits.tail - self.position);
-                    let length = shorter(rest, self.used.reserve(room as u64, self.limits.run));
-                    if length == 0 {
-                        self.starved = room > 0;
-                        self.next_part()?;
-                        continue;
-                    }
-                    self.main.write_all(&rest[..length])?;
-                    length
-                }
-            };
+            let length = if self.part.is_some() { self.store_in_part(rest)? } else { self.store_in_main(rest)? };
+            if length == 0 {
+                self.next_part()?;
+            }
             self.position += length as u64;
             rest = &rest[length..];
         }
@@ -189,6 +169,25 @@ impl LogFile {
         self.pending = pending;
         self.pending.clear();
         Ok(())
+    }
+
+    /// Writes what the first file has room for: the whole log, as long as it is short enough. How much that was.
+    fn store_in_main(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = shorter(bytes, self.limits.head + self.limits.tail - self.position);
+        let length = shorter(bytes, self.used.reserve(room as u64, self.limits.run));
+        self.starved = room > 0 && length == 0;
+        self.main.write_all(&bytes[..length])?;
+        Ok(length)
+    }
+
+    /// Writes what the part has room for. How much that was.
+    fn store_in_part(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let most = if self.starved { self.limits.last } else { self.limits.tail };
+        let Some(part) = &mut self.part else { return Ok(0) };
+        let length = shorter(bytes, most - part.length);
+        part.file.write_all(&bytes[..length])?;
+        part.length += length as u64;
+        Ok(length)
     }
 
     /// Starts a part, and drops the one before the last.

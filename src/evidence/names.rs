@@ -14,7 +14,8 @@ pub fn path(name: &str) -> String {
         return path;
     }
     let digest: String = Sha256::digest(name).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    path.truncate(path.floor_char_boundary(LONGEST));
+    let end = (0..=LONGEST.min(path.len())).rev().find(|&at| path.is_char_boundary(at)).unwrap_or(0);
+    path.truncate(end);
     format!("{}~{digest}", path.trim_end_matches('/'))
 }
 

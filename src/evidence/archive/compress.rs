@@ -101,9 +101,9 @@ fn pack(source: &Source, redactor: &Redactor, spool: &Path) -> io::Result<Packed
     loop {
         let length = file.read(&mut chunk)?;
         let read = &chunk[..length];
-        let stream = stream.get_or_insert_with(|| match read[..length.min(8192)].contains(&0) {
-            true => redactor.binary_stream(),
-            false => redactor.stream(),
+        let stream = stream.get_or_insert_with(|| {
+            let is_text = !read[..length.min(8192)].contains(&0);
+            if is_text { redactor.stream() } else { redactor.binary_stream() }
         });
         if length == 0 {
             stream.finish(&mut out);

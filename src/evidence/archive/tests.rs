@@ -175,7 +175,7 @@ fn a_canary_is_nowhere_even_if_it_became_known_late() {
 fn what_is_too_big_is_left_out_and_told() {
     let scene = Scene::new();
     let folder = scene.evidence.attempt("v1", &ExampleId::new("e"), 1);
-    folder.write("model.bin", &[1; 20_000]).unwrap();
+    folder.write("model.bin", &vec![1; 20_000]).unwrap();
     for n in 0..4 {
         folder.write(&format!("{n}.txt"), &[b'x'; 400]).unwrap();
     }

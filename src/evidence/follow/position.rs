@@ -162,7 +162,7 @@ impl<'a> Part<'a> {
             }
         }
         self.skip = Skip::Nothing;
-        let position = &mut self.position;
+        let position = &mut *self.position;
         let second = newest.map(Timestamp::as_second);
         position.counted = second.is_none_or(|second| stamp.as_second() >= second);
         if second != Some(stamp.as_second()) && position.counted {

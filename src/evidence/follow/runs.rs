@@ -82,9 +82,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(list: &str, restarts: u32, state: &str, last: bool) -> Json {
-        let last = if last { json!({"terminated": {"exitCode": 1}}) } else { json!({}) };
-        json!({"metadata": {"name": "p", "uid": "u"}, "status": {list: [
+    fn pod(statuses: &str, restarts: u32, state: &str, has_last: bool) -> Json {
+        let last = if has_last { json!({"terminated": {"exitCode": 1}}) } else { json!({}) };
+        json!({"metadata": {"name": "p", "uid": "u"}, "status": {statuses: [
             {"name": "main", "restartCount": restarts, "state": {state: {}}, "lastState": last}]}})
     }
 

@@ -63,10 +63,12 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     if signals.received().is_some() {
         report = report.cancelled();
     }
-    // A folder that can't be written must not take the results along.
+    // A folder that can't be written must not take the results along, and evidence may be large.
+    let written = outputs.write(&report, &details, &plan);
     let general: Vec<_> = workspace.diagnostics.iter().cloned().chain(remarks).collect();
     outputs.show(&report, &details, &general)?;
-    outputs.write(&report, &details, &plan)?;
+    written?;
+    outputs.close(&report)?;
     let code = report::exit_code(&report, &workspace.config.fail_on);
     Ok(signals.received().map_or(code, Signal::exit_code))
 }

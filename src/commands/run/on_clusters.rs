@@ -196,6 +196,9 @@ impl Shared<'_, '_, '_> {
             Err(cause) => return self.without(kubernetes, &cells, cluster.provider, &cause),
         };
         lock(&mut cells, &world).await;
+        if cells.iter().any(|cell| cell.example.settings.run.is_some()) {
+            world.watch_what_scripts_may_create().await;
+        }
         let described = described(kubernetes, cluster.provider, Ok(()), began.elapsed());
         self.work.outputs.cluster(&described);
         let cancel = &self.work.signals.cancel;

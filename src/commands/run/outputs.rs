@@ -109,10 +109,20 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Writes the evidence and the report. Once the report is there, the journal goes.
-    pub fn write(mut self, report: &Report, details: &Details, plan: &Plan) -> Result<()> {
+    /// Writes the report.
+    ///
+    /// # Errors
+    /// The folder can't be written.
+    pub fn write(&self, report: &Report, details: &Details, plan: &Plan) -> Result<()> {
+        judge::write_reports(self.settings, self.context, report, details, Some(plan))
+    }
+
+    /// Archives the evidence. Now that there is a report, the journal goes.
+    ///
+    /// # Errors
+    /// The archive can't be written; the evidence is then left as it is.
+    pub fn close(mut self, report: &Report) -> Result<()> {
         let archived = self.archive(report);
-        judge::write_reports(self.settings, self.context, report, details, Some(plan))?;
         if let Some(cells) = self.cells.take() {
             cells.journal.remove()?;
         }

@@ -35,7 +35,7 @@ fn write(folder: &Folder, tried: &Tried, watched: &[Arc<Json>]) -> Result<()> {
     }
     let seen: HashSet<&str> = watched.iter().map(|object| text(object, "/metadata/uid")).collect();
     let unseen = tried.applied.iter().filter(|object| !seen.contains(text(object, "/metadata/uid")));
-    let objects = watched.iter().filter(|object| !is_event(object) && text(object, "/metadata/namespace") != "");
+    let objects = watched.iter().filter(|object| !is_event(object) && !text(object, "/metadata/namespace").is_empty());
     for object in objects.chain(unseen) {
         let name = format!("objects/{}-{}.json", text(object, "/kind"), text(object, "/metadata/name"));
         folder.write_json(&name, object)?;

@@ -8,6 +8,7 @@ mod script;
 mod watching;
 mod world;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use kube::api::{ApiResource, ListParams};
 use serde_json::{Map, Value as Json};
 use tokio::time::Instant;
 
-use super::apply::{self, Applied, Refused};
+use super::apply::{self, Applied, AppliedObject, Refused};
 use super::cells::{Cell, Turn};
 use super::checks::Checks;
 use super::cleanup::Traces;
@@ -155,6 +156,11 @@ impl Trial<'_, '_> {
             Ok(checks) => checks,
             Err(error) => return self.untried(internal("BadCheck", error.to_string()), Some(traces)),
         };
+        // A kind that the example itself defined could not be watched before.
+        let judged = applied.objects.iter().filter(|made| self.is_judged(made)).map(|made| made.resource.clone());
+        if let Err(error) = self.world.hub.watch(&judged.collect::<Vec<_>>(), LISTING).await {
+            return self.untried(unwatched(&error), Some(traces));
+        }
         let mut judge = Judge::new(self.subject(applied));
         let accepted = judge.applied(applied.finished - self.started);
         let desk = self.open_logs(&checks);
@@ -166,6 +172,7 @@ impl Trial<'_, '_> {
             discovery: &self.world.target.discovery,
             started: self.started,
             others_hold_room: self.turn.others_hold_room.clone(),
+            between: HashSet::new(),
             cancel: &self.turn.stop,
         };
         let verdict = match (&self.cell.example.settings.run, accepted) {
@@ -221,6 +228,10 @@ impl Trial<'_, '_> {
             graces: self.world.config.graces.clone(),
             frameworks: self.world.frameworks.clone(),
         }
+    }
+
+    fn is_judged(&self, made: &AppliedObject) -> bool {
+        made.indices.iter().any(|index| self.cell.example.judged.contains(index))
     }
 
     fn open_logs(&self, checks: &Checks) -> LogDesk {

@@ -55,12 +55,11 @@ impl Trial<'_, '_> {
         let (ended, objects) = tokio::select! {
             ended = &mut running => (ended, None),
             objects = watching.verdict() => {
-                let ended = match tokio::time::timeout(NOTICE, &mut running).await {
-                    Ok(ended) => ended,
-                    Err(_) => {
-                        stop.cancel();
-                        running.await
-                    }
+                let ended = if let Ok(ended) = tokio::time::timeout(NOTICE, &mut running).await {
+                    ended
+                } else {
+                    stop.cancel();
+                    running.await
                 };
                 (ended, objects)
             }

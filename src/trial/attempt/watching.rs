@@ -1,5 +1,6 @@
 //! From the first change to the verdict: what the watches tell goes to the judge, and what the judge has to wait for is waited for.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -32,6 +33,8 @@ pub struct Watching<'a> {
     pub started: Instant,
     /// Whether other cells of ours hold room.
     pub others_hold_room: tokio::sync::watch::Receiver<bool>,
+    /// The kinds between pods and their example that are watched already.
+    pub between: HashSet<(String, String)>,
     /// Ends the attempt without a verdict.
     pub cancel: &'a CancellationToken,
 }
@@ -91,6 +94,9 @@ impl Watching<'_> {
         }
         let verdict = self.judge.observe(self.now(), change);
         for (api_version, kind) in self.judge.kinds_to_watch() {
+            if !self.between.insert((api_version.clone(), kind.clone())) {
+                continue;
+            }
             let (hub, discovery) = (self.hub.clone(), self.discovery.clone());
             tokio::spawn(async move {
                 if let Ok(Lookup::Found(served)) = discovery.find(&api_version, &kind).await {

@@ -73,6 +73,19 @@ impl World<'_> {
         self.hub.watch(&NEEDED.map(resource), patience).await
     }
 
+    /// Watches every kind that can be judged, for scripts: what they create is not known before.
+    pub async fn watch_what_scripts_may_create(&self) {
+        let kinds = match self.target.discovery.listable().await {
+            Ok(kinds) => kinds,
+            Err(error) => return tracing::debug!("what scripts create may be noticed late: {error}"),
+        };
+        for kind in kinds.into_iter().map(|served| served.resource) {
+            if self.frameworks.describe(&kind.group, &kind.version, &kind.kind).is_some() {
+                self.hub.also_watch(&kind);
+            }
+        }
+    }
+
     /// A cause without secrets.
     pub fn redacted(&self, cause: Cause) -> Cause {
         let text = |text: &str| self.redactor.text(text).into_owned();

@@ -105,13 +105,14 @@ fn joined(objects: &Verdict, own: Option<&(Outcome, Cause)>, seen: &Seen<'_>) ->
     let mut whole =
         objects.unwrap_or_else(|| cause(seen, CauseClass::Runtime, "Error", "an object failed".to_owned(), ""));
     let line = || seen.line.map(|line| format!(": {line}")).unwrap_or_default();
-    let also = match own {
+    // In front: what a diagnosis finds in the object's log is put behind.
+    let before = match own {
         // It has nothing to add.
         _ if matches!(seen.end, Ok(ScriptEnd::Stopped)) => String::new(),
-        Some((_, own)) => format!("; {}{}", own.message, line()),
-        None => "; the script itself ended with exit code 0".to_owned(),
+        Some((_, own)) => format!("{}{}; in its namespace, ", own.message, line()),
+        None => "the script ended with exit code 0, but ".to_owned(),
     };
-    whole.message.push_str(&also);
+    whole.message.insert_str(0, &before);
     if whole.file.is_empty() {
         seen.example.as_str().clone_into(&mut whole.file);
     }
@@ -228,16 +229,16 @@ mod tests {
             (verdict.outcome, cause.object.as_str(), cause.file.as_str()),
             (Outcome::Failed, "Job/a", "examples/a.ipynb")
         );
-        assert_eq!(cause.message, "exit code 1; the script itself ended with exit code 0");
+        assert_eq!(cause.message, "the script ended with exit code 0, but exit code 1");
         assert_eq!(verdict.culprit.unwrap().pod, "a-x");
     }
 
     #[test]
-    fn an_object_that_is_to_blame_goes_before_what_the_script_says() {
+    fn an_object_that_is_to_blame_is_the_cause_and_the_script_is_named_too() {
         let failed = job(Outcome::Failed, CauseClass::Image);
         for (end, expected) in [
-            (exited(1), "exit code 1; the script ended with exit code 1: job failed"),
-            (ScriptEnd::TimedOut, "exit code 1; the script still ran after 15m: job failed"),
+            (exited(1), "the script ended with exit code 1: job failed; in its namespace, exit code 1"),
+            (ScriptEnd::TimedOut, "the script still ran after 15m: job failed; in its namespace, exit code 1"),
             (ScriptEnd::Stopped, "exit code 1"),
         ] {
             let case = Case { objects: Some(failed.clone()), line: Some("job failed"), ..Case::of(end) };

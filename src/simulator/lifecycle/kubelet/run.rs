@@ -63,8 +63,8 @@ pub(super) fn start(draft: &mut Draft<'_>, world: World<'_>, name: &str, restart
         draft.later(Delay::Wait(delay), PodCue::Probe(name.to_owned(), restart, 0));
     }
     for (at, text) in play.output {
-        let cue = PodCue::Output(name.to_owned(), restart, text);
-        draft.later(if at.is_zero() { Delay::Step(Step::See) } else { Delay::Run(at) }, cue);
+        // By the same clock as its exit, so that the end of a log never overtakes its lines.
+        draft.later(Delay::Run(at), PodCue::Output(name.to_owned(), restart, text));
     }
     if let End::Exit { after, .. } | End::OutOfMemory { after } = play.end {
         draft.later(Delay::Run(after), PodCue::Exit(name.to_owned(), restart, play.end));

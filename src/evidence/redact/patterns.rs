@@ -78,7 +78,7 @@ const RULES: &[Rule] = &[
     Rule {
         triggers: &["authorization"],
         expression: r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?\s*(?:(?:bearer|basic|token|digest|negotiate|aws4-hmac-sha256)\s+)?([^\s"'\\\[\]{}][^"'\\\]\r\n]*)"#,
-        counts: always,
+        counts: no_refusal,
     },
     Rule { triggers: &["bearer"], expression: r"(?i)\bbearer\s+([a-z0-9._~+/=-]+)", counts: looks_made },
     Rule {
@@ -236,6 +236,13 @@ pub(super) fn is_sensitive(name: &str) -> bool {
 
 fn always(_: &[u8]) -> bool {
     true
+}
+
+/// Whether it is no registry's answer about an authorization, as container runtimes quote it (`may require authorization:
+/// server message: ...`): that is the reason why an image can't be had.
+fn no_refusal(value: &[u8]) -> bool {
+    const REFUSALS: [&[u8]; 2] = [b"authorization failed", b"server message: "];
+    !REFUSALS.iter().any(|start| value.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start)))
 }
 
 /// Values that say that there is none.

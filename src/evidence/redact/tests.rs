@@ -70,6 +70,8 @@ fn what_does_not_is_left_alone() {
         "see https://example.org/path?x=1",
         "automountServiceAccountToken: true",
         "secretName: db",
+        "repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+        "may require authorization: server message: insufficient_scope: authorization failed",
         "password: null",
         "\"serviceAccountToken\": {\"path\": \"x\"}",
         "the bearer of this",

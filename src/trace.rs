@@ -11,10 +11,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts to write this program's events of `level` and above to stderr; other crates only warn. A second call in one process
-/// changes nothing.
+/// Starts to write this program's events of `level` and above to stderr; other crates only warn, and only where details are
+/// wanted: what they know of a request that failed, its cause tells. A second call in one process changes nothing.
 pub fn start(level: LevelFilter, under_actions: bool) {
-    let filter = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
+    let others = if level > LevelFilter::WARN { LevelFilter::WARN } else { LevelFilter::OFF };
+    let filter = Targets::new().with_default(others).with_target(env!("CARGO_CRATE_NAME"), level);
     let plain = tracing_subscriber::fmt::format().without_time().with_target(false).with_ansi(false).compact();
     // The fields of spans are formatted by the layer, not by `plain`: it must know of the colours, too.
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(std::io::stderr);

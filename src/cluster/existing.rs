@@ -149,10 +149,15 @@ fn unreachable(server: &str, error: &kube::Error) -> Cause {
         }
         _ => ("Unreachable", "is the cluster running, and does the kubeconfig name the right one?"),
     };
+    let why = match error {
+        // Its own name tells nobody anything.
+        kube::Error::Service(inner) => chain(inner.as_ref()),
+        other => chain(other),
+    };
     Cause {
         class: CauseClass::Cluster,
         reason: reason.to_owned(),
-        message: format!("the cluster at {server} can't be used: {}", chain(error)),
+        message: format!("the cluster at {server} can't be used: {why}"),
         hint: hint.to_owned(),
         ..cause
     }

@@ -191,12 +191,24 @@ fn sentence(finding: &Finding) -> String {
     text
 }
 
-/// A message and what is known besides, in bounds: the message gives way only where it alone would fill them.
+/// A message and what is known besides, in bounds: the message gives way only where it alone would fill them. What the
+/// owner says of a container's end (`; Job/x failed: ...`) comes after what is known of the end itself.
 fn said(base: &str, more: &str) -> String {
     let base = shorten(base.trim_end_matches('.'), LONGEST - ROOM);
     let room = LONGEST - base.chars().count() - 2;
+    let (end, owner) = base.split_at(owners_word(&base).unwrap_or(base.len()));
     // The place at the end stays, since the middle is left out.
-    format!("{base}: {}", shorten(more, room))
+    format!("{end}: {}{owner}", shorten(more, room))
+}
+
+/// Where in a message what the owner of a container says of it begins.
+fn owners_word(message: &str) -> Option<usize> {
+    let is_owners = |after: &str| {
+        let reference = after.split_once(" failed: ").map_or("", |(reference, _)| reference);
+        reference.contains('/') && !reference.contains(char::is_whitespace)
+    };
+    let (at, _) = message.rmatch_indices("; ").find(|(at, _)| is_owners(&message[at + 2..]))?;
+    message[..at].contains(" ended with ").then_some(at)
 }
 
 /// The hints, the most telling first, each once.

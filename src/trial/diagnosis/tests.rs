@@ -119,6 +119,14 @@ fn exit_codes_are_explained_where_they_stand() {
 }
 
 #[test]
+fn what_the_owner_says_of_a_containers_end_comes_last() {
+    let base = "container `main` of Pod/a ended with exit code 3";
+    let owner = "; Job/a failed: Job has reached the specified backoff limit";
+    assert_eq!(said(&format!("{base}{owner}"), "ValueError: x"), format!("{base}: ValueError: x{owner}"));
+    assert_eq!(said(&format!("{base}; a/b failed"), "ValueError: x"), format!("{base}; a/b failed: ValueError: x"));
+}
+
+#[test]
 fn a_log_without_an_error_gives_its_last_line() {
     let log = "2026-11-23T17:00:43.274177129Z starting\n2026-11-23T17:00:43.274177129Z boom\n2026-11-23T17:00:44Z \n";
     assert_eq!(diagnosed(log, 3).message, "container `main` of Pod/x ended with exit code 3: it last logged `boom`");

@@ -65,8 +65,10 @@ fn write_rows(
     let mut bad: Vec<_> = report.results.iter().filter(|row| row.is_bad()).collect();
     // The worst last, next to the summary, where a terminal is read first.
     bad.sort_by_key(|row| (!row.quarantined, row.outcome != Outcome::Errored));
-    for row in report.results.iter().filter(|row| row.outcome == Outcome::Flaky).chain(bad.iter().copied()) {
-        console.failure(row, report, details, columns)?;
+    let flaky = report.results.iter().filter(|row| row.outcome == Outcome::Flaky);
+    let told: Vec<_> = flaky.chain(bad.iter().copied()).collect();
+    for same in told.chunk_by(|one, other| fails_alike(one, other)) {
+        console.failure(same, report, details, columns)?;
     }
     if let Some(prefix) = options.github {
         for annotation in annotations(report, prefix) {
@@ -184,10 +186,13 @@ impl Console<'_, '_> {
         Ok(())
     }
 
-    /// A row that is not good with all that helps to mend it.
-    fn failure(&mut self, row: &Row, report: &Report, details: &Details, columns: Columns) -> io::Result<()> {
+    /// Rows that are not good, for the same reason, with all that helps to mend it.
+    fn failure(&mut self, rows: &[&Row], report: &Report, details: &Details, columns: Columns) -> io::Result<()> {
+        let Some(row) = rows.first() else { return Ok(()) };
         writeln!(self.out)?;
-        self.row(row, columns)?;
+        for row in rows {
+            self.row(row, columns)?;
+        }
         for fact in facts(row, report, true) {
             let name = self.paint(Style::new().bold(), &format!("{:>8}", fact.label));
             self.text(&format!("{name}: {}", inert(&fact.text)))?;
@@ -251,6 +256,12 @@ fn objects(row: &Row) -> String {
     let support = row.support.then(|| "support file".to_owned());
     let parts: Vec<_> = objects.into_iter().chain(support).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+/// Whether what is wrong stands in the manifest, so that it is the same on every version.
+fn fails_alike(one: &Row, other: &Row) -> bool {
+    let is_static = one.attempts.is_empty() && errors(one).next().is_some();
+    is_static && one.example == other.example && one.cause == other.cause && one.diagnostics == other.diagnostics
 }
 
 /// The findings of one severity, by code, in the order in which the codes first occur.

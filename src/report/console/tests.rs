@@ -69,6 +69,22 @@ fn a_static_run_reads_from_the_list_to_what_is_to_be_done() {
 }
 
 #[test]
+fn what_the_manifest_has_wrong_is_told_once_for_all_versions() {
+    let on =
+        |kubernetes: &str| Row { kubernetes: Some(kubernetes.to_owned()), ..sample::broken("examples/broken.yaml") };
+    let options = Options { quiet: true, ..Options::default() };
+    assert_snapshot!(shown(vec![on("v1.33.4"), on("v1.34.0")], &Details::default(), options), @"
+        FAIL [   0.005s] basic  v1.33.4  examples/broken.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  v1.34.0  examples/broken.yaml (PyTorchJob/x)
+    error[EV105]: examples/broken.yaml:3:5: spec.x: unknown field (help: remove it)
+    ────────────
+     Summary [   0.021s] 1 example on v1.33.4 and v1.34.0 (2 results): 0 passed, 2 failed, 0 skipped
+             What it means and how to mend it: example-validator explain EV105
+             Built-in kinds were checked by the schemas of Kubernetes v1.37.
+    ");
+}
+
+#[test]
 fn quiet_leaves_failures_and_the_summary() {
     let options = Options { quiet: true, ..Options::default() };
     assert_snapshot!(shown(rows(), &Details::default(), options), @"

@@ -13,6 +13,7 @@ use super::{Cluster, nodes};
 use crate::diagnostic::Diagnostic;
 use crate::error::Error;
 use crate::model::{Cause, CauseClass};
+use crate::simulator;
 use crate::trial::apply::{Limits, chain, of_request, persist};
 
 /// How long a connection may take.
@@ -74,7 +75,9 @@ pub async fn connect(access: &Access, folder: &Path) -> Result<Cluster, Unconnec
             Vec::new()
         }
     };
-    Ok(Cluster { kubernetes: short(&version.git_version), provider: "existing", client, kubeconfig, nodes })
+    // `example-validator simulate` is no less simulated for being reached by a kubeconfig.
+    let provider = if version.git_tree_state == simulator::TREE_STATE { "simulated" } else { "existing" };
+    Ok(Cluster { kubernetes: short(&version.git_version), provider, client, kubeconfig, nodes })
 }
 
 /// An access that was found.

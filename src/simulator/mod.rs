@@ -12,3 +12,6 @@ mod start;
 pub mod store;
 
 pub use start::{Options, Simulator};
+
+/// What `/version` says as `gitTreeState`: by it a simulated cluster is known behind any kubeconfig.
+pub const TREE_STATE: &str = "simulated";

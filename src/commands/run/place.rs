@@ -65,7 +65,11 @@ impl Place {
 
     /// Whether what is found out proves nothing.
     pub fn is_simulated(&self) -> bool {
-        matches!(self, Self::Simulated)
+        match self {
+            Self::Simulated => true,
+            Self::Existing(Ok(cluster)) => cluster.provider == "simulated",
+            Self::Existing(Err(_)) | Self::Nowhere => false,
+        }
     }
 
     /// Why a version of the plan can't be judged here: a plan that was made before may have several.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use crate::simulator::TREE_STATE;
 use crate::simulator::store::{Kind, Store, group_version};
 
 /// The answer to `/version`.
@@ -16,7 +17,7 @@ pub fn version(git_version: &str) -> Json {
         "minor": minor,
         "gitVersion": git_version,
         "gitCommit": "",
-        "gitTreeState": "simulated",
+        "gitTreeState": TREE_STATE,
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
         "compiler": "",

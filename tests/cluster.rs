@@ -290,6 +290,14 @@ fn every_attempt_leaves_its_objects_events_and_verdict() {
 }
 
 #[test]
+fn a_simulated_cluster_is_told_even_where_it_is_reached_by_a_kubeconfig() {
+    let is_simulated = real_cluster().is_none();
+    assert_eq!(RUN.report["run"]["simulated"], is_simulated);
+    assert_eq!(RUN.report["summary"]["conclusion"], if is_simulated { "simulated" } else { "failure" });
+    assert_eq!(RUN.console.contains("Simulated: "), is_simulated, "{}", RUN.console);
+}
+
+#[test]
 fn no_namespace_of_the_run_is_left() {
     assert!(RUN.left.is_empty(), "{:?}", RUN.left);
     assert!(!RUN.console.contains("not deleted yet"), "{}", RUN.console);

@@ -108,10 +108,14 @@ impl Hub {
         self.started(&mut locked(&self.watches), kind);
     }
 
-    /// For how long some watch has had nothing but errors, and its last one; `None` while all are well.
+    /// For how long no watch has had anything but errors, and the last one; `None` while one is well. A single kind may fail for
+    /// reasons of its own (a conversion webhook that is down), and one that we may not see always does.
     #[must_use]
     pub fn trouble(&self) -> Option<(Duration, WatchError)> {
-        locked(&self.watches).values().filter_map(Watch::trouble).max_by_key(|(lasting, _)| *lasting)
+        let watches = locked(&self.watches);
+        let troubles: Option<Vec<_>> =
+            watches.values().filter(|watch| !watch.is_refused()).map(Watch::trouble).collect();
+        troubles?.into_iter().min_by_key(|(lasting, _)| *lasting)
     }
 
     /// Ends all watches.
@@ -153,4 +157,67 @@ impl Drop for Subscription {
 /// A panic elsewhere leaves plain data behind: it can be used.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+    use wiremock::matchers::{path, query_param};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::trial::apply::tests::{client, status};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn kind(kind: &str, plural: &str) -> ApiResource {
+        ApiResource {
+            group: String::new(),
+            version: "v1".to_owned(),
+            api_version: "v1".to_owned(),
+            kind: kind.to_owned(),
+            plural: plural.to_owned(),
+        }
+    }
+
+    async fn serve(server: &MockServer, plural: &str, code: u16, body: &Json) {
+        let at = format!("/api/v1/{plural}");
+        let quiet = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+        Mock::given(path(&at)).and(query_param("watch", "true")).respond_with(quiet).mount(server).await;
+        Mock::given(path(&at)).respond_with(ResponseTemplate::new(code).set_body_json(body)).mount(server).await;
+    }
+
+    fn list() -> Json {
+        json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []})
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_we_may_not_see_says_nothing_of_the_server() {
+        let server = MockServer::start().await;
+        serve(&server, "pods", 200, &list()).await;
+        serve(&server, "nodes", 403, &status(403, "Forbidden", "nodes is forbidden")).await;
+        let hub = Hub::new(client(&server));
+        let refused = hub.watch(&[kind("Node", "nodes")], PATIENCE).await.unwrap_err();
+        assert!(refused.refused, "{refused}");
+        assert_eq!(hub.trouble(), None);
+        hub.watch(&[kind("Pod", "pods")], PATIENCE).await.unwrap();
+        assert_eq!(hub.trouble(), None);
+        hub.stop();
+    }
+
+    #[tokio::test]
+    async fn only_a_server_that_answers_nothing_is_in_trouble() {
+        let server = MockServer::start().await;
+        serve(&server, "pods", 200, &list()).await;
+        serve(&server, "widgets", 500, &status(500, "InternalError", "conversion webhook for a.b/v1 failed")).await;
+        let hub = Hub::new(client(&server));
+        let patience = Duration::from_millis(400);
+        let failed = hub.watch(&[kind("Widget", "widgets")], patience).await.unwrap_err();
+        assert!(failed.message.contains("conversion webhook") && !failed.refused, "{failed}");
+        // It lasts from one try to the next.
+        assert!(hub.trouble().is_some_and(|(lasting, _)| lasting > patience / 2));
+        hub.watch(&[kind("Pod", "pods")], PATIENCE).await.unwrap();
+        assert_eq!(hub.trouble(), None);
+        hub.stop();
+    }
 }

@@ -70,6 +70,11 @@ impl Watch {
         WatchError { kind: self.kind.clone(), message: "the API server does not answer".to_owned(), refused: false }
     }
 
+    /// Whether the API server does not let us see this kind, or does not serve it: that says nothing of its health.
+    pub fn is_refused(&self) -> bool {
+        matches!(*self.listed.borrow(), State::Refused(_))
+    }
+
     /// For how long it has had nothing but errors, and the last one.
     pub fn trouble(&self) -> Option<(Duration, WatchError)> {
         locked(&self.trouble).as_ref().map(|(since, error)| (since.elapsed(), error.clone()))
@@ -109,10 +114,22 @@ impl Task {
             let config = watcher::Config::default().timeout(SERVER_ENDS);
             let mut stream = std::pin::pin!(watcher(api, config).backoff(Doubling(PAUSES.0)));
             let mut listing = Listing::default();
+            let (began, mut answered) = (Instant::now(), false);
             while let Ok(Some(event)) = tokio::time::timeout(SILENCE, stream.next()).await {
+                answered |= !matches!(event, Ok(watcher::Event::Init));
                 self.take(event, &mut listing);
             }
+            if !answered {
+                self.unanswered(began);
+            }
         }
+    }
+
+    /// A listing was asked for, and not a word came.
+    fn unanswered(&self, began: Instant) {
+        let message = "the API server does not answer".to_owned();
+        let error = WatchError { kind: self.kind.kind.clone(), message, refused: false };
+        locked(&self.trouble).get_or_insert((began, error));
     }
 
     fn take(&self, event: Result<watcher::Event<DynamicObject>, watcher::Error>, listing: &mut Listing) {
@@ -120,9 +137,14 @@ impl Task {
             Ok(event) => event,
             Err(error) => return self.failed(&error),
         };
+        if matches!(event, watcher::Event::Init) {
+            // Nothing has been answered yet.
+            *listing = Listing::default();
+            return;
+        }
         *locked(&self.trouble) = None;
         match event {
-            watcher::Event::Init => *listing = Listing::default(),
+            watcher::Event::Init => {}
             watcher::Event::InitApply(object) => self.seen(object, Some(listing)),
             watcher::Event::Apply(object) => self.seen(object, None),
             watcher::Event::InitDone => {

@@ -94,6 +94,13 @@ impl Judge {
             }
             Cure::None | Cure::OwnPods => {}
         }
+        // The next try at a pull that may succeed is under way, with a bound of its own.
+        if let Slot::Image(container) = slot
+            && trouble.grace >= self.subject.graces.image_transient
+            && self.pod_index.get(id).is_some_and(|&pod| self.pods[pod].pulling.contains_key(container))
+        {
+            return None;
+        }
         if *slot == Slot::Warned {
             let busy = self.judged[index].state != State::Pending || self.own_pods().any(|pod| !pod.gone);
             since = since.max(self.judged[index].progress);

@@ -8,7 +8,7 @@ use super::finding::{Cure, Finding, Slot};
 use super::ownership::Named;
 use super::read::{self, Event, group, holds, identity, key, list, text, version};
 use super::time::REAPPEAR;
-use super::{Events, Judge, JudgedObject, creating};
+use super::{Events, Judge, JudgedObject, creating, scheduling};
 use crate::framework::State;
 use crate::model::CauseClass;
 use crate::trial::{Change, Moment};
@@ -258,6 +258,12 @@ impl Judge {
         let object = change.object();
         let name = text(object, "/metadata/name");
         let ready = list(object, "/status/conditions").iter().find(|condition| key(condition, "type") == "Ready");
+        let tainted = |taint: &Json| scheduling::is_of_cluster(key(taint, "key"));
+        if matches!(change, Change::Seen(_)) && list(object, "/spec/taints").iter().any(tainted) {
+            self.unfit_nodes.insert(name.to_owned());
+        } else {
+            self.unfit_nodes.remove(name);
+        }
         let why = match (change, ready) {
             (Change::Gone(_), _) => Some("it was removed from the cluster"),
             (Change::Seen(_), Some(condition)) if key(condition, "status") != "True" => Some(key(condition, "message")),

@@ -139,6 +139,8 @@ pub struct Judge {
     claims: HashMap<String, String>,
     /// Nodes that are not ready: since when, and why.
     ill_nodes: HashMap<String, (Moment, String)>,
+    /// Nodes with a taint that the cluster itself gives to those that must not run pods now.
+    unfit_nodes: HashSet<String>,
     /// The pods that failed for good, by what replaces them.
     failures: HashMap<String, HashSet<String>>,
     around: Surroundings,
@@ -163,6 +165,7 @@ impl Judge {
             troubles: Troubles::default(),
             claims: HashMap::new(),
             ill_nodes: HashMap::new(),
+            unfit_nodes: HashSet::new(),
             failures: HashMap::new(),
             around: Surroundings::default(),
             clock: Clock::default(),

@@ -74,7 +74,7 @@ impl Judge {
 
     fn unschedulable(&mut self, at: Moment, index: usize, message: &str) {
         let pod = &self.pods[index];
-        let unfit = scheduling::classify(message);
+        let unfit = scheduling::classify(message, !self.unfit_nodes.is_empty());
         let graces = &self.subject.graces;
         let (grace, cure) = match unfit {
             Unfit::ClaimMissing => (graces.config_missing, Cure::None),
@@ -113,7 +113,7 @@ impl Judge {
             }
             self.waits(at, index, &container);
         }
-        if started {
+        if started || is_set_up(&object) {
             self.troubles.clear(&id, &Slot::Mount);
             self.troubles.clear(&id, &Slot::Sandbox);
         }
@@ -258,9 +258,14 @@ impl Judge {
                 container.name == name && (container.running || container.ended.is_some() || container.restarts > 0)
             })
         };
-        let any_started = containers(&object).any(|container| started(container.name));
+        let set_up = is_set_up(&object) || containers(&object).any(|container| started(container.name));
         let container = event.container().unwrap_or_default();
         let graces = &self.subject.graces;
+        // Images come after volumes and sandbox, and may take minutes.
+        if ["Pulling", "Pulled", "Created", "Started"].contains(&event.reason) {
+            self.troubles.clear(&id, &Slot::Mount);
+            self.troubles.clear(&id, &Slot::Sandbox);
+        }
         match event.reason {
             "Pulling" if !started(container) => {
                 pod.pulling.entry(container.to_owned()).or_insert(at);
@@ -280,7 +285,7 @@ impl Judge {
             "Unhealthy" => {
                 pod.probes.insert(container.to_owned(), event.message.trim().trim_end_matches(':').to_owned());
             }
-            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" if !any_started => {
+            "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" if !set_up => {
                 let (grace, found) = starting::mount(&pod.reference(), event.reason, event.message, graces);
                 // That it timed out says less than what was said before.
                 let known = self.troubles.get(&id, Slot::Mount);
@@ -288,7 +293,7 @@ impl Judge {
                     self.troubles.set(&id, Slot::Mount, at, grace, Cure::None, found);
                 }
             }
-            "FailedCreatePodSandBox" if !any_started => {
+            "FailedCreatePodSandBox" if !set_up => {
                 let (grace, found) = starting::sandbox(&pod.reference(), event.reason, event.message, graces);
                 self.troubles.set(&id, Slot::Sandbox, at, grace, Cure::None, found);
             }
@@ -296,6 +301,11 @@ impl Judge {
             _ => {}
         }
     }
+}
+
+/// Whether a pod has its volumes and its sandbox, so that only images and containers are missing.
+fn is_set_up(pod: &Json) -> bool {
+    super::read::holds(pod, "PodReadyToStartContainers").is_some()
 }
 
 /// The names of the claims that a pod uses.

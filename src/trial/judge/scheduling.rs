@@ -34,12 +34,19 @@ const ILL: [&str; 9] = [
     "node(s) were unschedulable",
 ];
 
+/// How newer schedulers tell of a taint, without saying which.
+const TAINTED: &str = "untolerated taint(s)";
+
+/// What newer schedulers add to the reasons of the nodes.
+const ASIDE: &str = "no new claims to deallocate";
+
 /// Reasons of single nodes that end when other pods leave.
 const FULL: [&str; 5] =
     ["Insufficient ", "Too many pods", "have free ports for", "exceed max volume count", "have enough resource"];
 
-/// What the message of a `PodScheduled` condition, or of a `FailedScheduling` event, means.
-pub fn classify(message: &str) -> Unfit {
+/// What the message of a `PodScheduled` condition, or of a `FailedScheduling` event, means. `ill`: some node is known to be unfit
+/// to run pods.
+pub fn classify(message: &str, ill: bool) -> Unfit {
     if message.contains("persistentvolumeclaim \"") && message.contains("not found") {
         return Unfit::ClaimMissing;
     }
@@ -52,8 +59,11 @@ pub fn classify(message: &str) -> Unfit {
     // "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {..}. preemption: 0/3 nodes are ..."
     let (reasons, preemption) = message.split_once("preemption:").unwrap_or((message, ""));
     let reasons = reasons.split_once("available:").map_or(reasons, |(_, rest)| rest);
-    let mut own = reasons.split(", ").filter(|reason| !reason.contains("node-role.kubernetes.io/")).peekable();
-    if own.peek().is_some() && own.all(|reason| ILL.iter().any(|text| reason.contains(text))) {
+    let is_ill = |reason: &str| ILL.iter().any(|text| reason.contains(text)) || (ill && reason.contains(TAINTED));
+    let told = reasons.replace(ASIDE, "");
+    let own = told.split(", ").map(|reason| reason.trim_matches([' ', '.']));
+    let mut own = own.filter(|reason| !reason.is_empty() && !reason.contains("node-role.kubernetes.io/")).peekable();
+    if own.peek().is_some() && own.all(is_ill) {
         return Unfit::Nodes;
     }
     let full = FULL.iter().any(|text| reasons.contains(text));
@@ -61,6 +71,11 @@ pub fn classify(message: &str) -> Unfit {
     let hopeless =
         preemption.contains("Preemption is not helpful") && !preemption.contains("No preemption victims found");
     if full && !hopeless { Unfit::Room } else { Unfit::Never }
+}
+
+/// Whether a taint is one that the cluster itself gives to nodes that must not run pods now.
+pub fn is_of_cluster(taint: &str) -> bool {
+    taint.starts_with("node.kubernetes.io/") || taint.starts_with("node.cloudprovider.kubernetes.io/")
 }
 
 /// What to do about it.
@@ -119,8 +134,19 @@ mod tests {
             ("persistentvolumeclaim \"nope\" not found. not found", "", Unfit::ClaimMissing),
         ] {
             let message = format!("0/1 nodes are available: {reasons}{preemption}");
-            assert_eq!(classify(&message), expected, "{message}");
+            assert_eq!(classify(&message, false), expected, "{message}");
         }
-        assert_eq!(classify("no nodes available to schedule pods"), Unfit::Nodes);
+        assert_eq!(classify("no nodes available to schedule pods", false), Unfit::Nodes);
+    }
+
+    #[test]
+    fn a_taint_that_is_not_named_is_explained_by_the_nodes() {
+        let message = "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+        assert_eq!((classify(message, true), classify(message, false)), (Unfit::Nodes, Unfit::Never));
+        let named = message.replace("taint(s)", "taint {node.kubernetes.io/not-ready: }");
+        assert_eq!(classify(&named, false), Unfit::Nodes);
+        let full = message
+            .replace("1 node(s) had untolerated taint(s)", "1 node(s) had untolerated taint(s), 1 Insufficient cpu");
+        assert_eq!(classify(&full, true), Unfit::Never);
     }
 }

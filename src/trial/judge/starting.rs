@@ -40,7 +40,7 @@ const START: [&str; 9] = [
 ];
 
 /// Messages of troubles that pass with the kubelet's next try.
-const PASSING: [&str; 9] = [
+const PASSING: [&str; 14] = [
     "timed out waiting for the condition",
     "failed to sync ",
     "not registered",
@@ -50,6 +50,12 @@ const PASSING: [&str; 9] = [
     "connection refused",
     "resource temporarily unavailable",
     "too many open files",
+    "ttrpc: closed",
+    "transport is closing",
+    "no space left on device",
+    // What a namespace gets by itself, a moment after it was made.
+    "kube-root-ca.crt",
+    "failed to fetch token",
 ];
 
 pub fn is_image_reason(reason: &str) -> bool {
@@ -241,6 +247,11 @@ mod tests {
             ),
             (
                 "MountVolume.SetUp failed for volume \"kube-api-access-x\" : object \"ns\"/\"kube-root-ca.crt\" not registered",
+                Outcome::Errored,
+                CauseClass::Cluster,
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"kube-api-access-x\" : configmap \"kube-root-ca.crt\" not found",
                 Outcome::Errored,
                 CauseClass::Cluster,
             ),

@@ -246,3 +246,17 @@ fn a_job_s_failure_that_is_seen_before_its_pod_s_waits_a_moment_for_it() {
     let mut silent = job();
     silent.see(2.0, JOB_FAILED).ends("failed runtime BackoffLimitExceeded @ 3", &["Job/j failed"]);
 }
+
+#[test]
+fn a_pull_that_is_tried_again_and_takes_long_is_waited_for() {
+    let mut stage = job();
+    stage.see(1.0, &waiting("ErrImagePull", "failed to pull: unexpected EOF"));
+    stage.event(15.0, "Normal", "Pod/j-1{main}", "Pulling", "Pulling image \"a:1\"");
+    stage.see(400.0, &job_pod("Never", "Running", "restartCount: 0, state: {running: {}}"));
+    stage.see(410.0, JOB_COMPLETE).ends("passed @ 410", &[]);
+    let mut again = job();
+    again.see(1.0, &waiting("ErrImagePull", "failed to pull: unexpected EOF"));
+    again.event(15.0, "Normal", "Pod/j-1{main}", "Pulling", "Pulling image \"a:1\"");
+    again.see(300.0, &waiting("ErrImagePull", "failed to pull: unexpected EOF"));
+    again.ends("errored image ErrImagePull @ 300", &["unexpected EOF"]);
+}

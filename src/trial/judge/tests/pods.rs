@@ -234,3 +234,44 @@ fn a_bare_pod_that_restarts_always_has_to_stay_ready() {
     loops.see(14.0, &ready(2, last)).see(15.0, &crashed(2)).see(35.0, &ready(3, last)).see(35.9, &crashed(3));
     loops.ends("failed runtime CrashLoopBackOff @ 35.9", &["3 times", "exit code 1"]);
 }
+
+#[test]
+fn a_mount_that_was_late_is_forgotten_while_the_image_is_pulled_for_minutes() {
+    let creating = "restartCount: 0, state: {waiting: {reason: ContainerCreating}}";
+    let late = |stage: &mut Stage| {
+        stage.see(1.0, &job_pod("Never", "Pending", creating));
+        stage.warn(
+            2.0,
+            "Pod/j-1",
+            "FailedMount",
+            "MountVolume.SetUp failed for volume \"v\" : configmap \"c\" not found",
+        );
+    };
+    let mut told = job();
+    late(&mut told);
+    told.event(9.0, "Normal", "Pod/j-1{main}", "Pulling", "Pulling image \"a:1\"");
+    told.see(200.0, &job_pod("Never", "Running", "restartCount: 0, state: {running: {}}"));
+    told.see(210.0, JOB_COMPLETE).ends("passed @ 210", &[]);
+    let mut seen = job();
+    late(&mut seen);
+    let set_up = job_pod("Never", "Pending", creating)
+        .replace("phase: Pending", "phase: Pending, conditions: [{type: PodReadyToStartContainers, status: 'True'}]");
+    seen.see(9.0, &set_up);
+    seen.see(210.0, JOB_COMPLETE).ends("passed @ 210", &[]);
+}
+
+#[test]
+fn a_taint_that_the_scheduler_does_not_name_is_looked_up_on_the_nodes() {
+    let message = "0/1 nodes are available: 1 node(s) had untolerated taint(s). preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+    for (taint, expected) in [
+        ("node.kubernetes.io/not-ready", "errored cluster Unschedulable @ 31"),
+        ("gpu", "failed scheduling Unschedulable @ 31"),
+    ] {
+        let mut stage = job();
+        let node = format!(
+            "{{kind: Node, metadata: {{name: node-1}}, spec: {{taints: [{{key: {taint}, effect: NoSchedule}}]}}, status: {{conditions: [{{type: Ready, status: 'True'}}]}}}}"
+        );
+        stage.see(0.0, &node).see(1.0, &pending(message, ""));
+        stage.ends(expected, &["Pod/j-1"]);
+    }
+}

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
@@ -21,6 +22,8 @@ use crate::evidence::LogFile;
 const IDLE: Duration = Duration::from_millis(500);
 /// How long the log of a container that goes on running must be silent before it is left, once the attempt is over.
 const SILENT: Duration = Duration::from_millis(250);
+/// How long such a container may go on to print before it is left all the same.
+const CHATTY: Duration = Duration::from_secs(1);
 /// How long after the end of a stream its container may still be shown as running: the kubelet tells its ends with a delay.
 const SETTLING: Duration = Duration::from_secs(3);
 /// The waits between attempts that fail: doubled up to the longest.
@@ -202,8 +205,12 @@ impl Task {
         let mut finishing = self.shared.finishing.clone();
         let mut part = Part::new(&mut self.position);
         let (mut text, mut dirty) = (Vec::new(), false);
+        let mut leaving_since = None;
         let end = loop {
             let leaving = follow && *finishing.borrow_and_update() && *self.phase.borrow() == Phase::Running;
+            if leaving && leaving_since.get_or_insert_with(Instant::now).elapsed() > CHATTY {
+                break End::Left;
+            }
             let idle = if leaving { SILENT } else { IDLE };
             let chunk = tokio::select! {
                 chunk = reader.fill_buf() => chunk,

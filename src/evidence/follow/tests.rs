@@ -24,6 +24,8 @@ enum Answer {
     Cut(&'static str),
     /// Text, and then nothing for ever.
     Silent(&'static str),
+    /// Text, again and again.
+    Endless(&'static str),
     Status(u16, &'static str),
 }
 
@@ -65,6 +67,13 @@ async fn log(
                 Err(io::Error::other("cut"))
             });
             Body::from_stream(text(bytes.as_bytes()).chain(cut)).into_response()
+        }
+        Answer::Endless(bytes) => {
+            let more = stream::unfold((), move |()| async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Ok::<_, io::Error>(Bytes::from_static(bytes.as_bytes())), ()))
+            });
+            Body::from_stream(more).into_response()
         }
         Answer::Silent(bytes) => Body::from_stream(text(bytes.as_bytes()).chain(stream::pending())).into_response(),
         Answer::Status(code, message) => {
@@ -202,6 +211,17 @@ async fn a_silent_container_that_goes_on_is_left_with_what_it_said() {
     assert!(started.elapsed() < Duration::from_secs(2));
     assert_eq!(files, [b"up\n"]);
     assert!(!logs[0].complete);
+}
+
+#[tokio::test]
+async fn a_container_that_prints_without_end_does_not_use_up_the_deadline() {
+    let scene = Scene::new(&[("main", &[Answer::Endless("2026-11-23T16:18:07Z step\n")])], 9).await;
+    scene.pod("main", 0, "running", false);
+    moment().await;
+    let started = std::time::Instant::now();
+    let (logs, files, _, _) = scene.finish().await;
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(files[0].starts_with(b"step\nstep\n") && logs[0].note.is_none());
 }
 
 #[tokio::test]

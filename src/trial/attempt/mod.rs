@@ -59,7 +59,12 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     let duration = started.elapsed();
     trial.keep(&tried, &changes.objects());
     drop(changes);
-    world.janitor.take(tried.traces, !cell.locks.is_empty()).await;
+    tokio::select! {
+        biased;
+        () = world.janitor.take(tried.traces, !cell.locks.is_empty()) => {}
+        // Nobody comes after it, and the janitor goes on by itself.
+        () = trial.turn.stop.cancelled() => {}
+    }
     Attempted {
         attempt: Attempt {
             outcome: tried.verdict.outcome,
@@ -105,7 +110,11 @@ impl Trial<'_, '_> {
             Err(refused) => return self.untried(*refused, None),
         };
         let traces = Traces::of(&isolated);
-        if let Err(error) = self.watch_kinds().await {
+        let watched = tokio::select! {
+            () = self.turn.stop.cancelled() => return self.stopped(None, Phases::default()),
+            watched = self.watch_kinds() => watched,
+        };
+        if let Err(error) = watched {
             return self.untried(unwatched(&error), None);
         }
         let applied = tokio::select! {

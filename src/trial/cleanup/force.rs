@@ -88,8 +88,12 @@ async fn without_finalizers(objects: &Objects, name: &str, reference: &str) -> O
     }
 }
 
-/// The last resort: the namespace itself is let go, whatever is in it.
-pub(super) async fn finalize(stuck: &Doomed) -> Option<String> {
+/// The last resort: the namespace itself is let go, if nothing is in it any more. What is in one that is let go stays for ever, pods
+/// that run among it.
+pub(super) async fn finalize(target: &Target, stuck: &Doomed) -> Option<String> {
+    if !is_empty(target, &stuck.name).await {
+        return None;
+    }
     let mut namespace = match stuck.objects.get(&stuck.name).await {
         Ok(found) if !found["metadata"]["deletionTimestamp"].is_null() => found,
         _ => return None,
@@ -118,6 +122,18 @@ async fn content(target: &Target, namespace: &str) -> Result<Vec<Holder>, kube::
         }));
     }
     Ok(found)
+}
+
+/// Whether nothing is left in a namespace, as far as can be seen.
+async fn is_empty(target: &Target, namespace: &str) -> bool {
+    let Ok(kinds) = target.discovery.listable().await else { return false };
+    for served in kinds.into_iter().filter(|served| served.namespaced && served.resource.kind != "Event") {
+        let objects = Objects::new(&target.client, &served.resource, Some(namespace));
+        if objects.list(&ListParams::default().limit(1)).await.is_ok_and(|items| !items.is_empty()) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Asks the pods of a namespace that is being deleted to end soon: many ignore SIGTERM, and would take their whole grace. A wish

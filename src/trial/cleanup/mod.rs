@@ -171,7 +171,7 @@ async fn finish(target: &Target, doomed: Vec<Doomed>, patience: Patience, remove
             }
             stuck = wait(stuck, wait_more / 2, removed).await;
             for one in stuck.iter().filter(|one| one.kind == "Namespace") {
-                removed.warnings.extend(force::finalize(one).await);
+                removed.warnings.extend(force::finalize(target, one).await);
             }
             stuck = wait(stuck, wait_more / 2, removed).await;
         }

@@ -74,7 +74,8 @@ async fn a_namespace_that_is_not_ours_is_left_as_it_is() {
     assert_eq!(removed.warnings, [format!("the namespace {EV} is not ours: it is left as it is")]);
 }
 
-async fn stuck(server: &MockServer) {
+/// A namespace that holds a pod and a Job, of which both are seen so many times.
+async fn stuck(server: &MockServer, times: u64) {
     let mut metadata = metadata(EV, "42");
     metadata["deletionTimestamp"] = json!("2026-11-23T16:21:08Z");
     let there = ok(&json!({"kind": "Namespace", "metadata": metadata, "spec": {"finalizers": ["kubernetes"]}}));
@@ -85,17 +86,21 @@ async fn stuck(server: &MockServer) {
     Mock::given(method("GET"))
         .and(path(format!("{}/pods", namespace_path())))
         .respond_with(ok(&pods))
+        .up_to_n_times(times)
         .mount(server)
         .await;
     let held = json!({"items": [{"metadata": {"name": "j", "deletionTimestamp": "2026-11-23T16:21:08Z", "finalizers": ["a.b/c"]}}]});
     let jobs = format!("/apis/batch/v1/namespaces/{EV}/jobs");
-    Mock::given(method("GET")).and(path(&jobs)).respond_with(ok(&held)).mount(server).await;
+    Mock::given(method("GET")).and(path(&jobs)).respond_with(ok(&held)).up_to_n_times(times).mount(server).await;
+    for at in [format!("{}/pods", namespace_path()), jobs] {
+        Mock::given(method("GET")).and(path(at)).respond_with(ok(&json!({"items": []}))).mount(server).await;
+    }
 }
 
 #[tokio::test]
 async fn what_is_stuck_is_told_with_what_it_waits_for() {
     let server = server().await;
-    stuck(&server).await;
+    stuck(&server, 99).await;
     let removed = remove(&target(&server), &traces(Vec::new()), patience(false)).await;
     assert_eq!(removed.warnings, [format!("Namespace/{EV} is not gone: Job/j in it waits for the finalizer a.b/c")]);
     assert_eq!(removed.left, [format!("Namespace/{EV}")]);
@@ -104,7 +109,7 @@ async fn what_is_stuck_is_told_with_what_it_waits_for() {
 #[tokio::test]
 async fn what_is_stuck_is_forced_in_the_end() {
     let server = server().await;
-    stuck(&server).await;
+    stuck(&server, 2).await;
     let job = Mock::given(method("PATCH")).and(path(format!("/apis/batch/v1/namespaces/{EV}/jobs/j")));
     let freed = job.and(body_partial_json(json!({"metadata": {"finalizers": null}})));
     freed.respond_with(ok(&json!({}))).expect(1).mount(&server).await;
@@ -114,6 +119,18 @@ async fn what_is_stuck_is_forced_in_the_end() {
     let removed = remove(&target(&server), &traces(Vec::new()), patience(true)).await;
     assert!(removed.warnings.iter().any(|text| text.contains("Job/j in ev-a-1 was forced")), "{:?}", removed.warnings);
     assert!(removed.warnings.iter().any(|text| text.contains("it was finalized")), "{:?}", removed.warnings);
+}
+
+#[tokio::test]
+async fn a_namespace_that_still_holds_something_is_not_let_go() {
+    let server = server().await;
+    stuck(&server, 99).await;
+    let job = Mock::given(method("PATCH")).and(path(format!("/apis/batch/v1/namespaces/{EV}/jobs/j")));
+    job.respond_with(ok(&json!({}))).mount(&server).await;
+    let finalized = Mock::given(method("PUT")).and(path(format!("{}/finalize", namespace_path())));
+    finalized.respond_with(ok(&json!({}))).expect(0).mount(&server).await;
+    let removed = remove(&target(&server), &traces(Vec::new()), patience(true)).await;
+    assert_eq!(removed.left, [format!("Namespace/{EV}")]);
 }
 
 fn volume(name: Option<&str>) -> Trace {

@@ -4,6 +4,7 @@
 //! of the example by its namespace follows it there ([`references`]), Services' DNS names too ([`dns`]). Objects of the whole cluster
 //! keep their names and are labelled, so that they are known as ours.
 
+mod admission;
 mod dns;
 mod names;
 mod order;
@@ -320,6 +321,10 @@ fn add<'a>(
     let Origin { object, source, index } = *origin;
     let mut json = object.root.to_json();
     moved.rewrite(object, source, &mut json, &mut isolated.notes);
+    if admission::confine(object, &mut json, &isolated.namespace) {
+        let message = format!("{} acts on objects of {} alone", object.reference(), isolated.namespace);
+        isolated.notes.push(Note::new(message, source, anchor(object)));
+    }
     label(&mut json, "labels", &isolated.labels);
     label(&mut json, "annotations", &isolated.annotations);
     if let Some(metadata) = json.get_mut("metadata").and_then(Json::as_object_mut) {

@@ -119,15 +119,16 @@ fn judge_all(kubeconfig: &Path) -> Run {
         std::fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
     }
     std::fs::write(folder.path().join("config.yml"), CONFIG).unwrap();
-    let mut program = common::program(folder.path());
-    program.args(["run", "--config", "config.yml", "--no-color", "--output", "report", "--cluster", "existing"]);
-    let done = program.arg("--kubeconfig").arg(std::path::absolute(kubeconfig).unwrap()).output().unwrap();
+    let kubeconfig = std::path::absolute(kubeconfig).unwrap();
+    let flags = ["run", "--config", "config.yml", "--no-color", "--output", "report", "--cluster", "existing"];
+    let arguments: Vec<_> = flags.into_iter().chain(["--kubeconfig", kubeconfig.to_str().unwrap()]).collect();
+    // Examples fail, so that the run does.
+    let done = common::run(folder.path(), &arguments, 1);
     let console = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     println!("{console}");
-    assert_eq!(done.status.code(), Some(1), "examples fail, so that the run does");
     let report: Json =
         serde_json::from_slice(&std::fs::read(folder.path().join("report/report.json")).unwrap()).unwrap();
-    let left = left(kubeconfig, report["run"]["id"].as_str().unwrap());
+    let left = left(&kubeconfig, report["run"]["id"].as_str().unwrap());
     Run { evidence: evidence(&folder.path().join("report/evidence.zip")), report, left, console }
 }
 

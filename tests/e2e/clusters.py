@@ -3,10 +3,10 @@
 Run by `.ci/run` as `python3 tests/e2e/clusters.py PROGRAM`. Standard library only.
 """
 
-import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,7 +192,7 @@ class OnExisting(Simulated):
         self.assertEqual(rows["examples/good.yaml"]["outcome"], "passed")
         cause = rows["examples/bad.yaml"]["cause"]
         self.assertEqual((cause["class"], cause["reason"]), ("runtime", "Error"))
-        self.assertIn("exit code 3: no such data", cause["message"])
+        self.assertIn("exit code 3: it last logged `no such data`", cause["message"])
         self.assertIn(cause["message"], output)
         folder = rows["examples/bad.yaml"]["evidence"]
         logs = {path: text for path, text in self.evidence().items() if path.startswith(f"{folder}/logs/")}
@@ -223,7 +223,7 @@ class OnExisting(Simulated):
         self.assertIn("cannot read the data", script["cause"]["message"])
         self.assertEqual(self.namespaces(), [])
 
-    @unittest.skipUnless(importlib.util.find_spec("papermill"), "papermill is not installed")
+    @unittest.skipUnless(shutil.which("papermill"), "papermill is not installed")
     def test_a_notebook_runs_with_papermill(self):
         self.write("examples/notebook.ipynb", json.dumps(NOTEBOOK))
         self.run_examples()

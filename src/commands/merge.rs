@@ -1,15 +1,21 @@
 //! `report`: one report from the results of several shards.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
 
 use super::judge::{Shown, show, write_reports};
 use super::planning;
 use crate::config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
+use crate::evidence::archive::{self, ARCHIVE, COLLECTED};
+use crate::evidence::{Journal, Limits};
 use crate::plan::Plan;
 use crate::report::merge::{self, Cell};
-use crate::report::{self, Details, Report};
+use crate::report::{self, Details, Report, Run};
 use crate::settings::{Format, RunContext, Settings};
 
 /// Merges the reports of the folders that were named (of `--output`, if none was), writes the merged one and prints it.
@@ -23,18 +29,57 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
     let plan = settings.selection.plan.as_deref().map(planning::read_plan).transpose()?;
     let folders = if settings.paths.is_empty() { vec![settings.output.clone()] } else { settings.paths.clone() };
-    // This version keeps no journal that a killed run could leave.
-    let reports = report::read_all(&folders, |_| Ok(None))?;
+    let left = RefCell::new(Vec::new());
+    let reports = report::read_all(&folders, |folder, there| {
+        let journal = Journal::read(folder);
+        let journal = journal.filter(|journal| there.is_none_or(|there| began_after(&journal.header.run, &there.run)));
+        Ok(journal.map(|journal| {
+            left.borrow_mut().push((folder.to_owned(), journal.warnings));
+            Report::of_killed(journal.header.run, journal.clusters, journal.rows, &config.fail_on)
+        }))
+    })?;
+    let left = left.into_inner();
     let planned = plan.as_ref().map(|plan| cells(plan, &reports)).unwrap_or_default();
     let merged = merge::merge(reports, &planned, &config.fail_on)
         .ok_or_else(|| Error::usage(Diagnostic::error("there is no report to merge")))?;
-    let remarks: Vec<_> =
-        merged.remarks.iter().map(|remark| Diagnostic::error(remark).with_severity(Severity::Warning)).collect();
+    let mut remarks: Vec<_> = merged.remarks.iter().map(warning).collect();
+    for (folder, warnings) in left {
+        remarks.push(killed(&folder));
+        remarks.extend(warnings.iter().map(warning));
+        remarks.extend(archived(&folder));
+    }
     let details = Details::default();
     let written = write_reports(settings, context, &merged.report, &details, plan.as_ref());
     show(&merged.report, &details, &remarks, context, settings, Shown { format, rows_are: false })?;
     written?;
     Ok(report::exit_code(&merged.report, &config.fail_on))
+}
+
+fn warning(text: impl AsRef<str>) -> Diagnostic {
+    Diagnostic::error(text.as_ref()).with_severity(Severity::Warning)
+}
+
+/// Whether a run began after another: the report of an earlier run says nothing of one that was killed later.
+fn began_after(run: &Run, other: &Run) -> bool {
+    let at = |run: &Run| run.started_at.parse::<Timestamp>().ok();
+    at(run) > at(other)
+}
+
+fn killed(folder: &Path) -> Diagnostic {
+    warning(format!("{}: the run was killed before it could report: this is what its journal holds", folder.display()))
+        .with_help("`example-validator clean` deletes what it left on an existing cluster")
+}
+
+/// Archives the evidence that a killed run left beside its journal. What can't be archived is told, and stays where it is.
+fn archived(folder: &Path) -> Vec<Diagnostic> {
+    match archive::archive_left(folder, &folder.join(COLLECTED), &folder.join(ARCHIVE), Limits::default()) {
+        Ok(archived) => archived
+            .into_iter()
+            .flat_map(|archived| archived.left_out)
+            .map(|left| warning(format!("not in {ARCHIVE}: {}: {}", left.file, left.why)))
+            .collect(),
+        Err(error) => vec![warning(format!("the evidence is not archived: {error}"))],
+    }
 }
 
 /// What the plan wants judged: each example on its versions, and without one where the basic tier is all. Where no report
@@ -55,7 +100,7 @@ mod tests {
     use super::*;
     use crate::model::{ExampleId, Outcome, Tier};
     use crate::plan::PlanRow;
-    use crate::report::{Row, Run};
+    use crate::report::Row;
 
     fn planned(example: &str, kubernetes: Option<&str>, selected: bool) -> PlanRow {
         PlanRow {

@@ -9,13 +9,16 @@ use crate::error::{Error, Result};
 const NAME: &str = "report.json";
 
 /// The reports at the paths: each a `report.json`, a folder that has one, or a folder of such folders (as artifacts are
-/// downloaded). Of a folder without one `journalled` is asked for what a killed run left there; where both are, the file holds:
-/// it was written after the last entry of the journal.
+/// downloaded). Of every folder `journalled` is asked for what a killed run left there, and told the report that it has: what it
+/// gives goes before that.
 ///
 /// # Errors
 /// [`Error::Usage`] with a diagnostic for every path without a report and every file that is not one; [`Error::Io`] for what
 /// can't be read.
-pub fn read_all(paths: &[PathBuf], journalled: impl Fn(&Path) -> Result<Option<Report>>) -> Result<Vec<Report>> {
+pub fn read_all(
+    paths: &[PathBuf],
+    journalled: impl Fn(&Path, Option<&Report>) -> Result<Option<Report>>,
+) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     let mut wrong = Vec::new();
     for path in paths {
@@ -27,7 +30,7 @@ pub fn read_all(paths: &[PathBuf], journalled: impl Fn(&Path) -> Result<Option<R
         let (files, folders) = find(path)?;
         let before = reports.len();
         for folder in &folders {
-            reports.extend(journalled(folder)?);
+            reports.extend(journalled(folder, None)?);
         }
         if files.is_empty() && reports.len() == before {
             let message = format!("no {NAME} in {}", path.display());
@@ -36,7 +39,10 @@ pub fn read_all(paths: &[PathBuf], journalled: impl Fn(&Path) -> Result<Option<R
         for file in files {
             let text = std::fs::read_to_string(&file).map_err(|error| Error::io("read", &file, error))?;
             match json::parse(&text) {
-                Ok(report) => reports.push(report),
+                Ok(report) => {
+                    let folder = file.parent().unwrap_or(Path::new("."));
+                    reports.push(journalled(folder, Some(&report))?.unwrap_or(report));
+                }
                 Err(why) => wrong.push(Diagnostic::error(format!("can't use {}: {why}", file.display()))),
             }
         }
@@ -78,20 +84,20 @@ mod tests {
     use crate::report::sample;
 
     #[expect(clippy::unnecessary_wraps, reason = "the form of what reads journals")]
-    fn none(_: &Path) -> Result<Option<Report>> {
+    fn none(_: &Path, _: Option<&Report>) -> Result<Option<Report>> {
         Ok(None)
     }
 
     #[test]
-    fn a_killed_run_has_its_journal_and_a_report_goes_before_it() {
+    fn a_killed_run_has_its_journal_and_a_report_holds_unless_that_is_newer() {
         let root = tempfile::tempdir().unwrap();
         for folder in ["killed", "whole", "other"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
         fs::write(root.path().join("whole").join(NAME), json::render(&sample::report()).unwrap()).unwrap();
-        let journalled = |folder: &Path| {
-            let is_killed = folder.ends_with("killed") || folder.ends_with("whole");
-            Ok(is_killed.then(|| Report::of_killed(sample::report().run, vec![], vec![], &[])))
+        let journalled = |folder: &Path, there: Option<&Report>| {
+            assert_eq!(there.is_some(), folder.ends_with("whole"));
+            Ok(folder.ends_with("killed").then(|| Report::of_killed(sample::report().run, vec![], vec![], &[])))
         };
         let read = |path: &str| read_all(&[root.path().join(path)], journalled);
         assert_eq!(read("").unwrap().len(), 2);

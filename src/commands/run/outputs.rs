@@ -8,7 +8,7 @@ use crate::commands::judge;
 use crate::commands::unless_closed;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
-use crate::evidence::archive::{self, Contents};
+use crate::evidence::archive::{self, ARCHIVE, COLLECTED, Contents};
 use crate::evidence::journal::{Header, Journal};
 use crate::evidence::{Evidence, Limits, Redactor};
 use crate::model::Tier;
@@ -16,11 +16,6 @@ use crate::plan::Plan;
 use crate::report::progress::Progress;
 use crate::report::{self, Cluster, Details, Report, Row, Run};
 use crate::settings::{Format, RunContext, Settings};
-
-/// The folder inside the output folder in which evidence is collected until it is archived.
-const COLLECTED: &str = "evidence";
-/// The archive's name in the output folder.
-const ARCHIVE: &str = "evidence.zip";
 
 /// Where a run's results go.
 pub struct Outputs<'a> {

@@ -19,6 +19,11 @@ use super::{journal, log, names};
 use crate::error::{Error, Result};
 use crate::report::{Row, Run};
 
+/// The folder inside the output folder in which evidence is collected until it is archived.
+pub const COLLECTED: &str = "evidence";
+/// The archive's name in the output folder.
+pub const ARCHIVE: &str = "evidence.zip";
+
 /// What goes into an archive.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {

@@ -29,7 +29,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let runtime = runtime()?;
     let scratch = tempfile::Builder::new().prefix("example-validator-").tempdir();
     let scratch = scratch.map_err(|error| Error::io("create", "a temporary folder", error))?;
-    let place = runtime.block_on(Place::reach(settings, &workspace.config, scratch.path()))?;
+    let place = runtime.block_on(Place::reach(settings, &workspace.config, scratch.path(), &signals.cancel))?;
     let plan = planning::plan_of(settings, context, &workspace, start.at, place.version())?;
     workspace.diagnostics.extend(place.remarks(&plan));
     let chosen = Chosen::new(&plan, settings, &place);
@@ -60,7 +60,9 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         details.add_log(example, kubernetes, log);
     }
     let mut report = judge::report_of(run, clusters, rows, &workspace, &start);
-    if signals.received().is_some() {
+    // A signal that comes later finds a run that is done.
+    let signal = signals.received();
+    if signal.is_some() {
         report = report.cancelled();
     }
     // A folder that can't be written must not take the results along, and evidence may be large.
@@ -70,7 +72,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     written?;
     outputs.close(&report)?;
     let code = report::exit_code(&report, &workspace.config.fail_on);
-    Ok(signals.received().map_or(code, Signal::exit_code))
+    Ok(signal.map_or(code, Signal::exit_code))
 }
 
 /// A row for each example that the plan leaves out.

@@ -158,6 +158,7 @@ impl Shared<'_, '_, '_> {
     async fn on_version(&self, kubernetes: &str, cells: Vec<Cell<'_>>) -> Result<Judged> {
         let began = Instant::now();
         match self.work.place {
+            Place::Cancelled => Ok(self.cancelled(&cells).await),
             Place::Nowhere => Ok(self.without(kubernetes, &cells, "none", &internal("there is no cluster"))),
             Place::Existing(Err(cause)) => Ok(self.without(kubernetes, &cells, "existing", cause)),
             Place::Existing(Ok(cluster)) => Ok(self.on_cluster(kubernetes, cells, cluster, began).await),
@@ -184,6 +185,14 @@ impl Shared<'_, '_, '_> {
         Judged { rows, clusters: vec![cluster], ..Judged::default() }
     }
 
+    /// The rows of cells of a run that was cancelled before any of them could begin.
+    async fn cancelled(&self, cells: &[Cell<'_>]) -> Judged {
+        let finished = |row: &Row| self.work.outputs.finished(row);
+        let cancel = &self.work.signals.cancel;
+        let rows = cells::run(cells, &[], &self.limits(), cancel, |_, _| std::future::pending(), finished).await;
+        Judged { rows, ..Judged::default() }
+    }
+
     async fn on_cluster(
         &self,
         kubernetes: &str,
@@ -191,17 +200,25 @@ impl Shared<'_, '_, '_> {
         cluster: &Cluster,
         began: Instant,
     ) -> Judged {
-        let world = match self.world(cluster).await {
+        let cancel = &self.work.signals.cancel;
+        let ready = async {
+            let world = self.world(cluster).await?;
+            lock(&mut cells, &world).await;
+            Ok::<_, Box<Cause>>(world)
+        };
+        let ready = tokio::select! {
+            ready = ready => ready,
+            () = cancel.cancelled() => return self.cancelled(&cells).await,
+        };
+        let world = match ready {
             Ok(world) => world,
             Err(cause) => return self.without(kubernetes, &cells, cluster.provider, &cause),
         };
-        lock(&mut cells, &world).await;
         if cells.iter().any(|cell| cell.example.settings.run.is_some()) {
             world.watch_what_scripts_may_create().await;
         }
         let described = described(kubernetes, cluster.provider, Ok(()), began.elapsed());
         self.work.outputs.cluster(&described);
-        let cancel = &self.work.signals.cancel;
         let limits = self.limits();
         let finished = |row: &Row| self.work.outputs.finished(row);
         let rows =

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::cluster::Cluster;
 use crate::cluster::existing::{self, Access, Unconnected};
 use crate::config::{ClusterKind, Config};
@@ -21,14 +23,21 @@ pub enum Place {
     Existing(Result<Box<Cluster>, Box<Cause>>),
     /// On a simulator for each version.
     Simulated,
+    /// On the cluster of a kubeconfig, had the run not been cancelled before that answered.
+    Cancelled,
 }
 
 impl Place {
-    /// Reaches the cluster, if there is to be one.
+    /// Reaches the cluster, if there is to be one; gives up when `cancel` is cancelled.
     ///
     /// # Errors
     /// The user's mistakes: no such kubeconfig, no such context.
-    pub async fn reach(settings: &Settings, config: &Config, scratch: &Path) -> Result<Self> {
+    pub async fn reach(
+        settings: &Settings,
+        config: &Config,
+        scratch: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
         match config.cluster {
             ClusterKind::Auto | ClusterKind::Kind => Ok(Self::Nowhere),
             ClusterKind::Simulated => Ok(Self::Simulated),
@@ -41,7 +50,11 @@ impl Place {
                     kubeconfig: settings.cluster.kubeconfig.clone(),
                     context: settings.cluster.context.clone(),
                 };
-                match existing::connect(&access, scratch).await {
+                let connected = tokio::select! {
+                    connected = existing::connect(&access, scratch) => connected,
+                    () = cancel.cancelled() => return Ok(Self::Cancelled),
+                };
+                match connected {
                     Ok(cluster) => Ok(Self::Existing(Ok(Box::new(cluster)))),
                     Err(Unconnected::Cluster(cause)) => Ok(Self::Existing(Err(cause))),
                     Err(Unconnected::Usage(error)) => Err(error),

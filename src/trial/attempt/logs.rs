@@ -25,7 +25,12 @@ struct Open {
 }
 
 /// The logs of an attempt, on disk.
-pub struct Logs(Vec<LogSummary>);
+#[derive(Default)]
+pub struct Logs {
+    read: Vec<LogSummary>,
+    /// Why there may be others, if there may.
+    cut: Option<String>,
+}
 
 impl LogDesk {
     /// Opens it. Before the first log of a pod is followed, the Secrets of its namespace are learnt, so that the log is redacted from
@@ -44,15 +49,22 @@ impl LogDesk {
         }
     }
 
-    /// Waits until the logs of what has ended are whole, no longer than `patience`; what still runs is cut off.
-    pub async fn close(&self, patience: Duration) -> Logs {
+    /// Waits until the logs of what has ended are whole, no longer than `patience` nor until `hurry` is over; what still runs
+    /// is cut off.
+    pub async fn close(&self, patience: Duration, hurry: impl Future<Output = ()>) -> Logs {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Open { pods, task }) = open else { return Logs(Vec::new()) };
+        let Some(Open { pods, task }) = open else { return Logs::default() };
         drop(pods);
-        match tokio::time::timeout(patience, task).await {
-            Ok(Ok(follower)) => Logs(follower.finish(patience).await),
-            Ok(Err(_)) | Err(_) => Logs(Vec::new()),
-        }
+        let all = async {
+            let follower = tokio::time::timeout(patience, task).await.ok()?.ok()?;
+            Some(follower.finish(patience).await)
+        };
+        let read = tokio::select! {
+            read = all => read,
+            () = hurry => None,
+        };
+        let cut = read.is_none().then(|| "there was no time to read the logs to their end".to_owned());
+        Logs { read: read.unwrap_or_default(), cut }
     }
 }
 
@@ -62,8 +74,8 @@ impl Logs {
         let is_culprit = |log: &&LogSummary| {
             culprit.is_some_and(|of| of.pod == log.pod && of.container == log.container && of.restart == log.restart)
         };
-        let others = self.0.iter().filter(|log| !is_culprit(log)).take(most);
-        self.0
+        let others = self.read.iter().filter(|log| !is_culprit(log)).take(most);
+        self.read
             .iter()
             .filter(is_culprit)
             .chain(others)
@@ -76,7 +88,7 @@ impl Logs {
 
     /// Why they are not whole, if they are not.
     pub fn lost(&self) -> Option<String> {
-        self.0.iter().find_map(|log| log.note.clone())
+        self.cut.clone().or_else(|| self.read.iter().find_map(|log| log.note.clone()))
     }
 }
 

@@ -9,7 +9,7 @@ mod watching;
 mod world;
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use kube::Api;
 use kube::api::{ApiResource, ListParams};
 use serde_json::{Map, Value as Json};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::apply::{self, Applied, AppliedObject, Refused};
 use super::cells::{Cell, Turn};
@@ -41,6 +42,8 @@ const LISTING: Duration = Duration::from_secs(30);
 const LOGS: Duration = Duration::from_secs(10);
 /// The same, when the run was cancelled.
 const LOGS_CANCELLED: Duration = Duration::from_secs(1);
+/// How long an attempt that was told to stop may take to come to its end in good order.
+const STOPPING: Duration = Duration::from_millis(2500);
 
 /// Tries a cell once. Whatever happens, there is an answer, and what was made on the cluster is given to those who delete it.
 pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempted {
@@ -53,17 +56,24 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     };
     let namespace = identity.namespace();
     let folder = world.evidence.attempt(cell.kubernetes, &cell.example.id, turn.number);
-    let trial = Trial { world, cell, turn, started, namespace: &namespace, folder: &folder };
+    let stop = turn.stop.clone();
+    let made = OnceLock::new();
+    let trial = Trial { world, cell, turn, started, namespace: &namespace, folder: &folder, made: &made };
     let mut changes = world.hub.join(&namespace);
-    let tried = trial.tried(&identity, &mut changes).await;
+    let tried = tokio::select! {
+        biased;
+        tried = trial.tried(&identity, &mut changes) => tried,
+        // The API server does not answer in time.
+        () = lapsed(&stop, STOPPING) => trial.stopped(made.get().cloned(), Phases::default()),
+    };
     let duration = started.elapsed();
     trial.keep(&tried, &changes.objects());
     drop(changes);
     tokio::select! {
         biased;
         () = world.janitor.take(tried.traces, !cell.locks.is_empty()) => {}
-        // Nobody comes after it, and the janitor goes on by itself.
-        () = trial.turn.stop.cancelled() => {}
+        // No other example follows that would have to wait for it.
+        () = stop.cancelled() => {}
     }
     Attempted {
         attempt: Attempt {
@@ -79,6 +89,12 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     }
 }
 
+/// Waits until it is `patience` ago that `stop` was cancelled.
+async fn lapsed(stop: &CancellationToken, patience: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(patience).await;
+}
+
 /// What an attempt is made of.
 struct Trial<'t, 'w> {
     world: &'t World<'w>,
@@ -87,6 +103,8 @@ struct Trial<'t, 'w> {
     started: Instant,
     namespace: &'t str,
     folder: &'t Folder,
+    /// What it may have made, from the moment at which it begins to make something.
+    made: &'t OnceLock<Traces>,
 }
 
 /// What an attempt came to.
@@ -105,19 +123,23 @@ struct Tried {
 impl Trial<'_, '_> {
     /// Tries it, from its isolation to its checks.
     async fn tried(&self, identity: &Identity<'_>, changes: &mut Subscription) -> Tried {
-        let isolated = match self.isolated(identity).await {
-            Ok(isolated) => isolated,
-            Err(refused) => return self.untried(*refused, None),
+        let prepared = async {
+            let isolated = self.isolated(identity).await.map_err(|refused| *refused)?;
+            self.watch_kinds().await.map_err(|error| unwatched(&error))?;
+            Ok::<_, Refused>(isolated)
+        };
+        let isolated = tokio::select! {
+            biased;
+            () = self.turn.stop.cancelled() => return self.stopped(None, Phases::default()),
+            prepared = prepared => match prepared {
+                Ok(isolated) => isolated,
+                Err(refused) => return self.untried(refused, None),
+            }
         };
         let traces = Traces::of(&isolated);
-        let watched = tokio::select! {
-            () = self.turn.stop.cancelled() => return self.stopped(None, Phases::default()),
-            watched = self.watch_kinds() => watched,
-        };
-        if let Err(error) = watched {
-            return self.untried(unwatched(&error), None);
-        }
+        let _ = self.made.set(traces.clone());
         let applied = tokio::select! {
+            biased;
             () = self.turn.stop.cancelled() => return self.stopped(Some(traces), Phases::default()),
             applied = apply::apply(&self.world.target, &isolated) => applied,
         };
@@ -184,18 +206,19 @@ impl Trial<'_, '_> {
             between: HashSet::new(),
             cancel: &self.turn.stop,
         };
+        let stop = &self.turn.stop;
         let verdict = match (&self.cell.example.settings.run, accepted) {
             (_, Some(verdict)) => Some(verdict),
             (Some(run), None) => self.scripted(run, &mut watching, &checks).await,
             (None, None) => watching.verdict().await,
         };
         let Some(verdict) = verdict else {
-            desk.close(LOGS_CANCELLED).await;
+            desk.close(LOGS_CANCELLED, lapsed(stop, LOGS_CANCELLED)).await;
             let notes = vec![format!("it waited for: {}", judge.waiting_for())];
             return Tried { notes, ..self.stopped(Some(traces), judge.phases()) };
         };
         self.look_at_pods(&desk).await;
-        let logs = desk.close(LOGS).await;
+        let logs = desk.close(LOGS, lapsed(stop, LOGS_CANCELLED)).await;
         let (verdict, checks) = self.concluded(verdict, &mut watching, &checks, &logs).await;
         Tried { verdict, checks, phases: judge.phases(), traces: Some(traces), applied: Vec::new(), notes: Vec::new() }
     }

@@ -140,6 +140,8 @@ where
             () = cancel.cancelled(), if course.ending != Some(Ending::Cancelled) => {}
             () = reached(limits.deadline), if !stop.is_cancelled() => stop.cancel(),
             Some((place, tried)) = running.next() => {
+                // It may have been told to stop before this loop has seen that.
+                course.end_if_due(cancel);
                 let tried = tried.map_or_else(|panicked| panicked, |tried| course.explained(tried));
                 course.record(place, tried);
             }

@@ -81,7 +81,7 @@ impl Place {
         match self {
             Self::Simulated => true,
             Self::Existing(Ok(cluster)) => cluster.provider == "simulated",
-            Self::Existing(Err(_)) | Self::Nowhere => false,
+            Self::Existing(Err(_)) | Self::Nowhere | Self::Cancelled => false,
         }
     }
 

@@ -1,21 +1,11 @@
 //! The real binary, started as a person would start it.
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod program;
 
-/// The program in `folder`, without anything of a workflow that this suite itself may run in.
-pub fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_example-validator"));
-    command.current_dir(folder);
-    for (name, _) in std::env::vars_os() {
-        let shown = name.to_string_lossy();
-        if ["GITHUB_", "RUNNER_", "ACTIONS_", "INPUT_"].iter().any(|prefix| shown.starts_with(prefix)) || shown == "CI"
-        {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
+use std::path::Path;
+use std::process::Output;
+
+pub use program::program;
 
 /// Runs the program and expects this exit code.
 pub fn run(folder: &Path, arguments: &[&str], exit_code: i32) -> Output {

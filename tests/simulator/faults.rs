@@ -38,7 +38,7 @@ async fn requests_are_slow_and_refused_as_often_as_is_asked_for() {
 #[tokio::test]
 async fn a_lost_answer_was_done_all_the_same() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     simulator.faults().set(Faults { lost: 1000, codes: vec![500], ..Faults::default() });
     let api: Api<ConfigMap> = Api::namespaced(client(&simulator), "n");
     let object = serde_json::from_value(config_map("n", "c")).unwrap();
@@ -64,7 +64,7 @@ async fn faults_are_set_over_http_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_survive_watches_that_are_cut_and_expired() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     let faults = Faults { cut_after_events: Some(3), gone: 300, errors: 50, ..Faults::default() };
     simulator.faults().set(faults);
     let api: Api<ConfigMap> = Api::namespaced(client(&simulator), "n");
@@ -93,7 +93,7 @@ async fn watchers_survive_watches_that_are_cut_and_expired() {
 #[tokio::test]
 async fn a_stalled_watch_says_nothing_and_a_cut_one_ends() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     let api: Api<ConfigMap> = Api::namespaced(client(&simulator), "n");
     let version = simulator.store().version().to_string();
     simulator.store().create(config_map("n", "c")).unwrap();

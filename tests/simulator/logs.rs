@@ -51,7 +51,7 @@ async fn logs_are_refused_as_a_real_api_server_refuses_them() {
         for pod in pods.values() {
             let place = text(pod, "/metadata/namespace");
             if simulator.store().get(&Key::cluster("", "namespaces", place)).is_none() {
-                namespace(&simulator, place);
+                namespace(&simulator, place).await;
             }
             put(simulator.store(), pod);
         }
@@ -80,6 +80,7 @@ fn json(text: &str) -> Json {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
+/// A pod that no kubelet touches, since it is said to have ended.
 fn pod(containers: &[&str], state: &Json) -> Json {
     let containers: Vec<_> = containers.iter().map(|name| json!({"name": name, "image": "x"})).collect();
     let status = |container: &Json| {
@@ -90,14 +91,14 @@ fn pod(containers: &[&str], state: &Json) -> Json {
     json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"},
         "spec": {"containers": containers, "nodeName": "simulated-control-plane"},
-        "status": {"phase": "Running", "containerStatuses": containers.iter().map(status).collect::<Vec<_>>()},
+        "status": {"phase": "Succeeded", "containerStatuses": containers.iter().map(status).collect::<Vec<_>>()},
     })
 }
 
 #[tokio::test]
 async fn a_log_is_cut_as_it_is_asked_for() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     let store = simulator.store();
     let running = json!({"restartCount": 1, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}});
     store.create(pod(&["a"], &running)).unwrap();
@@ -119,7 +120,7 @@ async fn a_log_is_cut_as_it_is_asked_for() {
 #[tokio::test]
 async fn the_container_of_several_must_be_named() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     simulator.store().create(pod(&["a", "b"], &json!({"state": {"running": {}}}))).unwrap();
     let api: Api<Pod> = Api::namespaced(client(&simulator), "n");
     let refused = async |container: Option<&str>| {
@@ -133,7 +134,7 @@ async fn the_container_of_several_must_be_named() {
 #[tokio::test]
 async fn a_followed_log_ends_with_its_container() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     let store = simulator.store().clone();
     store.create(pod(&["a"], &json!({"restartCount": 0, "state": {"running": {}}}))).unwrap();
     let api: Api<Pod> = Api::namespaced(client(&simulator), "n");
@@ -152,7 +153,7 @@ async fn a_followed_log_ends_with_its_container() {
 #[tokio::test]
 async fn the_logs_of_a_deleted_pod_are_freed() {
     let simulator = simulator().await;
-    namespace(&simulator, "n");
+    namespace(&simulator, "n").await;
     let store = simulator.store();
     store.create(pod(&["a"], &json!({"state": {"running": {}}}))).unwrap();
     store.logs().append("n", "p", "a", 0, b"one\n");

@@ -3,14 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "what can't be set up is a failure of the test")]
 
 mod clients;
-mod crowd;
 mod faults;
 mod kubectl;
 mod logs;
 mod protocol;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use example_validator::simulator::store::Key;
 use example_validator::simulator::{Options, Simulator};
 use serde_json::{Value as Json, json};
 
@@ -33,9 +34,19 @@ fn client(simulator: &Simulator) -> kube::Client {
     kube::Client::try_from(kube::Config::new(simulator.url().parse().unwrap())).unwrap()
 }
 
-/// A namespace that is there.
-fn namespace(simulator: &Simulator, name: &str) {
-    simulator.store().create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).unwrap();
+/// A namespace that has all that the controllers put into each.
+async fn namespace(simulator: &Simulator, name: &str) {
+    let store = simulator.store();
+    store.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).unwrap();
+    let own = [("serviceaccounts", "default"), ("configmaps", "kube-root-ca.crt")];
+    let is_whole = || own.iter().all(|(plural, own)| store.get(&Key::namespaced("", plural, name, own)).is_some());
+    for _ in 0..1000 {
+        if is_whole() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody furnished the namespace {name}");
 }
 
 fn config_map(namespace: &str, name: &str) -> Json {

@@ -11,6 +11,8 @@ const NOT_PLAYED: &[&str] = &["webhook", "kubelet", "a kind node"];
 
 /// Fields whose values differ from one server, and one moment, to the next.
 const VOLATILE: &[&str] = &[
+    "controller-uid",
+    "batch.kubernetes.io/controller-uid",
     "uid",
     "resourceVersion",
     "creationTimestamp",
@@ -130,7 +132,7 @@ fn prepare(simulator: &Simulator, name: &str) {
 }
 
 /// The kinds that the recorded server had.
-fn furnish(simulator: &Simulator) -> Option<()> {
+async fn furnish(simulator: &Simulator) -> Option<()> {
     let folder = shared("kubeflow-v1/manifests/base/crds")?;
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -138,7 +140,7 @@ fn furnish(simulator: &Simulator) -> Option<()> {
         let parsed = example_validator::yaml::parse(&std::fs::read_to_string(file).unwrap());
         simulator.store().create(parsed.documents[0].root.to_json()).unwrap();
     }
-    super::namespace(simulator, "dryrun");
+    super::namespace(simulator, "dryrun").await;
     Some(())
 }
 
@@ -147,7 +149,7 @@ async fn the_answers_are_those_of_a_real_api_server() {
     let Some(recording) = shared("recordings/protocol.json") else { return };
     let pairs: Vec<Json> = serde_json::from_str(&std::fs::read_to_string(recording).unwrap()).unwrap();
     let simulator = simulator().await;
-    if furnish(&simulator).is_none() {
+    if furnish(&simulator).await.is_none() {
         return;
     }
     let (mut played, mut wrong) = (0, Vec::new());

@@ -40,11 +40,13 @@ impl Server {
             )));
         }
         let rules = Rules::of(self, target);
-        let warnings = rules.decode(&mut sent, Unknown::parse(request.param("fieldValidation"))?)?;
+        let unknown = Unknown::parse(request.param("fieldValidation"))?;
+        let mut warnings = Vec::new();
         let expected = text(&sent, "/metadata/resourceVersion").to_owned();
         let response = self.change(request, target, |object| {
             check_identity(object, &sent, &expected, target)?;
-            *object = sent.clone();
+            let before = std::mem::replace(object, sent.clone());
+            warnings = rules.decode(object, Some(&before), unknown)?;
             Ok(())
         })?;
         Ok(with_warnings(response, &warnings))
@@ -74,7 +76,7 @@ impl Server {
             patch.apply_to(object)?;
             match_path(object, target)?;
             check_identity(&before, object, patch.resource_version(), target)?;
-            warnings = rules.decode(object, unknown)?;
+            warnings = rules.decode(object, Some(&before), unknown)?;
             Ok(())
         })?;
         Ok(with_warnings(response, &warnings))
@@ -95,9 +97,10 @@ impl Server {
             if self.store.get(&target.key()).is_some() {
                 return self.change(request, target, |object| {
                     check_identity(object, &applied, text(&applied, "/metadata/resourceVersion"), target)?;
+                    let before = object.clone();
                     apply::apply(object, &applied, who)?;
                     rules.fill(object);
-                    rules.validate(object)
+                    rules.validate(object, Some(&before))
                 });
             }
             if !target.subresource.is_empty() {
@@ -107,7 +110,7 @@ impl Server {
             begin(&mut object, target);
             let mut object = apply::begin(&object, who);
             rules.fill(&mut object);
-            rules.validate(&object)?;
+            rules.validate(&object, None)?;
             self.admit(&object, target)?;
             match self.store.create_with(object, request.dry_run()?) {
                 Err(status) if status.reason == "AlreadyExists" => {}

@@ -46,6 +46,7 @@ impl Unknown {
 }
 
 /// One finding of the basic tier.
+#[derive(PartialEq)]
 struct Problem {
     code: &'static str,
     field: String,
@@ -90,7 +91,18 @@ fn problems(object: &Json, definition: &Definition) -> Vec<Problem> {
         .collect()
 }
 
-/// Checks an object that was sent; takes away the fields that nobody knows. Returns warnings.
+/// The problems of an object that were not there before: what was let in once, or made by the server itself, stays.
+fn new_problems(object: &Json, before: Option<&Json>, definition: &Definition) -> Vec<Problem> {
+    let mut found = problems(object, definition);
+    if let (Some(before), false) = (before, found.is_empty()) {
+        let known = problems(before, definition);
+        found.retain(|problem| !known.contains(problem));
+    }
+    found
+}
+
+/// Checks an object that was sent, in place of what was there `before`; takes away the fields that nobody knows. Returns
+/// warnings.
 ///
 /// # Errors
 /// What an API server answers.
@@ -99,10 +111,11 @@ pub fn decoded(
     version: &str,
     definition: &Definition,
     object: &mut Json,
+    before: Option<&Json>,
     unknown: Unknown,
 ) -> Result<Vec<String>, Status> {
     let (strange, rest): (Vec<_>, Vec<_>) =
-        problems(object, definition).into_iter().partition(|problem| problem.code == code::UNKNOWN_FIELD);
+        new_problems(object, before, definition).into_iter().partition(|problem| problem.code == code::UNKNOWN_FIELD);
     let cannot = |why: &str| {
         let name = &kind.kind;
         Status::bad_request(format!("{name} in version \"{version}\" cannot be handled as a {name}: {why}"))
@@ -161,12 +174,12 @@ fn typing_error(applied: &Json, problem: &Problem) -> Option<String> {
     }
 }
 
-/// Checks an object as it is to be kept.
+/// Checks an object as it is to be kept, in place of what was there `before`.
 ///
 /// # Errors
 /// 422 with a cause for each thing that is wrong.
-pub fn valid(kind: &Kind, definition: &Definition, object: &Json) -> Result<(), Status> {
-    let mut problems = problems(object, definition);
+pub fn valid(kind: &Kind, definition: &Definition, object: &Json, before: Option<&Json>) -> Result<(), Status> {
+    let mut problems = new_problems(object, before, definition);
     problems.retain(|problem| problem.code != code::UNKNOWN_FIELD);
     if problems.is_empty() { Ok(()) } else { Err(invalid(kind, object, &problems)) }
 }

@@ -36,13 +36,14 @@ impl Rules {
         }
     }
 
-    /// Checks what was sent as a whole object; returns warnings.
+    /// Checks what was sent as a whole object, in place of what was there `before`; returns warnings.
     ///
     /// # Errors
     /// 400 for what can't be decoded, 422 for what is invalid.
-    pub fn decode(&self, object: &mut Json, unknown: Unknown) -> Result<Vec<String>, Status> {
+    pub fn decode(&self, object: &mut Json, before: Option<&Json>, unknown: Unknown) -> Result<Vec<String>, Status> {
         drop_nulls(object);
-        let warnings = validate::decoded(&self.target.kind, &self.target.version, &self.definition, object, unknown)?;
+        let (kind, version) = (&self.target.kind, &self.target.version);
+        let warnings = validate::decoded(kind, version, &self.definition, object, before, unknown)?;
         self.fill(object);
         Ok(warnings)
     }
@@ -55,12 +56,12 @@ impl Rules {
         validate::typed(&self.target.kind, &self.definition, applied)
     }
 
-    /// Checks an object as it would be kept.
+    /// Checks an object as it would be kept, in place of what was there `before`.
     ///
     /// # Errors
     /// 422 for what is invalid.
-    pub fn validate(&self, object: &Json) -> Result<(), Status> {
-        validate::valid(&self.target.kind, &self.definition, object)
+    pub fn validate(&self, object: &Json, before: Option<&Json>) -> Result<(), Status> {
+        validate::valid(&self.target.kind, &self.definition, object, before)
     }
 
     /// Fills in the defaults of a custom resource's schema.
@@ -140,7 +141,7 @@ impl Server {
         }
         let rules = Rules::of(self, target);
         let unknown = Unknown::parse(request.param("fieldValidation"))?;
-        let warnings = rules.decode(&mut object, unknown)?;
+        let warnings = rules.decode(&mut object, None, unknown)?;
         self.admit(&object, target)?;
         begin(&mut object, target);
         metadata(&mut object).shift_remove("managedFields");

@@ -134,6 +134,10 @@ impl State {
         }
         self.stamp(&kind, &mut object);
         (self.complete)(&mut object);
+        if kind.status && !kind.custom {
+            // Go's types always have one.
+            child(&mut object, "status");
+        }
         if custom::is_definition(&kind) {
             custom::establish(&mut object);
         }

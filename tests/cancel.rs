@@ -157,7 +157,7 @@ async fn a_run_that_is_cancelled_at_any_moment_reports_soon_and_leaves_nothing_u
             }
             // The first come before the first cell.
             let after = if index < 5 { 0 } else { random.lock().unwrap().below(LATEST) };
-            let by = if index % 2 == 0 { "INT" } else { "TERM" };
+            let by = if index.is_multiple_of(2) { "INT" } else { "TERM" };
             let named = cancelled_after(root.path(), &cluster.kubeconfig, index, Duration::from_millis(after), by);
             names_leftovers.fetch_or(named, std::sync::atomic::Ordering::Relaxed);
         }

@@ -199,11 +199,11 @@ fn main() {
     let (zipped, time) = timed("zip -6", bytes, || command.status().is_ok_and(|status| status.success()));
     let theirs = zipped.then(|| (time, fs::metadata(&zip).unwrap().len()));
 
-    let evidence = Evidence::new(&root.path().join("evidence"), Limits::default(), redactor.clone());
+    let evidence = Evidence::new(&root.path().join("evidence"), Limits::default(), redactor);
     let ((), logged) = timed("logs to disk, redacted", bytes, || log(&evidence, &plain));
-    let contents = Contents { dir: evidence.dir(), run: &Run::default(), rows: &[], limits: Limits::default() };
+    let contents = Contents { evidence: &evidence, run: &Run::default(), rows: &[] };
     let zip = root.path().join("evidence.zip");
-    let (archived, zipped) = timed("archive, redacted again", bytes, || archive(&contents, &zip, &redactor).unwrap());
+    let (archived, zipped) = timed("archive", bytes, || archive(&contents, &zip).unwrap());
     let ours = logged + zipped;
     let peak = peak();
     println!("archive: {} bytes of {} files; peak memory: {} MiB", archived.size, archived.files, peak);
@@ -221,14 +221,14 @@ fn main() {
 fn many(root: &Path) {
     const MANY: usize = 70_000;
     let evidence = Evidence::new(&root.join("many"), Limits::default(), Redactor::new());
+    let folder = evidence.other("operator");
     for n in 0..MANY {
-        let folder = evidence.attempt("v1.34.0", &ExampleId::new(format!("examples/{}/{n}.yaml", n / 500)), 1);
-        folder.write("events.json", format!("[{n}]\n").as_bytes()).unwrap();
+        folder.write(&format!("{}/{n}.json", n / 500), format!("[{n}]\n").as_bytes()).unwrap();
     }
     let start = Instant::now();
-    let contents = Contents { dir: evidence.dir(), run: &Run::default(), rows: &[], limits: Limits::default() };
+    let contents = Contents { evidence: &evidence, run: &Run::default(), rows: &[] };
     let path = root.join("many.zip");
-    let archived = archive(&contents, &path, &Redactor::new()).unwrap();
+    let archived = archive(&contents, &path).unwrap();
     println!(
         "{} files: archived in {:.2} s; peak memory: {} MiB",
         archived.files,

@@ -1,9 +1,10 @@
 //! The folder of an attempt's evidence on disk.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
@@ -35,19 +36,47 @@ impl Default for Limits {
 
 /// What a run has kept so far.
 #[derive(Debug, Default)]
-pub(super) struct Used(AtomicU64);
+pub(super) struct Ledger {
+    bytes: AtomicU64,
+    /// The files that were written redacted, by their path inside the evidence.
+    written: Mutex<HashMap<String, Written>>,
+}
 
-impl Used {
+/// A file that was written redacted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Written {
+    /// What the redactor knew then.
+    generation: u64,
+    length: u64,
+}
+
+/// What a file still needs on its way into the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Everything: others may have written it.
+    All,
+    /// The values that were learnt since it was written.
+    Values,
+    Nothing,
+}
+
+impl Ledger {
     /// Counts what is kept in any case.
     pub(super) fn add(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Counts as many of `bytes` as the limit leaves room for; how many those are.
     pub(super) fn reserve(&self, bytes: u64, limit: u64) -> u64 {
         let fits = |used: u64| bytes.min(limit.saturating_sub(used));
-        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used + fits(used)));
+        let before = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used + fits(used)));
         fits(before.unwrap_or(limit))
+    }
+
+    /// Notes that a file of this length was redacted with what was known at `generation`.
+    pub(super) fn wrote(&self, relative: String, generation: u64, length: u64) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.insert(relative, Written { generation, length });
     }
 }
 
@@ -57,14 +86,14 @@ pub struct Evidence {
     dir: PathBuf,
     limits: Limits,
     redactor: Redactor,
-    used: Arc<Used>,
+    ledger: Arc<Ledger>,
 }
 
 impl Evidence {
     /// The evidence in a folder, which is made when something is first put into it.
     #[must_use]
     pub fn new(dir: &Path, limits: Limits, redactor: Redactor) -> Self {
-        Self { dir: dir.to_owned(), limits, redactor, used: Arc::default() }
+        Self { dir: dir.to_owned(), limits, redactor, ledger: Arc::default() }
     }
 
     /// Where it is.
@@ -96,6 +125,21 @@ impl Evidence {
     #[must_use]
     pub fn other(&self, name: &str) -> Folder {
         self.folder(names::path(&self.redactor.text(name)))
+    }
+
+    /// What a file needs on its way into the archive, by its path inside the evidence and its length.
+    pub(super) fn needs(&self, relative: &str, length: u64) -> Needs {
+        let written = self.ledger.written.lock().unwrap_or_else(PoisonError::into_inner).get(relative).copied();
+        match written.filter(|written| written.length == length) {
+            None => Needs::All,
+            Some(written) if written.generation == self.redactor.generation() => Needs::Nothing,
+            Some(_) => Needs::Values,
+        }
+    }
+
+    /// How much is kept.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     fn folder(&self, relative: String) -> Folder {
@@ -139,9 +183,13 @@ impl Folder {
     /// [`Error::Io`].
     pub fn write(&self, name: &str, contents: &[u8]) -> Result<String> {
         let (path, relative) = self.place(name)?;
-        let contents = self.evidence.redactor.bytes(contents);
-        self.evidence.used.add(contents.len() as u64);
+        let Evidence { redactor, ledger, .. } = &self.evidence;
+        let generation = redactor.generation();
+        let contents = redactor.bytes(contents);
+        let length = contents.len() as u64;
+        ledger.add(length);
         fs::write(&path, contents).map_err(|error| Error::io("write", &path, error))?;
+        ledger.wrote(relative.clone(), generation, length);
         Ok(relative)
     }
 
@@ -155,7 +203,8 @@ impl Folder {
         self.write(name, text.as_bytes())
     }
 
-    /// Starts the log of a container's run: `logs/<pod>/<container>.log`, with the number of the restart if it is one.
+    /// Starts the log of a container's run: `<pod>.<container>.log`, with the number of the restart if it is one. (Names of
+    /// containers have no dots.)
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -163,9 +212,9 @@ impl Folder {
         let redactor = &self.evidence.redactor;
         let (pod, container) = (names::segment(&redactor.text(pod)), names::segment(&redactor.text(container)));
         let number = if restart == 0 { String::new() } else { format!(".restart-{restart}") };
-        let (path, relative) = self.place(&format!("logs/{pod}/{container}{number}.log"))?;
-        let used = Arc::clone(&self.evidence.used);
-        LogFile::create(path.clone(), relative, self.evidence.limits, used, redactor)
+        let (path, relative) = self.place(&format!("{pod}.{container}{number}.log"))?;
+        let ledger = Arc::clone(&self.evidence.ledger);
+        LogFile::create(path.clone(), relative, self.evidence.limits, ledger, redactor)
             .map_err(|error| Error::io("write", path, error))
     }
 
@@ -189,18 +238,19 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let redactor = Redactor::new();
         redactor.add("canary-value");
-        let evidence = Evidence::new(root.path(), Limits::default(), redactor);
+        let evidence = Evidence::new(&root.path().join("a/b"), Limits::default(), redactor);
         let folder = evidence.attempt("v1.34.0", &ExampleId::new("examples/job.yaml"), 2);
         assert_eq!(folder.relative(), "v1.34.0/examples/job.yaml/attempt-2");
         assert_eq!(folder.write("a/../../../x", b"1").unwrap().matches("..").count(), 0);
         for id in ["../../x", "/etc/passwd", r"..\x", "a/./b", "canary-value.yaml", "a\nb"] {
             let folder = evidence.attempt("../v1", &ExampleId::new(id), 1);
             folder.write("x.txt", b"canary-value").unwrap();
-            assert!(fs::canonicalize(folder.path()).unwrap().starts_with(fs::canonicalize(root.path()).unwrap()));
+            assert!(fs::canonicalize(folder.path()).unwrap().starts_with(fs::canonicalize(evidence.dir()).unwrap()));
             assert!(!folder.relative().contains("canary-value"));
             assert_eq!(fs::read(folder.path().join("x.txt")).unwrap(), b"***");
         }
-        assert!(!root.path().parent().unwrap().join("x").exists());
+        let around = fs::read_dir(root.path()).unwrap().chain(fs::read_dir(root.path().join("a")).unwrap());
+        assert_eq!(around.count(), 2, "nothing is written beside it");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::folder::{Limits, Used};
+use super::folder::{Ledger, Limits};
 use super::redact::{Redactor, Stream};
 
 /// How much is gathered before it is written.
@@ -22,8 +22,10 @@ pub struct LogFile {
     path: PathBuf,
     relative: String,
     limits: Limits,
-    used: Arc<Used>,
+    ledger: Arc<Ledger>,
     stream: Stream,
+    /// What the redactor knew at the start.
+    generation: u64,
     /// Redacted, and not written yet.
     pending: Vec<u8>,
     seen: u64,
@@ -63,14 +65,28 @@ impl LogFile {
         path: PathBuf,
         relative: String,
         limits: Limits,
-        used: Arc<Used>,
+        ledger: Arc<Ledger>,
         redactor: &Redactor,
     ) -> io::Result<Self> {
         let main = File::options().create(true).truncate(true).read(true).write(true).open(&path)?;
-        let stream = redactor.stream();
+        let (generation, stream) = (redactor.generation(), redactor.stream());
         let (pending, part) = (Vec::new(), None);
         let (seen, position, starved, closed) = (0, 0, false, false);
-        Ok(Self { path, relative, limits, used, stream, pending, seen, position, main, part, starved, closed })
+        Ok(Self {
+            path,
+            relative,
+            limits,
+            ledger,
+            stream,
+            generation,
+            pending,
+            seen,
+            position,
+            main,
+            part,
+            starved,
+            closed,
+        })
     }
 
     /// Where it is.
@@ -149,8 +165,10 @@ impl LogFile {
             Some(_) => assemble(&self.path, self.limits.head, self.limits.tail)?,
         };
         if self.starved {
-            self.used.add(kept.min(self.limits.last));
+            self.ledger.add(kept.min(self.limits.last));
         }
+        let length = fs::metadata(&self.path)?.len();
+        self.ledger.wrote(self.relative.clone(), self.generation, length);
         Ok(Kept { seen: self.seen, kept, cut, starved: self.starved && cut > 0 })
     }
 
@@ -174,7 +192,7 @@ impl LogFile {
     /// Writes what the first file has room for: the whole log, as long as it is short enough. How much that was.
     fn store_in_main(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = shorter(bytes, self.limits.head + self.limits.tail - self.position);
-        let length = shorter(bytes, self.used.reserve(room as u64, self.limits.run));
+        let length = shorter(bytes, self.ledger.reserve(room as u64, self.limits.run));
         self.starved = room > 0 && length == 0;
         self.main.write_all(&bytes[..length])?;
         Ok(length)
@@ -323,8 +341,8 @@ mod tests {
 
     const SMALL: Limits = Limits { head: 100, tail: 1000, run: 1 << 30, last: 50 };
 
-    fn log(dir: &Path, limits: Limits, used: &Arc<Used>) -> LogFile {
-        LogFile::create(dir.join("main.log"), "main.log".into(), limits, Arc::clone(used), &Redactor::new()).unwrap()
+    fn log(dir: &Path, limits: Limits, ledger: &Arc<Ledger>) -> LogFile {
+        LogFile::create(dir.join("main.log"), "main.log".into(), limits, Arc::clone(ledger), &Redactor::new()).unwrap()
     }
 
     /// Numbered lines of ten bytes each.

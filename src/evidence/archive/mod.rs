@@ -10,10 +10,11 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use zip::ZipWriter;
 use zip::result::ZipError;
 
-use super::folder::Limits;
+use super::folder::{Evidence, Limits, Needs};
 use super::redact::Redactor;
 use super::{journal, log, names};
 use crate::error::{Error, Result};
@@ -27,12 +28,10 @@ pub const ARCHIVE: &str = "evidence.zip";
 /// What goes into an archive.
 #[derive(Clone, Copy, Debug)]
 pub struct Contents<'a> {
-    /// The folder of the run's evidence.
-    pub dir: &'a Path,
+    pub evidence: &'a Evidence,
     pub run: &'a Run,
     /// The cells; what lies below the folder that a row names as its evidence belongs to it.
     pub rows: &'a [Row],
-    pub limits: Limits,
 }
 
 /// What was archived.
@@ -62,11 +61,12 @@ struct Source {
     /// Its name in the archive.
     name: String,
     length: u64,
+    needs: Needs,
 }
 
 /// Archives the evidence. The archive appears whole, under its name; only then are the files that it holds deleted. Each
-/// file is redacted on its way (values may have become known after it was written), and compressed on a thread of its own;
-/// memory stays flat. Files are in the order of their names, with no times, so the same evidence gives the same archive.
+/// file is redacted on its way, if others wrote it or a value has become known since it was written, and compressed on a thread
+/// of its own; memory stays flat. Files are in the order of their names, with no times, so the same evidence gives the same archive.
 ///
 /// Symbolic links are not followed. A file that is longer than a log may be is left out, and so is what goes beyond a run's
 /// evidence by a quarter; the index says so.
@@ -74,16 +74,17 @@ struct Source {
 /// # Errors
 /// [`Error::Io`] if the archive can't be written; the evidence is then as it was. A single file that can't be read is no
 /// error: it is left out.
-pub fn archive(contents: &Contents<'_>, zip_path: &Path, redactor: &Redactor) -> Result<Archived> {
+pub fn archive(contents: &Contents<'_>, zip_path: &Path) -> Result<Archived> {
+    let dir = contents.evidence.dir();
     let mut left_out = Vec::new();
-    let found = collect(contents, redactor, &mut left_out).map_err(|error| Error::io("read", contents.dir, error))?;
-    let written = write(contents, &found, zip_path, redactor, left_out);
+    let found = collect(contents.evidence, &mut left_out).map_err(|error| Error::io("read", dir, error))?;
+    let written = write(contents, &found, zip_path, left_out);
     let (archived, kept) = written.map_err(|error| Error::io("write", zip_path, error))?;
-    for source in found.iter().zip(kept).filter_map(|(source, kept)| kept.then_some(source)) {
+    found.par_iter().zip(kept).filter(|(_, kept)| *kept).for_each(|(source, _)| {
         // The archive has it; what can't be deleted does no harm.
         let _ = fs::remove_file(&source.path);
-    }
-    remove_empty(contents.dir);
+    });
+    remove_empty(dir);
     Ok(archived)
 }
 
@@ -94,29 +95,29 @@ pub fn archive(contents: &Contents<'_>, zip_path: &Path, redactor: &Redactor) ->
 /// As [`archive`].
 pub fn archive_left(output: &Path, dir: &Path, zip_path: &Path, limits: Limits) -> Result<Option<Archived>> {
     let Some(left) = journal::Journal::read(output).filter(|_| dir.is_dir()) else { return Ok(None) };
-    let contents = Contents { dir, run: &left.header.run, rows: &left.rows, limits };
-    archive(&contents, zip_path, &Redactor::new()).map(Some)
+    let evidence = Evidence::new(dir, limits, Redactor::new());
+    archive(&Contents { evidence: &evidence, run: &left.header.run, rows: &left.rows }, zip_path).map(Some)
 }
 
 /// The files below the folder in the order of their names. Logs that were not closed are put together first.
-fn collect(contents: &Contents<'_>, redactor: &Redactor, left_out: &mut Vec<LeftOut>) -> io::Result<Vec<Source>> {
-    let mut files = Vec::new();
-    if contents.dir.is_dir() {
-        walk(contents.dir, "", &mut files, left_out)?;
+fn collect(evidence: &Evidence, left_out: &mut Vec<LeftOut>) -> io::Result<Vec<Source>> {
+    let (limits, mut files) = (evidence.limits(), Vec::new());
+    if evidence.dir().is_dir() {
+        walk(evidence.dir(), "", &mut files, left_out)?;
     }
     let parts: std::collections::BTreeSet<_> = files.iter().filter_map(|(path, _)| log::log_of_part(path)).collect();
     for log in parts {
-        if let Err(error) = log::recover(&log, contents.limits) {
+        if let Err(error) = log::recover(&log, limits) {
             left_out.push(LeftOut { file: log.display().to_string(), why: format!("can't be put together: {error}") });
         }
     }
-    let most = contents.limits.head + contents.limits.tail + 4096;
-    let mut room = contents.limits.run.saturating_add(contents.limits.run / 4);
+    let most = limits.head + limits.tail + 4096;
+    let mut room = limits.run.saturating_add(limits.run / 4);
     let mut sources = Vec::new();
     for (path, relative) in files {
         // A part is gone once its log is put together.
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-        let name = name_of(&relative, redactor);
+        let name = name_of(&relative, evidence.redactor());
         let length = metadata.len();
         let why = if length > most {
             Some(format!("{length} bytes are more than the {most} that one file may have"))
@@ -129,7 +130,8 @@ fn collect(contents: &Contents<'_>, redactor: &Redactor, left_out: &mut Vec<Left
             left_out.push(LeftOut { file: name, why });
         } else {
             room -= length;
-            sources.push(Source { path, relative, name, length });
+            let needs = evidence.needs(&relative, length);
+            sources.push(Source { path, relative, name, length, needs });
         }
     }
     sources.sort_by(|a, b| a.name.cmp(&b.name));
@@ -164,9 +166,9 @@ fn write(
     contents: &Contents<'_>,
     sources: &[Source],
     zip_path: &Path,
-    redactor: &Redactor,
     left_out: Vec<LeftOut>,
 ) -> io::Result<(Archived, Vec<bool>)> {
+    let redactor = contents.evidence.redactor();
     let folder = zip_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let permissions = fs::Permissions::from_mode(0o644);
@@ -201,13 +203,11 @@ fn write(
     Ok((archived, kept))
 }
 
-/// Removes the folders in which nothing is left.
+/// Removes the folders in which nothing is left; several at once, since each may have to wait for the disk.
 fn remove_empty(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_empty(&entry.path());
-        }
-    }
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let folders: Vec<_> = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).collect();
+    folders.par_iter().for_each(|folder| remove_empty(&folder.path()));
     // Fails where something is left, as it should.
     let _ = fs::remove_dir(dir);
 }

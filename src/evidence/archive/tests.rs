@@ -65,9 +65,13 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        Self::within(Limits::default())
+    }
+
+    fn within(limits: Limits) -> Self {
         let root = tempfile::tempdir().unwrap();
         let redactor = Redactor::new();
-        let evidence = Evidence::new(&root.path().join("evidence"), Limits::default(), redactor.clone());
+        let evidence = Evidence::new(&root.path().join("evidence"), limits, redactor.clone());
         Self { root, evidence, redactor }
     }
 
@@ -75,10 +79,9 @@ impl Scene {
         self.root.path().join("evidence.zip")
     }
 
-    fn archive(&self, rows: &[Row], limits: Limits) -> (Archived, BTreeMap<String, Vec<u8>>) {
+    fn archive(&self, rows: &[Row]) -> (Archived, BTreeMap<String, Vec<u8>>) {
         let run = Run { id: "run-1".into(), simulated: true, ..Run::default() };
-        let contents = Contents { dir: self.evidence.dir(), run: &run, rows, limits };
-        let archived = archive(&contents, &self.zip(), &self.redactor).unwrap();
+        let archived = archive(&Contents { evidence: &self.evidence, run: &run, rows }, &self.zip()).unwrap();
         (archived, entries(&self.zip()))
     }
 }
@@ -96,7 +99,7 @@ fn an_archive_has_every_file_and_an_index_and_leaves_nothing_behind() {
         log.close().unwrap();
     }
     scene.evidence.other("operator").write("x.log", b"up\n").unwrap();
-    let (archived, files) = scene.archive(&rows, Limits::default());
+    let (archived, files) = scene.archive(&rows);
     let names: Vec<_> = files.keys().map(String::as_str).collect();
     assert_eq!(
         names,
@@ -105,9 +108,9 @@ fn an_archive_has_every_file_and_an_index_and_leaves_nothing_behind() {
             "index.txt",
             "operator/x.log",
             "v1.34.0/examples/a.yaml/attempt-1/events.json",
-            "v1.34.0/examples/a.yaml/attempt-1/logs/pod/main.log",
+            "v1.34.0/examples/a.yaml/attempt-1/pod.main.log",
             "v1.34.0/examples/b/attempt-1/events.json",
-            "v1.34.0/examples/b/attempt-1/logs/pod/main.log",
+            "v1.34.0/examples/b/attempt-1/pod.main.log",
         ]
     );
     assert_eq!((archived.files, archived.bytes, archived.left_out.len()), (5, 19, 0));
@@ -131,7 +134,7 @@ fn the_same_evidence_gives_the_same_archive() {
                 let folder = scene.evidence.attempt("v1", &ExampleId::new(format!("e{n}")), 1);
                 folder.write("x.txt", format!("{n}\n").repeat(n * 300).as_bytes()).unwrap();
             }
-            scene.archive(&[], Limits::default());
+            scene.archive(&[]);
             fs::read(scene.zip()).unwrap()
         })
         .collect();
@@ -148,13 +151,16 @@ fn a_canary_is_nowhere_even_if_it_became_known_late() {
     let mut log = folder.log(&format!("pod-{CANARY}"), "../main", 1).unwrap();
     log.write(format!("{CANARY}\ntoken ghp_{}\n", "a1".repeat(20)).as_bytes()).unwrap();
     log.close().unwrap();
+    // What others put in the place of a file of ours is redacted like theirs.
+    let ours = folder.write("ours.txt", b"nothing").unwrap();
+    fs::write(scene.evidence.dir().join(ours), format!("password={0}{0}", "a1a1a1")).unwrap();
     // What a script of the example's own left, with a name of its own, a link out, and bytes that are no text.
     let own = folder.create().unwrap();
     fs::write(own.join(format!("{CANARY}.bin")), [b"\0\0", CANARY.as_bytes(), b"://a:b@"].concat()).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", own.join("link")).unwrap();
     scene.redactor.learn(&serde_json::json!({"kind": "Secret", "stringData": {"key": CANARY}}));
 
-    let (archived, files) = scene.archive(&rows, Limits::default());
+    let (archived, files) = scene.archive(&rows);
     let raw = fs::read(scene.zip()).unwrap();
     assert!(memchr::memmem::find(&raw, CANARY.as_bytes()).is_none(), "in a name");
     for (name, bytes) in &files {
@@ -173,13 +179,13 @@ fn a_canary_is_nowhere_even_if_it_became_known_late() {
 
 #[test]
 fn what_is_too_big_is_left_out_and_told() {
-    let scene = Scene::new();
+    let scene = Scene::within(Limits { head: 100, tail: 900, run: 1000, last: 10 });
     let folder = scene.evidence.attempt("v1", &ExampleId::new("e"), 1);
     folder.write("model.bin", &vec![1; 20_000]).unwrap();
     for n in 0..4 {
         folder.write(&format!("{n}.txt"), &[b'x'; 400]).unwrap();
     }
-    let (archived, files) = scene.archive(&[], Limits { head: 100, tail: 900, run: 1000, last: 10 });
+    let (archived, files) = scene.archive(&[]);
     assert_eq!(files.len(), 2 + 3);
     assert_eq!(archived.left_out.len(), 2);
     assert!(folder.path().join("model.bin").exists(), "what is not in the archive stays");
@@ -205,7 +211,7 @@ fn the_evidence_of_a_killed_run_is_archived_from_its_journal() {
     let archived = archive_left(scene.root.path(), evidence.dir(), &scene.zip(), limits).unwrap().unwrap();
     let files = entries(&scene.zip());
     assert_eq!((archived.files, archived.left_out.len()), (1, 0));
-    let log = &files["v1.34.0/a/attempt-1/logs/p/main.log"];
+    let log = &files["v1.34.0/a/attempt-1/p.main.log"];
     assert!(log.starts_with(b"0123456789\n") && log.len() > 1100 && log.len() < 1300, "{}", log.len());
     let index: Json = serde_json::from_slice(&files["index.json"]).unwrap();
     assert_eq!(index["run"]["id"], "killed");
@@ -218,8 +224,8 @@ fn nothing_is_lost_if_the_archive_cannot_be_written() {
     let folder = scene.evidence.attempt("v1", &ExampleId::new("e"), 1);
     folder.write("x.txt", b"x").unwrap();
     fs::create_dir(scene.zip()).unwrap();
-    let contents = Contents { dir: scene.evidence.dir(), run: &Run::default(), rows: &[], limits: Limits::default() };
-    assert!(archive(&contents, &scene.zip(), &scene.redactor).is_err());
+    let contents = Contents { evidence: &scene.evidence, run: &Run::default(), rows: &[] };
+    assert!(archive(&contents, &scene.zip()).is_err());
     assert!(folder.path().join("x.txt").exists());
     assert_eq!(fs::read_dir(scene.root.path()).unwrap().count(), 2, "and nothing is left half written");
 }
@@ -227,6 +233,6 @@ fn nothing_is_lost_if_the_archive_cannot_be_written() {
 #[test]
 fn no_evidence_is_an_archive_with_an_index() {
     let scene = Scene::new();
-    let (archived, files) = scene.archive(&[], Limits::default());
+    let (archived, files) = scene.archive(&[]);
     assert_eq!((archived.files, files.len()), (0, 2));
 }

@@ -196,7 +196,7 @@ async fn restarts_have_files_of_their_own_and_a_missed_one_is_fetched() {
     let runs: Vec<_> = logs.iter().map(|log| (log.restart, log.relative.as_str(), log.complete)).collect();
     assert_eq!(
         runs,
-        [(2, "v1/e/attempt-1/logs/p/main.restart-2.log", true), (3, "v1/e/attempt-1/logs/p/main.restart-3.log", true)]
+        [(2, "v1/e/attempt-1/p.main.restart-2.log", true), (3, "v1/e/attempt-1/p.main.restart-3.log", true)]
     );
     assert_eq!(files, [b"before\n".as_slice(), b"now\n"]);
 }

@@ -76,7 +76,8 @@ impl Redactor {
         }
     }
 
-    fn generation(&self) -> u64 {
+    /// Grows with each value that is learnt.
+    pub(super) fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
 

@@ -18,6 +18,8 @@ pub(super) const OVERLAP: usize = 2 * 1024;
 struct Rule {
     /// In lower case; at least one is in every match, in whatever case.
     triggers: &'static [&'static str],
+    /// Whether one of [`AFTER`] follows them.
+    named: bool,
     expression: &'static str,
     /// Whether what a group caught is worth hiding.
     counts: fn(&[u8]) -> bool,
@@ -52,6 +54,8 @@ macro_rules! quoted {
     };
 }
 
+/// What the names end in. Each needs one of [`AFTER`] behind it to be a trigger: `token` alone is in every other line of some
+/// logs (`tokens/s`, `tokenizer`).
 const NAMES: &[&str] = &[
     "password",
     "passwd",
@@ -59,72 +63,91 @@ const NAMES: &[&str] = &[
     "pwd",
     "token",
     "secret",
+    "credential",
+    "credentials",
     "apikey",
     "api_key",
     "api-key",
     "accesskey",
     "access_key",
     "access-key",
+    "keyid",
+    "key_id",
+    "key-id",
     "privatekey",
     "private_key",
     "private-key",
     "accountkey",
     "account_key",
     "account-key",
-    "credential",
+    "secretkey",
+    "secret_key",
+    "secret-key",
 ];
+const WEAK_NAMES: &[&str] = &["token", "secret", "credential", "credentials"];
+/// What can stand between a name and its value.
+const AFTER: &str = "=:\"'\\ \t";
 
 const RULES: &[Rule] = &[
     Rule {
         triggers: &["authorization"],
+        named: false,
         expression: r#"(?i)authorization\\*["']?\s*[:=]\s*\[?\s*\\*["']?\s*(?:(?:bearer|basic|token|digest|negotiate|aws4-hmac-sha256)\s+)?([^\s"'\\\[\]{}][^"'\\\]\r\n]*)"#,
         counts: no_refusal,
     },
-    Rule { triggers: &["bearer"], expression: r"(?i)\bbearer\s+([a-z0-9._~+/=-]+)", counts: looks_made },
+    Rule { triggers: &["bearer"], named: false, expression: r"(?i)\bbearer\s+([a-z0-9._~+/=-]+)", counts: looks_made },
     Rule {
         triggers: &["cookie"],
+        named: false,
         expression: r#"(?i)\bcookie\\*["']?\s*:\s*\\*["']?([^\s"'\\][^"'\\\r\n]*)"#,
         counts: always,
     },
     // JSON Web Tokens (RFC 7519), those of ServiceAccounts among them.
     Rule {
         triggers: &["eyj"],
+        named: false,
         expression: r"(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*)",
         counts: always,
     },
     Rule {
         triggers: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"],
+        named: false,
         expression: r"((?:gh[pousr]_|github_pat_|glpat-)[A-Za-z0-9_.-]{10,})",
         counts: always,
     },
-    Rule { triggers: &["akia", "asia"], expression: r"\b((?:AKIA|ASIA)[A-Z0-9]{12,})\b", counts: always },
+    Rule { triggers: &["akia", "asia"], named: false, expression: r"\b((?:AKIA|ASIA)[A-Z0-9]{12,})\b", counts: always },
     Rule {
         triggers: &["xox", "xapp-", "hooks.slack.com"],
+        named: false,
         expression: r"((?:xox[a-z]|xapp)-[A-Za-z0-9-]{8,})|hooks\.slack\.com/(?:services|workflows)/([A-Za-z0-9/]+)",
         counts: always,
     },
     // Hugging Face, OpenAI and those who follow it, Google, npm, PyPI, Docker.
     Rule {
         triggers: &["hf_", "sk-", "aiza", "ya29.", "npm_", "pypi-", "dckr_pat_"],
+        named: false,
         expression: r"\b((?:hf_|sk-|npm_|pypi-|dckr_pat_)[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,})",
         counts: always,
     },
     Rule {
         triggers: &["://"],
+        named: false,
         expression: r#"://(?:[^\s/?\#@:"'<>]*:([^\s/?\#@"'<>]+)|([^\s/?\#@:"'<>]{16,}))@"#,
         counts: always,
     },
     Rule {
         triggers: NAMES,
-        expression: concat!("(?i)(?:", strong_names!(), r#")\\*["']?\s*(?::=|=>|[:=])\s*"#, value!()),
+        named: true,
+        expression: concat!("(?i)(?:", strong_names!(), r#")\\*["']?[ \t]*(?::=|=>|[:=])\s*"#, value!()),
         counts: no_plain_word,
     },
     Rule {
-        triggers: &["token", "secret", "credential"],
+        triggers: WEAK_NAMES,
+        named: true,
         expression: concat!(
             "(?i)(?:",
             weak_names!(),
-            r#")\\*["']?(?:\s*(?::=|=>|[:=])\s*"#,
+            r#")\\*["']?(?:[ \t]*(?::=|=>|[:=])\s*"#,
             quoted!(),
             "|=",
             value!(),
@@ -133,13 +156,15 @@ const RULES: &[Rule] = &[
         counts: no_plain_word,
     },
     Rule {
-        triggers: &["token", "secret", "credential"],
-        expression: concat!("(?i)(?:", weak_names!(), r#")\\*["']?\s*(?::=|=>|[:=])\s*"#, value!()),
+        triggers: WEAK_NAMES,
+        named: true,
+        expression: concat!("(?i)(?:", weak_names!(), r#")\\*["']?[ \t]*(?::=|=>|[:=])\s*"#, value!()),
         counts: looks_made,
     },
     Rule {
         triggers: NAMES,
-        expression: concat!(r"(?i)--[a-z0-9_-]*(?:", strong_names!(), "|", weak_names!(), r")\s+", value!()),
+        named: true,
+        expression: concat!(r"(?i)--[a-z0-9_-]*(?:", strong_names!(), "|", weak_names!(), r")[ \t]+", value!()),
         counts: looks_made,
     },
 ];
@@ -161,10 +186,17 @@ struct Patterns {
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
-    let (mut triggers, mut rules) = (vec![PRIVATE_KEY], vec![None]);
+    let (mut triggers, mut rules) = (vec![PRIVATE_KEY.to_owned()], vec![None]);
     for (index, rule) in RULES.iter().enumerate() {
-        triggers.extend(rule.triggers);
-        rules.extend(rule.triggers.iter().map(|_| Some(index)));
+        for word in rule.triggers {
+            let before = triggers.len();
+            if rule.named {
+                triggers.extend(AFTER.chars().map(|after| format!("{word}{after}")));
+            } else {
+                triggers.push((*word).to_owned());
+            }
+            rules.resize(rules.len() + triggers.len() - before, Some(index));
+        }
     }
     let automaton =
         AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(&triggers);

@@ -62,7 +62,7 @@ impl Logs<'_> {
         }
     }
 
-    /// Says that a run of a container is over: those who follow its log have it all.
+    /// Says that a run of a container is over: those who follow its log have it all. What is told of it later is still kept.
     pub fn end(&self, namespace: &str, pod: &str, container: &str, restart: u32) {
         if let Some(run) = self.run(namespace, pod, container, restart) {
             run.change(RunState::end);
@@ -112,9 +112,6 @@ impl Run {
 
 impl RunState {
     fn append(&mut self, now: Timestamp, bytes: &[u8]) {
-        if self.ended {
-            return;
-        }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.rest.is_empty() {
                 self.rest_at = now;
@@ -123,6 +120,10 @@ impl RunState {
             if piece.ends_with(b"\n") {
                 self.flush();
             }
+        }
+        if self.ended {
+            // It came late: there will be no end to wait for.
+            self.flush();
         }
     }
 

@@ -111,6 +111,27 @@ fn a_pod_that_has_ended_goes_at_once() {
 }
 
 #[test]
+fn what_a_container_printed_is_kept_even_if_it_is_told_after_its_end() {
+    let store = store();
+    store.create(pod(&json!({"name": "p", "namespace": "n"}))).unwrap();
+    store.logs().end("n", "p", "a", 0);
+    store.logs().append("n", "p", "a", 0, b"late");
+    let lines = store.logs().read("n", "p", "a", 0).unwrap().lines();
+    assert_eq!(lines.iter().map(|line| &line.text[..]).collect::<Vec<_>>(), [b"late"]);
+}
+
+#[test]
+fn only_the_last_two_runs_of_a_container_are_kept() {
+    let store = store();
+    store.create(pod(&json!({"name": "p", "namespace": "n"}))).unwrap();
+    for restart in 0..4 {
+        store.logs().append("n", "p", "a", restart, format!("{restart}\n").as_bytes());
+    }
+    let lines = |restart| store.logs().read("n", "p", "a", restart).unwrap().lines().len();
+    assert_eq!([3, 2, 0].map(lines), [1, 1, 0]);
+}
+
+#[test]
 fn a_deletion_of_another_object_of_that_name_is_refused() {
     let store = store();
     store.create(config_map("c")).unwrap();

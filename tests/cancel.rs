@@ -126,7 +126,7 @@ fn cancelled_after(root: &Path, kubeconfig: &Path, index: usize, after: Duration
     let code = ended.status.code();
     if code == Some(1) {
         // It was done when the signal came.
-        assert_eq!(conclusion, "failure", "{moment}\n{said}");
+        assert_eq!(conclusion, "simulated", "{moment}\n{said}");
     } else {
         assert_eq!(conclusion, "cancelled", "{moment}\n{said}");
         assert_eq!(code, Some(if by == "INT" { 130 } else { 143 }), "{moment}\n{said}");

@@ -126,12 +126,11 @@ impl<'a> Outputs<'a> {
 
     /// Makes the archive of what was collected; what can't be archived stays where it is.
     fn archive(&self, report: &Report) -> Result<()> {
-        let dir = self.evidence.dir();
-        if self.cells.is_none() || !dir.is_dir() {
+        if self.cells.is_none() || !self.evidence.dir().is_dir() {
             return Ok(());
         }
-        let contents = Contents { dir, run: &report.run, rows: &report.results, limits: Limits::default() };
-        let archived = archive::archive(&contents, &self.settings.output.join(ARCHIVE), &self.redactor)?;
+        let contents = Contents { evidence: &self.evidence, run: &report.run, rows: &report.results };
+        let archived = archive::archive(&contents, &self.settings.output.join(ARCHIVE))?;
         for left in &archived.left_out {
             tracing::warn!("not in {ARCHIVE}: {}: {}", left.file, left.why);
         }

@@ -259,11 +259,11 @@ scenarios! {
 #[test]
 fn what_containers_print_is_evidence() {
     for (scenario, log, text) in LOGS {
-        let start = format!("/{scenario}.yaml/attempt-1/logs/");
+        let start = format!("/{scenario}.yaml/attempt-1/");
         let mine: Vec<_> = RUN
             .evidence
             .iter()
-            .filter(|(path, _)| path.contains(&start) && path.ends_with(&format!("/{log}")))
+            .filter(|(path, _)| path.contains(&start) && path.ends_with(&format!(".{log}")))
             .collect();
         assert!(!mine.is_empty(), "{scenario} has no {log}: {:?}", RUN.evidence.keys());
         assert!(mine.iter().all(|(_, found)| found.starts_with(text)), "{scenario}: {mine:?}");

@@ -13,7 +13,7 @@ import unittest
 import xml.etree.ElementTree
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
-MAX_BINARY_BYTES = 25_000_000
+MAX_BINARY_BYTES = 35_000_000
 
 JOB = """\
 apiVersion: batch/v1

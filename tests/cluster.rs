@@ -68,12 +68,12 @@ struct Run {
     console: String,
 }
 
-static RUN: LazyLock<Run> = LazyLock::new(|| match real_cluster() {
-    Some(kubeconfig) => judge_all(&kubeconfig),
-    None => {
-        let simulator = Simulator::start();
-        judge_all(&simulator.kubeconfig)
+static RUN: LazyLock<Run> = LazyLock::new(|| {
+    if let Some(kubeconfig) = real_cluster() {
+        return judge_all(&kubeconfig);
     }
+    let simulator = Simulator::start();
+    judge_all(&simulator.kubeconfig)
 });
 
 fn real_cluster() -> Option<PathBuf> {

@@ -56,19 +56,26 @@ impl Error {
     pub fn report(&self, colored: bool) -> ExitCode {
         let text = match self {
             Self::Usage(diagnostics) => render(diagnostics, colored),
-            Self::Io { .. } | Self::Internal(_) => {
-                let mut whole = self.to_string();
-                let mut cause = std::error::Error::source(self);
-                while let Some(source) = cause {
-                    whole.push_str(&format!(": {source}"));
-                    cause = source.source();
-                }
-                render(&[Diagnostic::error(whole)], colored)
-            }
+            Self::Io { .. } | Self::Internal(_) => render(&[Diagnostic::error(chain(self))], colored),
         };
         eprint!("{text}");
         ExitCode::from(self.exit_code())
     }
+}
+
+/// An error and what it comes from, each said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The exit code of a finished run.

@@ -121,6 +121,22 @@ pub struct Cause {
     pub line: u32,
 }
 
+impl Cause {
+    /// A cause of which only this is known: no hint, no object, no place.
+    #[must_use]
+    pub fn new(class: CauseClass, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            reason: reason.into(),
+            message: message.into(),
+            hint: String::new(),
+            object: String::new(),
+            file: String::new(),
+            line: 0,
+        }
+    }
+}
+
 /// What the whole run comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -11,10 +11,10 @@ use serde_json::{Value as Json, json};
 
 use super::{Cluster, nodes};
 use crate::diagnostic::Diagnostic;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::model::{Cause, CauseClass};
 use crate::simulator;
-use crate::trial::apply::{Limits, chain, of_request, persist};
+use crate::trial::apply::{Limits, of_request, persist};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);

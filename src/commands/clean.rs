@@ -8,10 +8,10 @@ use crate::config::{self, ClusterKind};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::model::Cause;
 use crate::settings::{RunContext, Settings};
-use crate::trial::apply::{Target, chain};
+use crate::trial::apply::Target;
 use crate::trial::cleanup::{self, Leftover, Patience, Removed};
 
 /// Below this age the run may still be at work.

@@ -18,6 +18,7 @@ use crate::diagnostic::render::render;
 use crate::error::{Error, Result};
 use crate::settings::{Command, RunContext, Settings};
 use crate::{config, lint};
+use tokio::runtime::Runtime;
 
 pub use workspace::Workspace;
 
@@ -58,6 +59,14 @@ fn explain(code: &str) -> Result<u8> {
         eprintln!("error: {}", lint::explain::unknown(&inert(code)));
         Ok(2)
     }
+}
+
+/// What runs everything that waits: clusters, registries, child processes.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Internal(format!("can't start the asynchronous runtime: {error}")))
 }
 
 /// Writes a result to standard output.

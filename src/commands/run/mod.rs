@@ -6,7 +6,6 @@ mod outputs;
 mod place;
 
 use jiff::Timestamp;
-use tokio::runtime::Runtime;
 
 use super::judge::{self, Results, Start};
 use super::planning;
@@ -26,7 +25,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let start = Start::now();
     let signals = Signals::install()?;
     let mut workspace = Workspace::open(settings)?;
-    let runtime = runtime()?;
+    let runtime = super::runtime()?;
     let scratch = tempfile::Builder::new().prefix("example-validator-").tempdir();
     let scratch = scratch.map_err(|error| Error::io("create", "a temporary folder", error))?;
     let place = runtime.block_on(Place::reach(settings, &workspace.config, scratch.path(), &signals.cancel))?;
@@ -93,11 +92,4 @@ fn cluster_id(run: &str, context: &RunContext, settings: &Settings) -> String {
     let attempt = context.run_attempt.map(|attempt| format!("-{attempt}")).unwrap_or_default();
     let shard = settings.selection.shard.map(|shard| format!("-{}", shard.number)).unwrap_or_default();
     format!("{run}{attempt}{shard}")
-}
-
-fn runtime() -> Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Internal(format!("can't start the asynchronous runtime: {error}")))
 }

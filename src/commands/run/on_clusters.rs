@@ -105,6 +105,10 @@ impl<'a> Work<'a, '_> {
         let at_once = self.settings.cluster.parallel.map_or(CLUSTERS, std::num::NonZeroUsize::get);
         let shared = Shared {
             work: self,
+            definitions: match self.place {
+                Place::Simulated => self.workspace.definitions(&self.outputs.root),
+                _ => Vec::new(),
+            },
             failures: Arc::new(AtomicUsize::new(0)),
             environment: std::env::vars_os().collect(),
             logs: Mutex::default(),
@@ -148,6 +152,8 @@ impl<'a> Work<'a, '_> {
 /// What the clusters of a run share.
 struct Shared<'s, 'a, 'o> {
     work: &'s Work<'a, 'o>,
+    /// The project's definitions, for simulated clusters.
+    definitions: Vec<Json>,
     failures: Arc<AtomicUsize>,
     environment: Vec<(OsString, OsString)>,
     logs: Mutex<Vec<(ExampleId, String, LogTail)>>,
@@ -159,13 +165,17 @@ impl Shared<'_, '_, '_> {
         let began = Instant::now();
         match self.work.place {
             Place::Cancelled => Ok(self.cancelled(&cells).await),
-            Place::Nowhere => Ok(self.without(kubernetes, &cells, "none", &internal("there is no cluster"))),
+            Place::Nowhere => Ok(self.without(
+                kubernetes,
+                &cells,
+                "none",
+                &Cause::new(CauseClass::Internal, "NoCluster", "there is no cluster"),
+            )),
             Place::Existing(Err(cause)) => Ok(self.without(kubernetes, &cells, "existing", cause)),
             Place::Existing(Ok(cluster)) => Ok(self.on_cluster(kubernetes, cells, cluster, began).await),
             Place::Simulated => {
-                let definitions = self.work.workspace.definitions(&self.work.outputs.root);
                 let (simulator, cluster) =
-                    cluster::simulated::start(kubernetes, &definitions, self.work.scratch).await?;
+                    cluster::simulated::start(kubernetes, &self.definitions, self.work.scratch).await?;
                 let judged = self.on_cluster(kubernetes, cells, &cluster, began).await;
                 simulator.shutdown().await;
                 Ok(judged)
@@ -312,16 +322,4 @@ fn leftovers(removed: &Removed) -> Vec<Diagnostic> {
             .with_help("`example-validator clean` deletes what is left")
     });
     removed.warnings.iter().map(warning).chain(left).collect()
-}
-
-fn internal(message: &str) -> Cause {
-    Cause {
-        class: CauseClass::Internal,
-        reason: "NoCluster".to_owned(),
-        message: message.to_owned(),
-        hint: String::new(),
-        object: String::new(),
-        file: String::new(),
-        line: 0,
-    }
 }

@@ -30,7 +30,6 @@ use tokio::time::Instant;
 use super::isolate::{Isolated, IsolatedObject, OBJECT, is_definition};
 use crate::cluster::discovery::{Discovery, Lookup, Served};
 pub use pull_secrets::{PullSecret, find as pull_secrets};
-pub(crate) use refused::chain;
 pub use refused::{Refused, of_object, of_request, unserved};
 pub use request::FIELD_MANAGER;
 use request::{Objects, text};

@@ -122,13 +122,9 @@ fn made(name: &str, folder: Option<&Path>) -> Result<PullSecret, Box<Cause>> {
 
 fn cause(name: &str, message: String, hint: &str) -> Cause {
     Cause {
-        class: CauseClass::Cluster,
-        reason: "PullSecretMissing".to_owned(),
-        message,
         hint: hint.to_owned(),
         object: format!("Secret/{name}"),
-        file: String::new(),
-        line: 0,
+        ..Cause::new(CauseClass::Cluster, "PullSecretMissing", message)
     }
 }
 

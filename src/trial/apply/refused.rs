@@ -9,6 +9,7 @@ use super::answer::{Blame, Meaning, meaning};
 use super::locate::locate;
 use crate::catalog::Object;
 use crate::diagnostic::Source;
+use crate::error::chain;
 use crate::model::{Cause, CauseClass, Outcome};
 use crate::trial::isolate::IsolatedObject;
 use crate::yaml::{Node, Span};
@@ -36,15 +37,7 @@ impl Refused {
 
     /// Somebody else's fault.
     pub(super) fn errored(class: CauseClass, reason: &str, message: String, hint: &str, object: String) -> Self {
-        let cause = Cause {
-            class,
-            reason: reason.to_owned(),
-            message,
-            hint: hint.to_owned(),
-            object,
-            file: String::new(),
-            line: 0,
-        };
+        let cause = Cause { hint: hint.to_owned(), object, ..Cause::new(class, reason, message) };
         Self { outcome: Outcome::Errored, cause }
     }
 }
@@ -69,13 +62,9 @@ pub fn of_request(object: &str, error: &kube::Error) -> Refused {
         Meaning::Transient(blame) | Meaning::Fault(blame) => (Outcome::Errored, blame.into()),
     };
     let cause = Cause {
-        class,
-        reason: reason(error).to_owned(),
-        message: message(error),
         hint: hint(error).to_owned(),
         object: object.to_owned(),
-        file: String::new(),
-        line: 0,
+        ..Cause::new(class, reason(error), message(error))
     };
     Refused { outcome, cause }
 }
@@ -92,15 +81,8 @@ pub fn unserved(item: &IsolatedObject<'_>, versions: &[String]) -> Refused {
     } else {
         format!("the cluster serves this group in {}: has the kind moved to another version?", versions.join(", "))
     };
-    let mut cause = Cause {
-        class: CauseClass::Admission,
-        reason: "NoKindMatch".to_owned(),
-        message,
-        hint,
-        object: item.object.reference(),
-        file: String::new(),
-        line: 0,
-    };
+    let object = item.object.reference();
+    let mut cause = Cause { hint, object, ..Cause::new(CauseClass::Admission, "NoKindMatch", message) };
     place(&mut cause, item.object, item.source, &["apiVersion".to_owned()]);
     Refused { outcome: Outcome::Failed, cause }
 }
@@ -171,21 +153,6 @@ fn message(error: &kube::Error) -> String {
     } else {
         one_line(&causes.join("; "))
     }
-}
-
-/// An error and what it comes from, each said once.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A text without line breaks, and not too long.

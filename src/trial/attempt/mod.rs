@@ -328,16 +328,5 @@ fn unwatched(error: &WatchError) -> Refused {
 }
 
 fn internal(reason: &str, message: String) -> Refused {
-    Refused {
-        outcome: Outcome::Errored,
-        cause: Cause {
-            class: CauseClass::Internal,
-            reason: reason.to_owned(),
-            message,
-            hint: String::new(),
-            object: String::new(),
-            file: String::new(),
-            line: 0,
-        },
-    }
+    Refused { outcome: Outcome::Errored, cause: Cause::new(CauseClass::Internal, reason, message) }
 }

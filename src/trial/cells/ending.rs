@@ -46,7 +46,7 @@ impl Ending {
                 tried.attempt.outcome = Outcome::TimedOut;
                 tried.cause = Some(Cause {
                     hint: "raise `--deadline`, or let fewer examples run: `--shard`, `--examples`".to_owned(),
-                    ..cause(
+                    ..Cause::new(
                         CauseClass::Timeout,
                         "DeadlineReached",
                         format!("the run's deadline was reached after it had run for {ran}"),
@@ -55,7 +55,7 @@ impl Ending {
             }
             Self::Cancelled => {
                 let message = format!("the run was cancelled after it had run for {ran}");
-                tried.cause = Some(cause(CauseClass::Internal, "Cancelled", message));
+                tried.cause = Some(Cause::new(CauseClass::Internal, "Cancelled", message));
             }
         }
     }
@@ -74,22 +74,10 @@ pub(super) fn panicked(panic: &(dyn Any + Send), started_at: Timestamp, took: Du
         },
         cause: Some(Cause {
             hint: "report it as a bug of example-validator, with the example".to_owned(),
-            ..cause(CauseClass::Internal, "Panic", message)
+            ..Cause::new(CauseClass::Internal, "Panic", message)
         }),
         checks: Vec::new(),
         duration: took,
         evidence: None,
-    }
-}
-
-fn cause(class: CauseClass, reason: &str, message: String) -> Cause {
-    Cause {
-        class,
-        reason: reason.to_owned(),
-        message,
-        hint: String::new(),
-        object: String::new(),
-        file: String::new(),
-        line: 0,
     }
 }

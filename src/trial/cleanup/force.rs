@@ -4,9 +4,10 @@ use kube::api::ListParams;
 use serde_json::{Value as Json, json};
 
 use super::{Doomed, POD_GRACE};
+use crate::error::chain;
+use crate::trial::apply::Target;
 use crate::trial::apply::answer::is_gone;
 use crate::trial::apply::request::{Objects, text};
-use crate::trial::apply::{Target, chain};
 
 /// An object that keeps a namespace from being gone.
 struct Holder {

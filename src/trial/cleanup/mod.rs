@@ -16,9 +16,10 @@ use tokio::time::Instant;
 
 use super::apply::answer::is_gone;
 use super::apply::request::{Objects, text};
-use super::apply::{Limits, Target, chain, persist};
+use super::apply::{Limits, Target, persist};
 use super::isolate::{Isolated, NAMESPACE, RUN, is_definition};
 use crate::cluster::discovery::Lookup;
+use crate::error::chain;
 pub use leftovers::{Leftover, find as leftovers, remove as remove_leftovers};
 
 /// How often it is looked whether something is gone, at most.

@@ -54,15 +54,7 @@ impl WatchError {
         } else {
             "is the API server well, and reachable from here?"
         };
-        Cause {
-            class: CauseClass::Cluster,
-            reason: "WatchFailed".to_owned(),
-            message: self.to_string(),
-            hint: hint.to_owned(),
-            object: String::new(),
-            file: String::new(),
-            line: 0,
-        }
+        Cause { hint: hint.to_owned(), ..Cause::new(CauseClass::Cluster, "WatchFailed", self.to_string()) }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::rooms::{Listing, Rooms};
 use super::{Kind, WatchError, locked};
+use crate::error::chain;
 
 /// After this long the API server ends a watch by itself, and it is resumed: seconds.
 const SERVER_ENDS: u32 = 240;
@@ -203,19 +204,4 @@ impl Task {
     fn key(&self) -> Kind {
         (self.kind.group.clone(), self.kind.version.clone(), self.kind.kind.clone())
     }
-}
-
-/// An error and its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -9,6 +9,7 @@
 
 pub mod cancel;
 pub mod catalog;
+mod child;
 pub mod cluster;
 pub mod commands;
 pub mod config;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod evidence;
 pub mod framework;
 pub mod git;
+pub mod image;
 pub mod image_reference;
 pub mod kustomize;
 pub mod lint;

@@ -1,7 +1,7 @@
 //! A script with an image: a container of the Docker CLI, from a look at the engine to the container's removal.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::container::{self, Container, EVIDENCE, KUBECONFIG, Mount, OUTSIDE, WORKSPACE};
-use super::environment::{self, Variable};
 use super::kubeconfig::{self, Files};
-use super::process::{GRACE, Group, Program, Running};
+use super::process::{GRACE, Running};
 use super::{Limits, Script, ScriptEnd, ScriptError, absolute, command, example_variable, pull};
+use crate::child::{ChildError, Tool, environment};
 use crate::model::CauseClass;
 
 /// How long the engine may take to say that it is there.
@@ -32,7 +32,7 @@ pub(super) async fn run(
     limits: &Limits,
     sink: &mut (impl FnMut(&[u8]) + Send),
 ) -> Result<ScriptEnd, ScriptError> {
-    let cli = Cli { environment: environment::for_docker(script.environment), folder: absolute(script.root)? };
+    let cli = Tool::new("docker", environment::for_docker(script.environment), absolute(script.root)?);
     let ready = tokio::select! {
         biased;
         () = limits.cancel.cancelled() => return Ok(ScriptEnd::Cancelled),
@@ -60,7 +60,7 @@ pub(super) async fn run(
     };
     let program = cli.program(container::arguments(&container));
     let started = Started { cli: &cli, name: &name };
-    let mut running = Running::start(&program).map_err(missing)?;
+    let mut running = Running::start(&program).map_err(|error| missing(cli.failed(error)))?;
     let failed = |error| ScriptError::io("wait for", "docker", error);
     let end = running.watch(limits, sink).await.map_err(failed)?;
     if !matches!(end, ScriptEnd::Exited { .. }) {
@@ -100,15 +100,15 @@ enum Ready {
 }
 
 /// Sees that the engine answers and has the image. An image that is there is not pulled: it may be one that the project built.
-async fn prepare(cli: &Cli, image: &str) -> Result<Ready, ScriptError> {
-    let info = cli.ask(&["info", "--format", "{{.SecurityOptions}}"], ANSWER).await?;
+async fn prepare(cli: &Tool, image: &str) -> Result<Ready, ScriptError> {
+    let info = cli.ask(&["info", "--format", "{{.SecurityOptions}}"], ANSWER).await.map_err(missing)?;
     if !info.succeeded {
-        return Err(ScriptError::EngineNotFound(info.last_line()));
+        return Err(ScriptError::EngineNotFound(info.last_line().to_owned()));
     }
-    if !cli.ask(&["image", "inspect", "--format", "{{.Id}}", image], ANSWER).await?.succeeded {
-        let pulled = cli.ask(&["pull", "--quiet", image], pull::TIMEOUT).await?;
+    if !cli.ask(&["image", "inspect", "--format", "{{.Id}}", image], ANSWER).await.map_err(missing)?.succeeded {
+        let pulled = cli.ask(&["pull", "--quiet", image], pull::TIMEOUT).await.map_err(missing)?;
         if !pulled.succeeded {
-            return pull::judged(image, &pulled.last_line()).map(Ready::No);
+            return pull::judged(image, pulled.last_line()).map(Ready::No);
         }
     }
     // What it writes into the workspace must belong to us. Where the engine is rootless, its root is us.
@@ -175,58 +175,16 @@ fn unique_name(namespace: &str) -> String {
     format!("{namespace}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The Docker CLI.
-#[derive(Clone)]
-struct Cli {
-    environment: Vec<Variable>,
-    folder: PathBuf,
-}
-
-/// What the CLI answered.
-struct Answer {
-    succeeded: bool,
-    out: String,
-    err: String,
-}
-
-impl Answer {
-    /// Its reason for a failure: docker puts it last.
-    fn last_line(&self) -> String {
-        super::last_line(&self.err).unwrap_or_else(|| "it gave no reason".to_owned())
-    }
-}
-
-impl Cli {
-    fn program(&self, arguments: Vec<OsString>) -> Program {
-        let argv = std::iter::once("docker".into()).chain(arguments).collect();
-        Program { argv, environment: self.environment.clone(), folder: self.folder.clone() }
-    }
-
-    /// A short question. One that is not answered in time failed, and says so.
-    async fn ask(&self, arguments: &[&str], bound: Duration) -> Result<Answer, ScriptError> {
-        let mut command = self.program(arguments.iter().map(Into::into).collect()).command();
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(missing)?;
-        let _group = Group::of(&child);
-        let Ok(output) = timeout(bound, child.wait_with_output()).await else {
-            let err = format!("`docker {}` timed out after {} s", arguments[0], bound.as_secs());
-            return Ok(Answer { succeeded: false, out: String::new(), err });
-        };
-        let output = output.map_err(missing)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Answer { succeeded: output.status.success(), out: text(&output.stdout), err: text(&output.stderr) })
-    }
-}
-
-fn missing(error: io::Error) -> ScriptError {
-    match error.kind() {
-        ErrorKind::NotFound => ScriptError::DockerNotFound,
-        _ => ScriptError::io("start", OsStr::new("docker"), error),
+fn missing(error: ChildError) -> ScriptError {
+    match error {
+        ChildError::NotFound(_) => ScriptError::DockerNotFound,
+        ChildError::Io { source, .. } => ScriptError::io("run", OsStr::new("docker"), source),
     }
 }
 
 /// A container that may be there. When it is dropped before it was seen to be gone, it is removed in the background.
 struct Started<'a> {
-    cli: &'a Cli,
+    cli: &'a Tool,
     /// Empty once it is gone.
     name: &'a str,
 }

@@ -2,10 +2,10 @@
 
 use std::io::{self, ErrorKind};
 
-use super::environment::{self, Variable};
 use super::kubeconfig::{self, Files};
-use super::process::{Program, Running};
+use super::process::Running;
 use super::{Limits, Script, ScriptEnd, ScriptError, absolute, command, example_variable};
+use crate::child::{Program, Variable, environment};
 use crate::model::CauseClass;
 
 /// Runs it. The error is a machine that lacks what the config asks for.

@@ -16,7 +16,6 @@
 mod command;
 mod container;
 mod docker;
-mod environment;
 mod error;
 mod kubeconfig;
 mod local;

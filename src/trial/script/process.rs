@@ -1,21 +1,19 @@
 //! A child process in a process group of its own: its output as it comes, and an end for it and for what it started.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Instant, timeout};
 
-use super::environment::Variable;
 use super::{Limits, ScriptEnd};
+use crate::child::{Group, Program};
 
 /// How long a process may take to end when it is asked to; a cancelled run has 8 s for everything.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
@@ -25,58 +23,6 @@ const QUIET: Duration = Duration::from_millis(250);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
-
-/// What to start.
-pub(super) struct Program {
-    /// The program and its arguments; never empty.
-    pub(super) argv: Vec<OsString>,
-    /// Its whole environment.
-    pub(super) environment: Vec<Variable>,
-    /// Where it starts; a program with a `/` in its name is looked for from here.
-    pub(super) folder: PathBuf,
-}
-
-impl Program {
-    /// The file to start, or a name to look for on the PATH.
-    pub(super) fn file(&self) -> PathBuf {
-        let name = Path::new(&self.argv[0]);
-        // `join` leaves an absolute path as it is.
-        if name.components().count() > 1 || self.argv[0].to_string_lossy().contains('/') {
-            self.folder.join(name)
-        } else {
-            name.to_owned()
-        }
-    }
-
-    /// The command, with no input, and without what it writes to.
-    pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(self.file());
-        command.args(&self.argv[1..]).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&self.folder).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
-        command
-    }
-}
-
-/// The process group that a child leads, as [`Program::command`] starts it. When it is dropped, what is left of it is killed.
-pub(super) struct Group(Option<Pid>);
-
-impl Group {
-    /// The group of a child that was just started: its id is the child's.
-    pub(super) fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| Pid::from_raw(id.cast_signed())))
-    }
-
-    fn signal(&self, signal: Signal) {
-        // A group without a process left is no group: then there is nobody to tell.
-        let _ = self.0.map(|group| kill_process_group(group, signal));
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-    }
-}
 
 /// A process that was started, with its group.
 pub(super) struct Running {

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 /// A variable and its value.
-pub(super) type Variable = (OsString, OsString);
+pub(crate) type Variable = (OsString, OsString);
 
 /// What programs need to be found, to find their files and libraries, and to speak the user's language.
 const COMMON: [&str; 17] = [
@@ -33,22 +33,32 @@ const FAMILIES: [&str; 2] = ["LC_", "XDG_"];
 const PROXIES: [&str; 8] =
     ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"];
 
-/// How the Docker CLI finds its engine and its credentials; a script gets none of them.
-const DOCKER: [&str; 6] =
-    ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"];
+/// How the Docker CLI, and kind which drives it, find the engine, credentials, builders and the network; a script gets none of them.
+const DOCKER: [&str; 10] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_API_VERSION",
+    "BUILDX_BUILDER",
+    "BUILDX_CONFIG",
+    "KIND_EXPERIMENTAL_DOCKER_NETWORK",
+    "KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER",
+];
 
 /// What a script may see of `whole`.
-pub(super) fn for_script(whole: &[Variable]) -> Vec<Variable> {
+pub(crate) fn for_script(whole: &[Variable]) -> Vec<Variable> {
     chosen(whole, |name| is_common(name) || PROXIES.contains(&name))
 }
 
 /// What the Docker CLI may see of `whole`.
-pub(super) fn for_docker(whole: &[Variable]) -> Vec<Variable> {
+pub(crate) fn for_docker(whole: &[Variable]) -> Vec<Variable> {
     chosen(whole, |name| is_common(name) || PROXIES.contains(&name) || DOCKER.contains(&name))
 }
 
 /// The names of the proxies that are set: a container takes their values from the Docker CLI's own environment.
-pub(super) fn proxies(whole: &[Variable]) -> Vec<&'static str> {
+pub(crate) fn proxies(whole: &[Variable]) -> Vec<&'static str> {
     PROXIES.into_iter().filter(|proxy| whole.iter().any(|(name, _)| name == OsStr::new(proxy))).collect()
 }
 

@@ -20,6 +20,7 @@ use crate::commands::workspace::Workspace;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Result;
 use crate::evidence::FollowContext;
+use crate::image::replace::Replacements;
 use crate::model::{Cause, CauseClass, ExampleId, Outcome};
 use crate::report::{self, LogTail, Row};
 use crate::settings::Settings;
@@ -30,6 +31,7 @@ use crate::trial::cleanup::Removed;
 use crate::trial::hub::Hub;
 use crate::trial::isolate;
 use crate::trial::janitor::Janitor;
+use crate::trial::script::Containers;
 
 /// How long the watches that every attempt needs may take to begin.
 const WATCHES: Duration = Duration::from_secs(30);
@@ -109,6 +111,7 @@ impl<'a> Work<'a, '_> {
                 Place::Simulated => self.workspace.definitions(&self.outputs.root),
                 _ => Vec::new(),
             },
+            images: Replacements::default(),
             failures: Arc::new(AtomicUsize::new(0)),
             environment: std::env::vars_os().collect(),
             logs: Mutex::default(),
@@ -145,6 +148,7 @@ impl<'a> Work<'a, '_> {
             locks: std::collections::BTreeSet::new(),
             request: example.settings.resources,
             pods: cells::packing::pods(example),
+            gates: Vec::new(),
         })
     }
 }
@@ -154,6 +158,8 @@ struct Shared<'s, 'a, 'o> {
     work: &'s Work<'a, 'o>,
     /// The project's definitions, for simulated clusters.
     definitions: Vec<Json>,
+    /// What the images mean that the project builds.
+    images: Replacements,
     failures: Arc<AtomicUsize>,
     environment: Vec<(OsString, OsString)>,
     logs: Mutex<Vec<(ExampleId, String, LogTail)>>,
@@ -259,6 +265,11 @@ impl Shared<'_, '_, '_> {
             catalog: &workspace.catalog,
             root: &work.outputs.root,
             run_id: work.run_id,
+            images: &self.images,
+            containers: Containers {
+                labels: vec![(isolate::RUN.to_owned(), work.run_id.to_owned())],
+                ..Containers::default()
+            },
             follow: FollowContext::new(cluster.client.clone(), FOLLOWS),
             evidence: &work.outputs.evidence,
             redactor: &work.outputs.redactor,

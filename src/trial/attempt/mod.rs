@@ -161,8 +161,12 @@ impl Trial<'_, '_> {
         let objects = needs.iter().copied().chain([example]).flat_map(|part| &part.objects);
         let scopes = self.world.target.discovery.scopes(objects).await;
         let scopes = scopes.map_err(|error| Box::new(apply::of_request(&example.id.to_string(), &error)))?;
-        isolate::isolate(example, &needs, identity, &scopes)
-            .map_err(|cause| Box::new(Refused { outcome: Outcome::Errored, cause: *cause }))
+        let mut isolated = isolate::isolate(example, &needs, identity, &scopes)
+            .map_err(|cause| Box::new(Refused { outcome: Outcome::Errored, cause: *cause }))?;
+        for item in &mut isolated.objects {
+            self.world.images.apply(&mut item.json);
+        }
+        Ok(isolated)
     }
 
     /// Makes sure that what is to be judged is watched before it is made.

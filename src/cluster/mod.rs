@@ -2,7 +2,9 @@
 
 pub mod discovery;
 pub mod existing;
+pub mod kind;
 pub mod nodes;
+pub mod own;
 pub mod simulated;
 
 use kube::Client;

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use container::host_path;
 pub use error::ScriptError;
 pub use tail::last_line;
 pub use verdict::{Seen, verdict};

@@ -1,0 +1,175 @@
+//! Where this program itself runs, as the Docker engine sees it: on the engine's machine, or in a container of it. In a container
+//! the nodes' ports on loopback are out of reach, and paths are others than the engine's.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use regex::Regex;
+use serde_json::Value as Json;
+use tokio::sync::Mutex;
+
+use crate::child::{Answer, ChildError, Tool, Variable, environment};
+use crate::trial::apply::request::text;
+
+/// The network that kind puts nodes on.
+const KIND: &str = "kind";
+/// The variable by which kind takes another.
+const OTHER_NETWORK: &str = "KIND_EXPERIMENTAL_DOCKER_NETWORK";
+/// How long Docker may take to answer.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// The place of this program.
+pub struct Own {
+    docker: Tool,
+    network: String,
+    container: Option<Container>,
+    /// Whether we put ourselves on the network: only then we leave it.
+    joined: Mutex<bool>,
+}
+
+/// The container that this program runs in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Container {
+    /// The container whose network this program has: its own, or the one that it was started beside.
+    owner: String,
+    /// Whether that is the machine's network, where loopback is the machine's.
+    has_host_network: bool,
+    /// Our folders, and where they are on the engine's machine.
+    host_paths: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Own {
+    /// Finds out. A container that the engine does not know is no container of it: an engine inside of it is reached as on a machine.
+    pub async fn find(environment: &[Variable], scratch: &Path) -> Self {
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let is_container = Path::new("/.dockerenv").exists();
+        let guess = owner(&mountinfo).or_else(|| is_container.then(|| hostname.trim().to_owned()));
+        let docker = Tool::new("docker", environment::for_docker(environment), scratch);
+        Self::of(docker, environment, guess, &mountinfo).await
+    }
+
+    async fn of(docker: Tool, environment: &[Variable], guess: Option<String>, mountinfo: &str) -> Self {
+        let container = match guess {
+            Some(guess) => look(&docker, &guess, mountinfo).await,
+            None => None,
+        };
+        let other = environment.iter().find(|(name, value)| name == OTHER_NETWORK && !value.is_empty());
+        let network = other.map_or(KIND.to_owned(), |(_, value)| value.to_string_lossy().into_owned());
+        Self { docker, network, container, joined: Mutex::default() }
+    }
+
+    /// The network of the clusters.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// Where folders of ours are for the Docker engine; empty if both see the same files.
+    #[must_use]
+    pub fn host_paths(&self) -> &[(PathBuf, PathBuf)] {
+        self.container.as_ref().map_or(&[], |container| &container.host_paths)
+    }
+
+    /// Whether clusters are reached on their own network, and by the names of their nodes.
+    #[must_use]
+    pub fn is_joining(&self) -> bool {
+        self.container.as_ref().is_some_and(|container| !container.has_host_network)
+    }
+
+    /// Puts our container on the network of the clusters, which must be there. A node must not be on a second one while kind creates it;
+    /// so it is we who join.
+    ///
+    /// # Errors
+    /// Docker refuses; why, in one line.
+    pub(crate) async fn join(&self) -> Result<(), String> {
+        let Some(container) = self.container.as_ref().filter(|_| self.is_joining()) else { return Ok(()) };
+        // Several clusters are created at once: the others wait until the first has joined.
+        let mut joined = self.joined.lock().await;
+        if *joined {
+            return Ok(());
+        }
+        let answer = self.docker.ask(&["network", "connect", &self.network, &container.owner], ANSWER).await;
+        match answer.map_err(|error| error.to_string())? {
+            answer if answer.succeeded => *joined = true,
+            answer if answer.err.contains("already exists") => {}
+            answer => return Err(answer.last_line().to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Leaves the network, if we joined it.
+    ///
+    /// # Errors
+    /// Docker refuses; why, in one line.
+    pub async fn leave(&self) -> Result<(), String> {
+        let mut joined = self.joined.lock().await;
+        let Some(container) = self.container.as_ref().filter(|_| *joined) else { return Ok(()) };
+        let answer = self.docker.ask(&["network", "disconnect", &self.network, &container.owner], ANSWER).await;
+        match answer.map_err(|error| error.to_string())? {
+            answer if answer.succeeded || answer.err.contains("is not connected") => {
+                *joined = false;
+                Ok(())
+            }
+            answer => Err(format!(
+                "the container {} is still on the network {}: {}",
+                container.owner,
+                self.network,
+                answer.last_line()
+            )),
+        }
+    }
+}
+
+/// The container whose network this process has: Docker mounts its `hostname` file.
+fn owner(mountinfo: &str) -> Option<String> {
+    static MOUNTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("/containers/([0-9a-f]{64})/hostname").ok());
+    Some(MOUNTED.as_ref()?.captures(mountinfo)?[1].to_owned())
+}
+
+async fn look(docker: &Tool, guess: &str, mountinfo: &str) -> Option<Container> {
+    let mut found = inspect(docker, &[guess]).await?;
+    let mut owner = found.pop()?;
+    // The hostname may be that of the container that we were started beside.
+    if let Some(beside) = text(&owner, "/HostConfig/NetworkMode").strip_prefix("container:") {
+        owner = inspect(docker, &[beside]).await?.pop()?;
+    }
+    let own = match has_our_root(&owner, mountinfo) {
+        true => None,
+        false => own(docker, mountinfo).await,
+    };
+    Some(Container {
+        owner: text(&owner, "/Id").to_owned(),
+        has_host_network: text(&owner, "/HostConfig/NetworkMode") == "host",
+        host_paths: host_paths(own.as_ref().unwrap_or(&owner)),
+    })
+}
+
+/// Our own container among those that run; `None` if that can't be told.
+async fn own(docker: &Tool, mountinfo: &str) -> Option<Json> {
+    let running = answered(docker.ask(&["ps", "--quiet", "--no-trunc"], ANSWER).await)?;
+    let ids: Vec<_> = running.out.split_whitespace().collect();
+    inspect(docker, &ids).await?.into_iter().find(|container| has_our_root(container, mountinfo))
+}
+
+async fn inspect(docker: &Tool, ids: &[&str]) -> Option<Vec<Json>> {
+    let arguments: Vec<_> = ["inspect", "--type", "container"].iter().chain(ids).copied().collect();
+    serde_json::from_str(&answered(docker.ask(&arguments, ANSWER).await)?.out).ok()
+}
+
+fn answered(answer: Result<Answer, ChildError>) -> Option<Answer> {
+    answer.ok().filter(|answer| answer.succeeded)
+}
+
+/// Whether the container's own layer is where our root is.
+fn has_our_root(container: &Json, mountinfo: &str) -> bool {
+    let layer = text(container, "/GraphDriver/Data/UpperDir");
+    !layer.is_empty() && mountinfo.contains(&format!("upperdir={layer}"))
+}
+
+fn host_paths(container: &Json) -> Vec<(PathBuf, PathBuf)> {
+    let mounts = container.get("Mounts").and_then(Json::as_array).into_iter().flatten();
+    let paths = mounts.map(|mount| (text(mount, "/Destination"), text(mount, "/Source")));
+    paths.filter(|(ours, theirs)| !ours.is_empty() && !theirs.is_empty()).map(|(a, b)| (a.into(), b.into())).collect()
+}

@@ -61,6 +61,13 @@ pub fn crds(root: &Path, paths: &[PathBuf]) -> Offline {
     found
 }
 
+/// The texts of files, and of every manifest of folders.
+pub(super) fn read_paths(root: &Path, paths: &[PathBuf]) -> Offline {
+    let mut found = Offline { complete: true, ..Offline::default() };
+    paths.iter().for_each(|path| found.read(root, path));
+    found
+}
+
 impl Offline {
     fn render(&mut self, root: &Path, path: &Path) {
         match kustomize::render(&root.join(path)) {

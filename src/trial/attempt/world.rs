@@ -13,6 +13,7 @@ use crate::evidence::{Evidence, FollowContext, Redactor};
 use crate::framework::Frameworks;
 use crate::image::replace::Replacements;
 use crate::model::{Cause, ExampleId};
+use crate::operator::Restarts;
 use crate::report::{CheckResult, LogTail};
 use crate::trial::apply::Target;
 use crate::trial::hub::{Hub, WatchError};
@@ -41,6 +42,8 @@ pub struct World<'a> {
     pub run_id: &'a str,
     /// What the images mean that the project builds.
     pub images: &'a Replacements,
+    /// What the operator's pods do, if we deployed it.
+    pub operator: Option<Restarts>,
     /// How containers of scripts are started beside the cluster.
     pub containers: Containers,
     /// How logs are followed.

@@ -153,6 +153,7 @@ async fn cells_of(catalog: &Catalog, root: &Path, pace: Pace) -> (Vec<Row>, Mome
         root,
         run_id: "bench",
         images: &Replacements::default(),
+        operator: None,
         containers: Containers::default(),
         follow: FollowContext::new(cluster.client.clone(), 256),
         evidence: &evidence,

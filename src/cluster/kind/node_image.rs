@@ -61,6 +61,12 @@ pub fn node_image(kubernetes: &str, image: Option<&str>, kind: &str) -> Result<O
     }
 }
 
+/// The version that a release of kind takes where it is told none: the newest of its images. `None` for one that is not known.
+#[must_use]
+pub fn default_of(kind: &str) -> Option<&'static str> {
+    KNOWN.iter().find(|known| known.kind == kind).map(|known| known.kubernetes.as_str())
+}
+
 fn unknown(kubernetes: &str) -> Diagnostic {
     let mut minors: Vec<_> = KNOWN.iter().map(|known| numbers(&known.kubernetes)).collect();
     minors.iter_mut().for_each(|numbers| numbers.truncate(2));

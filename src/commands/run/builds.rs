@@ -63,7 +63,7 @@ impl<'a> Builds<'a> {
     /// None at all: what is there stays as it is.
     pub fn none(work: &Work<'a, '_>) -> Self {
         let engine = Engine::new(&[], work.scratch);
-        Self { engine, store: Store::None, root: work.settings.root.as_path(), scratch: work.scratch, images: Vec::new() }
+        Self { engine, store: Store::None, root: &work.outputs.root, scratch: work.scratch, images: Vec::new() }
     }
 
     /// Finds out which images the cells and the operator need, and what each is called. Nothing is built yet.
@@ -78,7 +78,7 @@ impl<'a> Builds<'a> {
         };
         let platform = if needed.is_empty() { Ok(String::new()) } else { engine.platform().await };
         let platform = platform.map_err(|cause| blocked(Outcome::Errored, *cause));
-        let root = work.settings.root.as_path();
+        let root = work.outputs.root.as_path();
         let images = needed.into_iter().map(|place| {
             let build = &config.images[place];
             let identity = platform.clone().and_then(|platform| {
@@ -145,7 +145,7 @@ impl<'a> Builds<'a> {
             bound: BUILD,
         };
         let began = Instant::now();
-        let mut log = work.outputs.evidence.other("images").log(&image.build.name, "build", 0).ok();
+        let mut log = work.outputs.evidence.other("images").log(&image.build.name.replace('/', "-"), "build", 0).ok();
         let mut sink = |bytes: &[u8]| {
             if let Some(Err(error)) = log.as_mut().map(|log| log.write(bytes)) {
                 tracing::warn!("the log of a build is not whole: {error}");
@@ -234,7 +234,10 @@ pub fn of_operator(work: &Work<'_, '_>) -> BTreeSet<usize> {
     let overrides = overrides.filter_map(|image| crate::image_reference::normalised_name(image));
     let overrides = overrides.filter_map(|name| config.images.iter().position(|build| build.is_meant_by(&name)));
     let objects = work.workspace.operator.iter().flatten();
-    objects.flat_map(|object| image::needed_by_object(&object.root.to_json(), &config.images)).chain(overrides).collect()
+    objects
+        .flat_map(|object| image::needed_by_object(&object.root.to_json(), &config.images))
+        .chain(overrides)
+        .collect()
 }
 
 fn blocked(outcome: Outcome, cause: Cause) -> Arc<Blocked> {

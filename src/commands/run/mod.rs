@@ -1,9 +1,13 @@
 //! `run`: the plan, the basic tier of what it selects, its cells on clusters, the reports.
 
+mod builds;
 mod chosen;
+mod ground;
 mod on_clusters;
+mod on_kind;
 mod outputs;
 mod place;
+mod version;
 
 use jiff::Timestamp;
 
@@ -12,6 +16,7 @@ use super::planning;
 use super::workspace::Workspace;
 use crate::cancel::{Signal, Signals};
 use crate::error::{Error, Result};
+use crate::image::Store;
 use crate::model::Tier;
 use crate::report::{self, Row};
 use crate::settings::{Format, RunContext, Settings};
@@ -28,8 +33,9 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let runtime = super::runtime()?;
     let scratch = tempfile::Builder::new().prefix("example-validator-").tempdir();
     let scratch = scratch.map_err(|error| Error::io("create", "a temporary folder", error))?;
-    let place = runtime.block_on(Place::reach(settings, &workspace.config, scratch.path(), &signals.cancel))?;
-    let plan = planning::plan_of(settings, context, &workspace, start.at, place.version())?;
+    let place =
+        runtime.block_on(Place::reach(settings, context, &workspace.config, scratch.path(), &signals.cancel))?;
+    let plan = planning::plan_of(settings, context, &workspace, start.at, place.version(&workspace.config))?;
     workspace.diagnostics.extend(place.remarks(&plan));
     let chosen = Chosen::new(&plan, settings, &place);
     let Results { mut rows, mut details, settled } =
@@ -52,13 +58,17 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         run_id: &id,
         scratch: scratch.path(),
         outputs: &outputs,
+        store: Store::new(&settings.cache),
         signals: &signals,
     };
-    let Judged { rows, clusters, remarks, logs } = runtime.block_on(work.judge(rows))?;
+    let Judged { rows, clusters, images, mut remarks, logs } = runtime.block_on(work.judge(rows))?;
+    remarks.extend(runtime.block_on(place.leave()));
+    // What a simulator says proves nothing, wherever it runs.
+    run.simulated |= clusters.iter().any(|cluster| cluster.provider == "simulated");
     for (example, kubernetes, log) in logs {
         details.add_log(example, kubernetes, log);
     }
-    let mut report = judge::report_of(run, clusters, rows, &workspace, &start);
+    let mut report = judge::report_of(run, clusters, images, rows, &workspace, &start);
     // A signal that comes later finds a run that is done.
     let signal = signals.received();
     if signal.is_some() {

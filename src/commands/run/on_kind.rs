@@ -72,7 +72,8 @@ impl<'a> Shared<'_, 'a, '_> {
         let nodes = match ground.kind.nodes(name).await {
             Ok(nodes) => nodes,
             Err(why) => {
-                let cause = Cause::new(CauseClass::Cluster, "NodesUnknown", format!("its nodes can't be listed: {why}"));
+                let cause =
+                    Cause::new(CauseClass::Cluster, "NodesUnknown", format!("its nodes can't be listed: {why}"));
                 return self.without(kubernetes, &cells, created.cluster.provider, &cause);
             }
         };

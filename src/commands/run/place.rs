@@ -48,7 +48,9 @@ impl Place {
                 ClusterKind::Simulated => Ok(Self::Simulated),
                 ClusterKind::Existing => Self::existing(settings, scratch).await,
                 // The plan has no cells then.
-                _ if settings.selection.tier == Some(Tier::Basic) => Ok(Self::Nowhere("the basic tier alone".to_owned())),
+                _ if settings.selection.tier == Some(Tier::Basic) => {
+                    Ok(Self::Nowhere("the basic tier alone".to_owned()))
+                }
                 kind => Self::kind(settings, config, scratch, kind == ClusterKind::Auto && !context.ci).await,
             }
         };
@@ -111,18 +113,33 @@ impl Place {
         }
     }
 
-    /// What a person should know before the results.
-    pub fn remarks(&self, plan: &Plan) -> Option<Diagnostic> {
-        let Self::Nowhere(why) = self else { return None };
-        let cells: Vec<_> = plan.selected().filter(|row| row.kubernetes.is_some()).collect();
-        let versions: BTreeSet<_> = cells.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
-        let examples: BTreeSet<_> = cells.iter().map(|row| &row.example).collect();
-        let message = format!(
-            "{why}: {} planned for {} are checked statically alone",
-            report::plural(examples.len(), "example"),
-            versions.into_iter().collect::<Vec<_>>().join(", ")
-        );
-        let help = "start a Docker engine (`docker info` must answer), or judge on the cluster of your kubeconfig: `--cluster existing`";
-        (!cells.is_empty()).then(|| Diagnostic::error(message).with_severity(Severity::Note).with_help(help))
+    /// Leaves what was joined for the run's time; what could not be left.
+    pub async fn leave(&self) -> Option<Diagnostic> {
+        let Self::Kind(Ok(ground)) = self else { return None };
+        let why = ground.kind.leave().await.err()?;
+        Some(Diagnostic::error(why).with_severity(Severity::Warning))
     }
+
+    /// What a person should know before the results.
+    pub fn remarks(&self, plan: &Plan) -> Vec<Diagnostic> {
+        match self {
+            Self::Nowhere(why) => nowhere(why, plan).into_iter().collect(),
+            Self::Kind(Ok(ground)) => ground.config.notes.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// That planned cells are not tried.
+fn nowhere(why: &str, plan: &Plan) -> Option<Diagnostic> {
+    let cells: Vec<_> = plan.selected().filter(|row| row.kubernetes.is_some()).collect();
+    let versions: BTreeSet<_> = cells.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
+    let examples: BTreeSet<_> = cells.iter().map(|row| &row.example).collect();
+    let message = format!(
+        "{why}: {} planned for {} are checked statically alone",
+        report::plural(examples.len(), "example"),
+        versions.into_iter().collect::<Vec<_>>().join(", ")
+    );
+    let help = "start a Docker engine (`docker info` must answer), or judge on the cluster of your kubeconfig: `--cluster existing`";
+    (!cells.is_empty()).then(|| Diagnostic::error(message).with_severity(Severity::Note).with_help(help))
 }

@@ -191,12 +191,7 @@ impl<'s, 'a> Shared<'s, 'a, '_> {
         Judged { rows, ..Judged::default() }
     }
 
-    pub(super) async fn on_cluster(
-        &self,
-        kubernetes: &str,
-        mut cells: Vec<Cell<'_>>,
-        brought: &Brought<'_>,
-    ) -> Judged {
+    pub(super) async fn on_cluster(&self, kubernetes: &str, mut cells: Vec<Cell<'_>>, brought: &Brought<'_>) -> Judged {
         let cluster = brought.cluster;
         let cancel = &self.work.signals.cancel;
         let ready = async {

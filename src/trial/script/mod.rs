@@ -18,6 +18,7 @@ mod container;
 mod docker;
 mod error;
 mod kubeconfig;
+pub(crate) mod leftovers;
 mod local;
 mod process;
 mod pull;

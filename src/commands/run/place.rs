@@ -136,7 +136,7 @@ fn nowhere(why: &str, plan: &Plan) -> Option<Diagnostic> {
     let versions: BTreeSet<_> = cells.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
     let examples: BTreeSet<_> = cells.iter().map(|row| &row.example).collect();
     let message = format!(
-        "{why}: {} planned for {} are checked statically alone",
+        "{why}; the basic tier alone judges {}, planned for {}",
         report::plural(examples.len(), "example"),
         versions.into_iter().collect::<Vec<_>>().join(", ")
     );

@@ -28,7 +28,8 @@ fn generate(root: &Path, files: usize, bytes: usize) {
         fs::write(folder.join(format!("{file:05}.bin")), content).unwrap();
     }
     fs::write(root.join("ctx/Dockerfile"), "FROM scratch\nCOPY . /\n").unwrap();
-    fs::write(root.join("ctx/.dockerignore"), "*.pyc\n**/__pycache__\nnode_modules\n!node_modules/kept\n.git\n").unwrap();
+    fs::write(root.join("ctx/.dockerignore"), "*.pyc\n**/__pycache__\nnode_modules\n!node_modules/kept\n.git\n")
+        .unwrap();
 }
 
 fn main() {

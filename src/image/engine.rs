@@ -103,6 +103,11 @@ impl Engine {
     pub(super) async fn ask(&self, arguments: &[&str]) -> Result<Answer, ChildError> {
         self.docker.ask(arguments, ANSWER).await
     }
+
+    /// The same, with input.
+    pub(super) async fn ask_with(&self, arguments: &[&str], input: &[u8]) -> Result<Answer, ChildError> {
+        self.docker.ask_with(arguments, input, ANSWER).await
+    }
 }
 
 /// Packs what a child writes to its standard output, until that ends, into an archive beside its place.

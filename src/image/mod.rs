@@ -4,6 +4,7 @@ mod archive;
 pub mod build;
 pub mod digest;
 mod engine;
+pub mod external;
 pub(crate) mod inputs;
 mod load;
 mod needed;

@@ -3,7 +3,6 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md> (`GET /v2/<name>/manifests/<reference>`),
 //! and <https://distribution.github.io/distribution/spec/auth/token/> for the tokens.
 
-mod challenge;
 mod client;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

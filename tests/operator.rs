@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what can't be set up is a failure of the test")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use example_validator::config::{Graces, OperatorReady, OperatorStep};
 use example_validator::evidence::{Evidence, Limits, Redactor};
 use example_validator::image::replace::{Replacements, Target as Image};
 use example_validator::model::{Cause, CauseClass};
-use example_validator::operator::{Deployment, Operator, deploy};
+use example_validator::operator::{Deployment, Helm, Operator, deploy};
 use example_validator::simulator::Simulator;
 use example_validator::simulator::store::Key;
 use example_validator::trial::apply::Target;
@@ -88,6 +89,9 @@ spec: {size: 1}
 struct Scene {
     simulator: Simulator,
     target: Target,
+    kubeconfig: PathBuf,
+    helm: PathBuf,
+    environment: Vec<(OsString, OsString)>,
     folder: tempfile::TempDir,
     evidence: Evidence,
     ready: OperatorReady,
@@ -101,8 +105,10 @@ impl Scene {
         let (simulator, cluster) = simulated::start("v1.34.0", &[], folder.path()).await.unwrap();
         let evidence = Evidence::new(&folder.path().join("evidence"), Limits::default(), Redactor::new());
         let ready = OperatorReady { timeout: Duration::from_secs(60), ..OperatorReady::default() };
-        let target = Target::new(cluster.client);
-        Self { simulator, target, folder, evidence, ready, graces: Graces::default(), built: Replacements::default() }
+        let (target, kubeconfig) = (Target::new(cluster.client), cluster.kubeconfig);
+        let (helm, environment) = (PathBuf::from("helm"), std::env::vars_os().collect());
+        let (graces, built) = (Graces::default(), Replacements::default());
+        Self { simulator, target, kubeconfig, helm, environment, folder, evidence, ready, graces, built }
     }
 
     fn manifests(&self, text: &str) -> OperatorStep {
@@ -114,10 +120,27 @@ impl Scene {
         OperatorStep::Manifests { paths: vec![PathBuf::from(name)], images: BTreeMap::new() }
     }
 
+    fn helm(&self) -> Helm<'_> {
+        Helm {
+            program: &self.helm,
+            kubeconfig: &self.kubeconfig,
+            scratch: self.folder.path(),
+            environment: &self.environment,
+            renderer: Path::new(env!("CARGO_BIN_EXE_example-validator")),
+        }
+    }
+
     async fn deploy(&self, root: &Path, steps: &[OperatorStep]) -> Result<Operator, Box<Cause>> {
         let folder = self.evidence.other("operator");
-        let deployment =
-            Deployment { steps, ready: &self.ready, graces: &self.graces, root, built: &self.built, folder: &folder };
+        let deployment = Deployment {
+            steps,
+            ready: &self.ready,
+            graces: &self.graces,
+            root,
+            built: &self.built,
+            helm: self.helm(),
+            folder: &folder,
+        };
         deploy(&self.target, &deployment, &CancellationToken::new()).await
     }
 
@@ -305,7 +328,15 @@ async fn a_cancelled_deployment_ends_at_once() {
     let step = scene.manifests(&operator("never-ready"));
     let folder = scene.evidence.other("operator");
     let (ready, graces, built) = (&scene.ready, &scene.graces, &scene.built);
-    let deployment = Deployment { steps: &[step], ready, graces, root: scene.folder.path(), built, folder: &folder };
+    let deployment = Deployment {
+        steps: &[step],
+        ready,
+        graces,
+        root: scene.folder.path(),
+        built,
+        helm: scene.helm(),
+        folder: &folder,
+    };
     let cancel = CancellationToken::new();
     let start = Instant::now();
     let (deployed, ()) = tokio::join!(deploy(&scene.target, &deployment, &cancel), async {
@@ -333,4 +364,147 @@ async fn kubeflow_s_overlay_of_3_7_mb_goes_through() {
     let workloads: Vec<_> = operator.installed().workloads().map(ToString::to_string).collect();
     assert_eq!(workloads, ["Deployment kubeflow/training-operator"]);
     assert_eq!(operator.installed().webhook_configurations().count(), 1);
+}
+
+/// Helm, where `.ci/helm` has put it; told where it is not there.
+fn real_helm() -> Option<PathBuf> {
+    let helm = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/helm");
+    let found = helm.is_file().then_some(helm);
+    if found.is_none() {
+        eprintln!("skipped: there is no target/tools/helm (.ci/helm installs it)");
+    }
+    found
+}
+
+/// The same operator as a chart, with a CRD, a hook, and a chart beside it that it needs.
+fn write_chart(root: &Path) {
+    let write = |name: &str, text: &str| {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let documents: Vec<_> = OPERATOR.split("---\n").map(str::trim).collect();
+    let of_kind = |kind: &str| *documents.iter().find(|text| text.contains(&format!("kind: {kind}\n"))).unwrap();
+    let namespace = "{{ .Release.Namespace }}";
+    let template = |kind: &str| {
+        of_kind(kind)
+            .replace("namespace: system", &format!("namespace: {namespace}"))
+            .replace("SCRIPT", "{{ .Values.script }}")
+    };
+    let dependency = "dependencies: [{name: lib, version: 0.1.0, repository: 'file://../lib'}]\n";
+    write("charts/op/Chart.yaml", &format!("apiVersion: v2\nname: op\nversion: 0.1.0\n{dependency}"));
+    write("charts/op/values.yaml", "script: crash-loop\n");
+    write("charts/op/crds/widgets.yaml", of_kind("CustomResourceDefinition"));
+    for kind in ["Deployment", "Service", "Secret", "ValidatingWebhookConfiguration"] {
+        write(&format!("charts/op/templates/{kind}.yaml"), &template(kind));
+    }
+    write("charts/lib/Chart.yaml", "apiVersion: v2\nname: lib\nversion: 0.1.0\n");
+    write(
+        "charts/lib/templates/config.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: lib}\ndata: {a: '{{ .Release.Name }}'}\n",
+    );
+    write("values.yaml", "script: hang\n");
+}
+
+fn chart(images: &[(&str, &str)]) -> OperatorStep {
+    OperatorStep::Helm {
+        chart: "charts/op".to_owned(),
+        release: "op".to_owned(),
+        namespace: "system".to_owned(),
+        values: vec![PathBuf::from("values.yaml")],
+        set: BTreeMap::from([("lib.note".to_owned(), "a,b".to_owned())]),
+        images: images.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_helm_installs_a_chart_with_a_dependency_and_images_of_the_run() {
+    let Some(helm) = real_helm() else { return };
+    let mut scene = Scene::new().await;
+    scene.helm = helm;
+    scene.built.insert("example/op", Image { reference: "example/op:ev-1".to_owned(), loaded: true });
+    write_chart(scene.folder.path());
+    let steps = [chart(&[("example.test/op", "example/op")])];
+    let operator = scene.deploy(scene.folder.path(), &steps).await.unwrap();
+    let installed: Vec<_> = operator.installed().objects.iter().map(ToString::to_string).collect();
+    for object in ["Deployment system/op", "ConfigMap system/lib", "ValidatingWebhookConfiguration op"] {
+        assert!(installed.iter().any(|found| found == object), "{object}: {installed:?}");
+    }
+    let container = &scene.pods()[0]["spec"]["containers"][0];
+    assert_eq!(
+        (container["image"].as_str(), container["imagePullPolicy"].as_str()),
+        (Some("example/op:ev-1"), Some("IfNotPresent"))
+    );
+    let widgets = scene.simulator.store().get(&Key::cluster(
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+        "widgets.k.test",
+    ));
+    assert!(widgets.is_some());
+    // Once more, as on a cluster that is there.
+    scene.deploy(scene.folder.path(), &[chart(&[])]).await.unwrap();
+    assert!(!scene.folder.path().join("charts/op/charts").join("lib").exists(), "dependencies are archives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_that_helm_refuses_says_why() {
+    let Some(helm) = real_helm() else { return };
+    let mut scene = Scene::new().await;
+    scene.helm = helm;
+    write_chart(scene.folder.path());
+    std::fs::write(scene.folder.path().join("charts/op/templates/broken.yaml"), "a: {{ .Values.x.y }}").unwrap();
+    let cause = scene.deploy(scene.folder.path(), &[chart(&[])]).await.err().unwrap();
+    assert_eq!(
+        (cause.class, cause.reason.as_str(), cause.file.as_str()),
+        (CauseClass::Operator, "HelmFailed", "charts/op")
+    );
+    assert!(cause.message.contains("broken.yaml"), "{}", cause.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_helm_is_told_so() {
+    let mut scene = Scene::new().await;
+    scene.helm = scene.folder.path().join("no-helm-here");
+    let cause = scene.deploy(scene.folder.path(), &[chart(&[])]).await.err().unwrap();
+    assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Cluster, "HelmMissing"));
+}
+
+/// Helm 3 in short: it renders nothing, calls its post-renderer, and fails twice with what may still come.
+const HELM_3: &str = r#"#!/bin/sh
+case "$1" in
+version) echo v3.19.0 ;;
+get) [ "$2" = manifest ] && cat "$SCRATCH/rendered"; exit 0 ;;
+upgrade)
+  echo x >> "$SCRATCH/tries"
+  if [ "$(wc -l < "$SCRATCH/tries")" -lt 3 ]; then
+    echo 'Error: failed calling webhook "v.k.test": connect: connection refused' >&2
+    exit 1
+  fi
+  shift
+  args=
+  while [ $# -gt 0 ]; do
+    case "$1" in
+    --post-renderer) renderer=$2 ;;
+    --post-renderer-args) args="$args $2" ;;
+    esac
+    shift
+  done
+  printf 'kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {containers: [{name: a, image: example.test/op:1}]}\n' | "$renderer" $args > "$SCRATCH/rendered"
+  ;;
+esac
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_3_gets_a_program_to_render_with_and_is_asked_again_for_what_may_come() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut scene = Scene::new().await;
+    scene.helm = scene.folder.path().join("helm3");
+    let root = scene.folder.path().to_owned();
+    std::fs::write(&scene.helm, HELM_3.replace("$SCRATCH", &root.display().to_string())).unwrap();
+    std::fs::set_permissions(&scene.helm, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let operator = scene.deploy(&root, &[chart(&[("example.test/op", "example/op:ci")])]).await.unwrap();
+    assert_eq!(operator.installed().objects[0].to_string(), "Pod system/a");
+    assert_eq!(std::fs::read_to_string(root.join("tries")).unwrap().lines().count(), 3);
+    let rendered = std::fs::read_to_string(root.join("rendered")).unwrap();
+    assert!(rendered.contains("example/op:ci"), "{rendered}");
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::image_reference::{ImageReference, normalised_name};
 
 /// What a reference becomes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The new reference. Without a tag and a digest it is a name alone, and the tag of the reference that it replaces stays, as
     /// kustomize's `newName` does it.
@@ -19,7 +20,8 @@ pub struct Target {
 }
 
 /// Which images are replaced, by their normalised names (`docker.io/library/ubuntu`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Replacements(BTreeMap<String, Target>);
 
 impl Replacements {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::install;
+use super::install::{self, Helm};
 use super::installed::{Installed, Reference};
 use super::lookout::{Lookout, Sight};
 use super::ready::{Expected, probe};
@@ -39,6 +39,8 @@ pub struct Deployment<'a> {
     pub root: &'a Path,
     /// The images that the run has built.
     pub built: &'a Replacements,
+    /// Helm, for the steps that are charts.
+    pub helm: Helm<'a>,
     /// Where its logs, events and objects are kept.
     pub folder: &'a Folder,
 }
@@ -134,7 +136,7 @@ impl Deploying<'_> {
     async fn read(&self) -> Result<Vec<install::Step>, Box<Cause>> {
         let mut steps = Vec::new();
         for step in self.deployment.steps {
-            steps.push(install::read(self.deployment.root, step, self.deployment.built).await?);
+            steps.push(install::read(self.deployment.root, step, self.deployment.built, self.deployment.helm).await?);
         }
         Ok(steps)
     }

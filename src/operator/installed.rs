@@ -33,13 +33,13 @@ impl Reference {
         }
     }
 
-    /// The reference of an object of a manifest; what has no namespace of its own is put into `namespace`.
+    /// The reference of an object of a manifest. One that sets no namespace is put into `namespace`; `None` for what lives in none.
     #[must_use]
-    pub fn in_manifest(object: &Object, namespace: &str) -> Self {
+    pub fn in_manifest(object: &Object, namespace: Option<&str>) -> Self {
         Self {
             api_version: object.api_version.clone(),
             kind: object.kind.clone(),
-            namespace: Some(object.namespace.clone().unwrap_or_else(|| namespace.to_owned())),
+            namespace: namespace.map(|namespace| object.namespace.clone().unwrap_or_else(|| namespace.to_owned())),
             name: object.name.clone(),
         }
     }

@@ -17,6 +17,7 @@ mod ready;
 mod restarts;
 
 pub use deploy::{Deployment, Operator, deploy};
+pub use install::{Helm, post_render};
 pub use installed::{Installed, Reference};
 pub use offline::{Offline, crds, offline};
 pub use restarts::Restarts;

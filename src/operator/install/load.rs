@@ -31,11 +31,10 @@ pub(in super::super) struct Item {
 }
 
 impl Item {
-    /// Its names, as far as they are known without a cluster.
+    /// Its names, as far as they are known without a cluster: the kinds that count here are known to live in none.
     pub(in super::super) fn reference(&self) -> Reference {
-        let reference = Reference::in_manifest(&self.object, DEFAULT_NAMESPACE);
-        let is_whole = self.object.namespace.is_none()
-            && (reference.is_webhook_configuration() || reference.is_definition() || self.object.kind == "Namespace");
+        let reference = Reference::in_manifest(&self.object, Some(DEFAULT_NAMESPACE));
+        let is_whole = reference.is_webhook_configuration() || reference.is_definition();
         if is_whole { Reference { namespace: None, ..reference } } else { reference }
     }
 

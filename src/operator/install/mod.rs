@@ -1,6 +1,7 @@
 //! Getting the steps onto a cluster, one after the other.
 
 mod apply;
+mod helm;
 mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,19 +15,28 @@ use crate::image::replace::{Replacements, Target as ImageTarget};
 use crate::model::{Cause, CauseClass};
 use crate::trial::apply::Target;
 use crate::trial::apply::request::text;
+use helm::{Described, Release};
+pub use helm::{Helm, post_render};
 pub(super) use load::Item;
 
 /// A step that was read as far as it can be without a cluster.
 pub(super) enum Step {
     /// Objects to apply.
     Objects(Vec<Item>),
+    /// A chart to install.
+    Release(Box<Release>),
 }
 
 /// Reads a step; nothing is changed anywhere.
 ///
 /// # Errors
 /// What the user's files have wrong, or what is missing to read them.
-pub(super) async fn read(root: &Path, step: &OperatorStep, built: &Replacements) -> Result<Step, Box<Cause>> {
+pub(super) async fn read(
+    root: &Path,
+    step: &OperatorStep,
+    built: &Replacements,
+    helm: Helm<'_>,
+) -> Result<Step, Box<Cause>> {
     match step {
         OperatorStep::Kustomize { path, images } => {
             let replacements = replacements(images, built);
@@ -35,7 +45,10 @@ pub(super) async fn read(root: &Path, step: &OperatorStep, built: &Replacements)
         OperatorStep::Manifests { paths, images } => {
             load::manifests(root, paths, &replacements(images, built)).map(Step::Objects)
         }
-        OperatorStep::Helm { .. } => Ok(Step::Objects(Vec::new())),
+        OperatorStep::Helm { chart, release, namespace, values, set, images } => {
+            let described = Described { chart, release, namespace, values, set };
+            Ok(Step::Release(Box::new(Release::read(root, &described, replacements(images, built), helm))))
+        }
     }
 }
 
@@ -44,6 +57,8 @@ impl Step {
     pub(super) fn brings(&self) -> Vec<Reference> {
         match self {
             Self::Objects(items) => items.iter().map(Item::reference).collect(),
+            // Only Helm knows, once it is installed.
+            Self::Release(_) => Vec::new(),
         }
     }
 
@@ -51,6 +66,7 @@ impl Step {
     pub(super) fn namespaces(&self) -> BTreeSet<String> {
         match self {
             Self::Objects(items) => items.iter().flat_map(namespaces).collect(),
+            Self::Release(release) => release.namespaces(),
         }
     }
 
@@ -61,6 +77,7 @@ impl Step {
     pub(super) async fn install(&self, target: &Target, deadline: Instant) -> Result<Vec<Reference>, Box<Cause>> {
         match self {
             Self::Objects(items) => apply::apply(target, items, deadline).await,
+            Self::Release(release) => release.install(target, deadline).await,
         }
     }
 }

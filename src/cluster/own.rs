@@ -1,6 +1,7 @@
 //! Where this program itself runs, as the Docker engine sees it: on the engine's machine, or in a container of it. In a container
 //! the nodes' ports on loopback are out of reach, and paths are others than the engine's.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -26,6 +27,15 @@ pub struct Own {
     container: Option<Container>,
     /// Whether we put ourselves on the network: only then we leave it.
     joined: Mutex<bool>,
+}
+
+/// Where a server of ours is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// What it listens on.
+    pub(crate) listen: IpAddr,
+    /// How clusters reach it.
+    pub(crate) reached: IpAddr,
 }
 
 /// The container that this program runs in.
@@ -99,6 +109,33 @@ impl Own {
         Ok(())
     }
 
+    /// Where a server of ours can be reached from the clusters: at the gateway of their network, which is this machine, or at our
+    /// container's own address there. `None` as long as there is no such network.
+    ///
+    /// # Errors
+    /// Docker does not say; why, in one line.
+    pub(crate) async fn place(&self) -> Result<Option<Place>, String> {
+        const GATEWAYS: &str = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
+        let answer = self.docker.ask(&["network", "inspect", &self.network, "--format", GATEWAYS], ANSWER).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        if !answer.succeeded {
+            let is_absent = answer.err.contains("not found") || answer.err.contains("No such network");
+            return if is_absent { Ok(None) } else { Err(answer.last_line().to_owned()) };
+        }
+        let Some(container) = self.container.as_ref().filter(|_| self.is_joining()) else {
+            let gateway = v4(&answer.out).ok_or("the network of the clusters has no gateway")?;
+            return Ok(Some(Place { listen: gateway, reached: gateway }));
+        };
+        self.join().await?;
+        let own =
+            format!("{{{{with index .NetworkSettings.Networks \"{}\"}}}}{{{{.IPAddress}}}}{{{{end}}}}", self.network);
+        let answer =
+            self.docker.ask(&["inspect", "--type", "container", "--format", &own, &container.owner], ANSWER).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let reached = v4(&answer.out).ok_or("this container has no address on the network of the clusters")?;
+        Ok(Some(Place { listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED), reached }))
+    }
+
     /// Leaves the network, if we joined it.
     ///
     /// # Errors
@@ -120,6 +157,11 @@ impl Own {
             )),
         }
     }
+}
+
+/// The first IPv4 address of several.
+fn v4(addresses: &str) -> Option<IpAddr> {
+    addresses.split_whitespace().find_map(|address| address.parse().ok().map(IpAddr::V4))
 }
 
 /// The container whose network this process has: Docker mounts its `hostname` file.

@@ -103,6 +103,11 @@ impl Kind {
         Containers { network, labels, host_paths: self.own.host_paths().to_vec() }
     }
 
+    /// Where this program itself runs.
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
+    }
+
     /// Takes this program's own container off the network of the clusters, if it was put there.
     ///
     /// # Errors

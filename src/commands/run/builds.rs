@@ -10,6 +10,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use tokio::sync::watch;
 
+use super::ground::Ground;
 use super::on_clusters::Work;
 use crate::config::{ImageBuild, OperatorStep};
 use crate::image::build::{Build, Builder, Built};
@@ -67,7 +68,7 @@ impl<'a> Builds<'a> {
     }
 
     /// Finds out which images the cells and the operator need, and what each is called. Nothing is built yet.
-    pub async fn plan(work: &Work<'a, '_>, cells: &[&Cell<'a>], engine: Engine) -> Self {
+    pub fn plan(work: &Work<'a, '_>, cells: &[&Cell<'a>], ground: &Ground) -> Self {
         let config = &work.workspace.config;
         let catalog = &work.workspace.catalog;
         let needed = cells.iter().flat_map(|cell| image::needed_by(cell.example, catalog, &config.images));
@@ -76,18 +77,16 @@ impl<'a> Builds<'a> {
             let images = cells.iter().filter_map(|cell| cell.example.settings.run.as_ref()?.image.as_deref());
             images.filter_map(crate::image_reference::normalised_name).any(|name| build.is_meant_by(&name))
         };
-        let platform = if needed.is_empty() { Ok(String::new()) } else { engine.platform().await };
-        let platform = platform.map_err(|cause| blocked(Outcome::Errored, *cause));
         let root = work.outputs.root.as_path();
         let images = needed.into_iter().map(|place| {
             let build = &config.images[place];
-            let identity = platform.clone().and_then(|platform| {
-                identify(build, root, &platform).map_err(|error| blocked(Outcome::Failed, error.cause()))
-            });
+            let identity = identify(build, root, &ground.platform);
+            let identity = identity.map_err(|error| blocked(Outcome::Failed, error.cause()));
             let first = identity.as_ref().err().map(|why| Err(Arc::clone(why)));
             let told = Mutex::new((if work.store.is_on() { "miss" } else { "off" }, Duration::ZERO));
             Image { place, build, identity, is_run_here: runs(build), archive: watch::Sender::new(first), told }
         });
+        let engine = ground.engine.clone();
         Self { engine, store: work.store.clone(), root, scratch: work.scratch, images: images.collect() }
     }
 

@@ -25,6 +25,8 @@ pub struct Ground {
     pub config: ClusterConfig,
     /// The Docker engine.
     pub engine: Engine,
+    /// The platform of its containers, `linux/amd64`.
+    pub platform: String,
     /// How many clusters the machine bears at once.
     pub clusters_at_once: usize,
 }
@@ -44,12 +46,15 @@ impl Ground {
         let root = settings.root.canonicalize().map_err(|error| Error::io("find", &settings.root, error))?;
         let cluster = ClusterConfig::read(config.kind.config.as_deref(), &root, own.host_paths())?;
         let engine = Engine::new(&environment, scratch);
-        if let Err(cause) = engine.platform().await {
-            let message = format!("no Docker engine answers: {}", cause.message);
-            return Ok(Err(Box::new(Cause::new(CauseClass::Cluster, NO_ENGINE, message))));
-        }
+        let platform = match engine.platform().await {
+            Ok(platform) => platform,
+            Err(cause) => {
+                let message = format!("no Docker engine answers: {}", cause.message);
+                return Ok(Err(Box::new(Cause::new(CauseClass::Cluster, NO_ENGINE, message))));
+            }
+        };
         let kind = Kind::new(&PathBuf::from("kind"), &environment, scratch, own);
-        Ok(Ok(Self { kind, version: "v0.27.0".to_owned(), config: cluster, engine, clusters_at_once: 2 }))
+        Ok(Ok(Self { kind, version: "v0.27.0".to_owned(), config: cluster, engine, platform, clusters_at_once: 2 }))
     }
 
     /// The version of kind's own default, where it is known.
@@ -65,7 +70,4 @@ impl Ground {
         let named = config.kubernetes.iter().find(|version| version.version == kubernetes);
         node_image(kubernetes, named.and_then(|version| version.image.as_deref()), &self.version)
     }
-
-    /// Lets the nodes of a cluster take images of others from this run.
-    pub async fn serve_images(&self, _nodes: &[String]) {}
 }

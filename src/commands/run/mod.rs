@@ -7,6 +7,7 @@ mod on_clusters;
 mod on_kind;
 mod outputs;
 mod place;
+mod pulls;
 mod version;
 
 use jiff::Timestamp;

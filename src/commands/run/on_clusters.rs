@@ -13,6 +13,7 @@ use super::builds::Builds;
 use super::chosen::{Choice, Chosen, Planned};
 use super::outputs::Outputs;
 use super::place::Place;
+use super::pulls::Pulls;
 use super::version::Shared;
 use crate::cancel::Signals;
 use crate::commands::judge::Start;
@@ -96,9 +97,10 @@ impl<'a> Work<'a, '_> {
         }
         let all: Vec<_> = versions.values().flatten().collect();
         let builds = match self.place {
-            Place::Kind(Ok(ground)) => Builds::plan(self, &all, ground.engine.clone()).await,
+            Place::Kind(Ok(ground)) => Builds::plan(self, &all, ground),
             _ => Builds::none(self),
         };
+        let pulls = Pulls::plan(self, &all);
         let shared = Shared {
             work: self,
             definitions: match self.place {
@@ -107,6 +109,7 @@ impl<'a> Work<'a, '_> {
             },
             images: builds.replacements(),
             builds: &builds,
+            pulls: &pulls,
             failures: Arc::new(AtomicUsize::new(0)),
             environment: std::env::vars_os().collect(),
             logs: Mutex::default(),
@@ -119,16 +122,19 @@ impl<'a> Work<'a, '_> {
             }
             Ok::<_, Error>(judged)
         };
-        // What is built is built beside; nobody waits for what no cell waits for.
-        let building = async {
-            builds.run(self).await;
+        // What is built and fetched comes beside; nobody waits for what no cell waits for.
+        let coming = async {
+            if let Place::Kind(Ok(ground)) = self.place {
+                futures::join!(builds.run(self), pulls.run(self, ground, &ground.platform));
+            }
             std::future::pending::<Infallible>().await
         };
         let mut judged = tokio::select! {
             judged = judging => judged?,
-            never = building => match never {},
+            never = coming => match never {},
         };
         judged.images = builds.told();
+        judged.remarks.extend(pulls.remarks());
         builds.forget().await;
         judged.logs = shared.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(judged)

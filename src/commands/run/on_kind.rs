@@ -77,7 +77,7 @@ impl<'a> Shared<'_, 'a, '_> {
                 return self.without(kubernetes, &cells, created.cluster.provider, &cause);
             }
         };
-        ground.serve_images(&nodes).await;
+        self.pulls.serve(ground, &nodes).await;
         let Loads { gates, loading } = self.builds.load_into(&nodes);
         for cell in &mut cells {
             let (catalog, images) = (&self.work.workspace.catalog, &self.work.workspace.config.images);

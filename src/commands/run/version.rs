@@ -1,6 +1,7 @@
 //! The cells of one version: the cluster that they get, what is deployed there, and their rows.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -10,13 +11,14 @@ use serde_json::{Map, Value as Json};
 use super::builds::Builds;
 use super::on_clusters::{Judged, Work};
 use super::place::Place;
+use super::pulls::Pulls;
 use crate::cluster::{self, Cluster};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Result;
 use crate::evidence::FollowContext;
 use crate::image::replace::Replacements;
 use crate::model::{Cause, CauseClass, ExampleId};
-use crate::operator::{self, Operator};
+use crate::operator::{self, Helm, Operator};
 use crate::report::{self, LogTail, Row};
 use crate::trial::apply::{self, Limits as Patience, Target};
 use crate::trial::attempt::{World, attempt};
@@ -46,6 +48,8 @@ pub(super) struct Shared<'s, 'a, 'o> {
     pub(super) images: Replacements,
     /// Those images, as they are built.
     pub(super) builds: &'s Builds<'a>,
+    /// The images of others.
+    pub(super) pulls: &'s Pulls,
     pub(super) failures: Arc<AtomicUsize>,
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) logs: Mutex<Vec<(ExampleId, String, LogTail)>>,
@@ -135,6 +139,8 @@ impl<'s, 'a> Shared<'s, 'a, '_> {
         let cancel = &self.work.signals.cancel;
         let began = Instant::now();
         let folder = self.work.outputs.evidence.other(&format!("{kubernetes}/operator"));
+        let scratch = self.work.scratch.join(format!("helm-{}", kubernetes.replace(['/', ':', '@'], "-")));
+        let renderer = std::env::current_exe().unwrap_or_default();
         let deployment = operator::Deployment {
             steps: &config.operator,
             ready: &config.operator_ready,
@@ -142,6 +148,13 @@ impl<'s, 'a> Shared<'s, 'a, '_> {
             root: &self.work.outputs.root,
             built: &self.images,
             folder: &folder,
+            helm: Helm {
+                program: Path::new("helm"),
+                kubeconfig: &brought.cluster.kubeconfig,
+                scratch: &scratch,
+                environment: &self.environment,
+                renderer: &renderer,
+            },
         };
         let target = Target::new(brought.cluster.client.clone());
         let deployed = async {

@@ -77,13 +77,9 @@ impl Engine {
         let all = async { tokio::join!(pump, words(stderr), child.wait()) };
         match tokio::time::timeout(bound, all).await {
             Err(_) => Err(format!("it was not done after {} s", bound.as_secs())),
-            Ok((pumped, said, status)) => match (pumped, status) {
-                // Its own words go before the broken pipe that it leaves.
-                (_, Ok(status)) if !status.success() => Err(said),
-                (Err(error), _) => Err(error.to_string()),
-                (_, Err(error)) => Err(error.to_string()),
-                (Ok(_), Ok(_)) => Ok(()),
-            },
+            // Its own words go before the broken pipe that it leaves.
+            Ok((_, said, Ok(status))) if !status.success() => Err(said),
+            Ok((pumped, _, status)) => pumped.and(status).map(drop).map_err(|error| error.to_string()),
         }
     }
 

@@ -12,18 +12,26 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::engine::Engine;
+use crate::image_reference::ImageReference;
 use crate::model::{Cause, CauseClass};
 
-/// Loads an archive into all nodes (names of containers) at once, each within `bound`.
+/// Loads the archive of the image `tag` into all nodes (names of containers) at once, each within `bound`. The image is pinned there,
+/// so that no pruning (the kubelet's, or ours) takes it away: a container that must not pull it would never start.
 ///
 /// # Errors
 /// The cause of an `errored`, of class `cluster`: a node did not take it.
-pub async fn load(engine: &Engine, nodes: &[String], archive: &Path, bound: Duration) -> Result<(), Box<Cause>> {
-    let loads = join_all(nodes.iter().map(|node| load_into(engine, node, archive, bound))).await;
+pub async fn load(
+    engine: &Engine,
+    nodes: &[String],
+    archive: &Path,
+    tag: &str,
+    bound: Duration,
+) -> Result<(), Box<Cause>> {
+    let loads = join_all(nodes.iter().map(|node| load_into(engine, node, archive, tag, bound))).await;
     loads.into_iter().collect()
 }
 
-async fn load_into(engine: &Engine, node: &str, archive: &Path, bound: Duration) -> Result<(), Box<Cause>> {
+async fn load_into(engine: &Engine, node: &str, archive: &Path, tag: &str, bound: Duration) -> Result<(), Box<Cause>> {
     let failed = |said: &str| {
         let message = format!("the node {node} did not take {}: {said}", archive.display());
         let hint = "look at the node's disk (`docker exec NODE df`) and at its containerd".to_owned();
@@ -37,7 +45,13 @@ async fn load_into(engine: &Engine, node: &str, archive: &Path, bound: Duration)
     let snapshotter = format!("--snapshotter={}", snapshotter(&dump.out).unwrap_or("overlayfs"));
     let import = ["exec", "--privileged", "-i", node, "ctr", "--namespace=k8s.io", "images", "import"];
     let arguments = [&import[..], &["--all-platforms", "--digests", &snapshotter, "-"]].concat();
-    engine.feed(archive, &arguments, bound).await.map_err(|said| failed(&said))
+    engine.feed(archive, &arguments, bound).await.map_err(|said| failed(&said))?;
+    if let Ok(name) = ImageReference::parse(tag) {
+        let pin = ["images", "label", &name.to_string(), "io.cri-containerd.pinned=pinned"];
+        // A node that can't pin has the image all the same.
+        let _ = engine.ask(&[&["exec", node, "ctr", "--namespace=k8s.io"], &pin[..]].concat()).await;
+    }
+    Ok(())
 }
 
 /// The snapshotter that containerd's configuration names, in the forms of its versions 2 and 3 on.
@@ -95,7 +109,7 @@ mod tests {
         let script = "for last; do :; done; [ \"$last\" = - ] && cat > \"$(dirname \"$0\")/got-$4\"; exit 0";
         let engine = engine(folder.path(), script);
         let nodes = ["a-control-plane".to_owned(), "a-worker".to_owned()];
-        load(&engine, &nodes, &archive(folder.path()), BOUND).await.unwrap();
+        load(&engine, &nodes, &archive(folder.path()), "example/x:ev-1", BOUND).await.unwrap();
         for node in &nodes {
             assert_eq!(std::fs::read(folder.path().join(format!("got-{node}"))).unwrap(), b"an image".repeat(100_000));
             let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
@@ -103,6 +117,10 @@ mod tests {
                 "exec --privileged -i {node} ctr --namespace=k8s.io images import --all-platforms --digests --snapshotter=overlayfs -\n"
             );
             assert!(calls.contains(&import), "{calls}");
+            let pin = format!(
+                "exec {node} ctr --namespace=k8s.io images label docker.io/example/x:ev-1 io.cri-containerd.pinned=pinned\n"
+            );
+            assert!(calls.contains(&pin), "{calls}");
         }
     }
 
@@ -110,7 +128,8 @@ mod tests {
     async fn a_node_that_refuses_is_the_clusters_fault_in_its_own_words() {
         let folder = tempfile::tempdir().unwrap();
         let engine = engine(folder.path(), "case \"$*\" in *import*) echo 'ctr: unexpected EOF' >&2; exit 1;; esac");
-        let cause = load(&engine, &["n".to_owned()], &archive(folder.path()), BOUND).await.unwrap_err();
+        let cause =
+            load(&engine, &["n".to_owned()], &archive(folder.path()), "example/x:ev-1", BOUND).await.unwrap_err();
         assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Cluster, "ImageLoadFailed"));
         assert!(cause.message.ends_with("x.tar.zst: ctr: unexpected EOF"), "{}", cause.message);
     }
@@ -120,11 +139,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(folder.path());
         let hanging = engine(folder.path(), "case \"$*\" in *import*) sleep 1000;; esac");
-        let cause = load(&hanging, &["n".to_owned()], &archive, Duration::from_millis(200)).await.unwrap_err();
+        let cause = load(&hanging, &["n".to_owned()], &archive, "example/x:ev-1", Duration::from_millis(200))
+            .await
+            .unwrap_err();
         assert!(cause.message.contains("not done after"), "{}", cause.message);
         std::fs::write(&archive, "no archive").unwrap();
         let reading = engine(folder.path(), "case \"$*\" in *import*) cat > /dev/null;; esac");
-        let cause = load(&reading, &["n".to_owned()], &archive, BOUND).await.unwrap_err();
+        let cause = load(&reading, &["n".to_owned()], &archive, "example/x:ev-1", BOUND).await.unwrap_err();
         assert!(cause.message.contains("Unknown frame descriptor"), "{}", cause.message);
     }
 }

@@ -3,6 +3,7 @@
 mod archive;
 pub mod build;
 pub mod digest;
+pub mod disk;
 mod engine;
 pub mod external;
 pub(crate) mod inputs;

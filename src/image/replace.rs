@@ -71,7 +71,9 @@ impl Replacements {
                 }
                 replaced
             }
-            Json::Array(items) => items.iter_mut().fold(false, |replaced, item| self.apply(item) || replaced),
+            Json::Array(items) => {
+                items.iter_mut().map(|item| self.apply(item)).filter(|replaced| *replaced).count() > 0
+            }
             _ => false,
         }
     }

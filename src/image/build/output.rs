@@ -114,7 +114,7 @@ mod tests {
         tail.push(b"\x1b[91moops\x1b[0m\n10%\r100%\nopen");
         tail.close();
         assert_eq!(tail.last_lines(), ["oops", "100%", "open"]);
-        tail.push(&[b'x'; 100_000]);
+        tail.push(&vec![b'x'; 100_000]);
         tail.close();
         assert_eq!(tail.last_lines()[3].len(), MAX_LINE);
     }

@@ -35,7 +35,7 @@ impl World {
         let path = format!("{}:{}", self.folder.path().display(), std::env::var("PATH").unwrap());
         let engine = Engine::new(&[("PATH".into(), path.into())], self.folder.path());
         let identity = identify(&self.image, self.folder.path(), "linux/amd64").unwrap();
-        let build = Build {
+        let order = Build {
             image: &self.image,
             root: self.folder.path(),
             identity: &identity,
@@ -44,7 +44,7 @@ impl World {
             bound: Duration::from_secs(30),
         };
         let mut log = Vec::new();
-        let built = Builder::find(&engine).await.build(&build, &mut |bytes: &[u8]| log.extend_from_slice(bytes)).await;
+        let built = Builder::find(&engine).await.build(&order, &mut |bytes: &[u8]| log.extend_from_slice(bytes)).await;
         (built, String::from_utf8(log).unwrap())
     }
 
@@ -76,10 +76,10 @@ async fn inside_of_the_engine_it_is_built_and_then_saved() {
     assert_eq!(log, "out\nerr\n");
     let calls = world.calls();
     let root = world.folder.path().display();
-    let build =
+    let options =
         format!("--label {LABEL}=example/x --file {root}/ctx/Dockerfile --build-arg A=b c --target t {root}/ctx\n");
     assert!(
-        calls.contains("buildx build --progress plain --load --tag example/x:ev-") && calls.contains(&build),
+        calls.contains("buildx build --progress plain --load --tag example/x:ev-") && calls.contains(&options),
         "{calls}"
     );
 }
@@ -143,4 +143,46 @@ async fn an_engine_that_is_gone_and_an_image_that_can_t_be_saved_are_nobody_s_fa
     assert_eq!((outcome, unsaved.reason.as_str()), (Outcome::Errored, "ImageSaveFailed"));
     assert!(unsaved.message.ends_with("no space left"), "{}", unsaved.message);
     assert!(!world.folder.path().join("x.tar.zst").exists());
+}
+
+/// The real thing: builds, saves, and takes the archive into the engine again. `docker` is the one on the PATH.
+#[tokio::test]
+#[ignore = "needs a Docker engine with the image named in EXAMPLE_VALIDATOR_TEST_BASE"]
+async fn a_real_engine_builds_saves_and_takes_it_back() {
+    let base = std::env::var("EXAMPLE_VALIDATOR_TEST_BASE").unwrap();
+    let world = World::new(&format!("FROM {base} AS t\nARG A\nRUN echo $A > /a\n"), "");
+    std::fs::remove_file(world.folder.path().join("docker")).unwrap();
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let engine = Engine::new(&environment, world.folder.path());
+    let platform = engine.platform().await.unwrap();
+    let identity = identify(&world.image, world.folder.path(), &platform).unwrap();
+    let archive = world.folder.path().join("x.tar.zst");
+    let bound = Duration::from_secs(300);
+    let layers = world.folder.path().join("layers");
+    let order = Build {
+        image: &world.image,
+        root: world.folder.path(),
+        identity: &identity,
+        archive: &archive,
+        layers: Some(&layers),
+        bound,
+    };
+    let builder = Builder::find(&engine).await;
+    let built = builder.build(&order, &mut |_: &[u8]| ()).await;
+    let Built::Ready { archive: written, build: took, save } = built else { panic!("{built:?}") };
+    println!("{:?}: built in {took:?}, saved in {save:?}: {written:?}", builder.driver());
+    engine.forget(&identity.tag).await;
+    let start = Instant::now();
+    engine.import(&archive, bound).await.unwrap();
+    println!("imported in {:?}", start.elapsed());
+    let run = engine.ask(&["run", "--rm", &identity.tag, "cat", "/a"]).await.unwrap();
+    assert_eq!(run.out, "b c\n", "{}", run.err);
+    engine.forget(&identity.tag).await;
+    std::fs::write(world.folder.path().join("ctx/Dockerfile"), format!("FROM {base} AS t\nRUN echo oops; exit 3\n"))
+        .unwrap();
+    let (outcome, cause) = cause(builder.build(&order, &mut |_: &[u8]| ()).await);
+    assert_eq!(
+        (outcome, cause.message.as_str()),
+        (Outcome::Failed, "building example/x failed: `RUN echo oops; exit 3`: exit code 3: oops")
+    );
 }

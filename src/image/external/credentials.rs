@@ -176,8 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn password(user: &str, password: &str) -> Option<Credentials> {
-        Some(Credentials::Password { user: user.to_owned(), password: password.to_owned() })
+    fn password(user: &str, password: &str) -> Credentials {
+        Credentials::Password { user: user.to_owned(), password: password.to_owned() }
     }
 
     fn keyring(folder: &Path, config: &str) -> Keyring {
@@ -194,8 +194,8 @@ mod tests {
             r#"{"auths": {"https://index.docker.io/v1/": {"auth": "dTpwOnA="}, "ghcr.io": {"username": "a", "password": "b"},
                 "https://quay.io/v2/": {"identitytoken": "t"}, "empty.example": {}}, "HttpHeaders": {}}"#,
         );
-        assert_eq!(keyring.of("docker.io").await, password("u", "p:p"));
-        assert_eq!(keyring.of("ghcr.io").await, password("a", "b"));
+        assert_eq!(keyring.of("docker.io").await, Some(password("u", "p:p")));
+        assert_eq!(keyring.of("ghcr.io").await, Some(password("a", "b")));
         assert_eq!(keyring.of("quay.io").await, Some(Credentials::Identity("t".to_owned())));
         assert_eq!(keyring.of("empty.example").await, None);
         assert_eq!(keyring.of("other.example").await, None);
@@ -220,9 +220,9 @@ mod tests {
         let config = r#"{"credHelpers": {"ghcr.io": "one", "gcr.io": "bad", "x.io": "../one"}, "credsStore": "all",
             "auths": {"gcr.io": {"auth": "dTpw"}}}"#;
         let keyring = keyring(folder.path(), config);
-        assert_eq!(keyring.of("ghcr.io").await, password("ghcr.io", "s"));
+        assert_eq!(keyring.of("ghcr.io").await, Some(password("ghcr.io", "s")));
         assert_eq!(keyring.of("docker.io").await, Some(Credentials::Identity("t".to_owned())));
-        assert_eq!(keyring.of("gcr.io").await, password("u", "p"));
+        assert_eq!(keyring.of("gcr.io").await, Some(password("u", "p")));
         assert_eq!(keyring.of("x.io").await, None);
     }
 

@@ -328,3 +328,37 @@ fn a_nodes_file_names_the_mirror_and_no_server() {
     let toml = hosts_toml("172.18.0.1:5000".parse().unwrap());
     assert_eq!(toml, "[host.\"http://172.18.0.1:5000\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
 }
+
+/// The real thing: containerd pulls an image of a real registry through the proxy, twice, with one download.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs `ctr`, a containerd (EXAMPLE_VALIDATOR_TEST_CONTAINERD) and an image on a registry (EXAMPLE_VALIDATOR_TEST_IMAGE)"]
+async fn a_real_containerd_pulls_through_with_one_download() {
+    let variable = |name: &str| std::env::var(format!("EXAMPLE_VALIDATOR_TEST_{name}")).unwrap();
+    let (socket, image) = (variable("CONTAINERD"), variable("IMAGE"));
+    let reference = ImageReference::parse(&image).unwrap();
+    let world = World::new(&format!("http://{}", reference.registry)).await;
+    let hosts = world.folder.path().join("certs.d/_default");
+    std::fs::create_dir_all(&hosts).unwrap();
+    std::fs::write(hosts.join("hosts.toml"), hosts_toml(world.proxy.address())).unwrap();
+    let hosts = world.folder.path().join("certs.d").display().to_string();
+    let ctr = |arguments: Vec<String>| {
+        let output =
+            std::process::Command::new("ctr").args(["--address", &socket, "images"]).args(arguments).output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let pull =
+        |image: &str| ctr(["pull", "--hosts-dir", &hosts, "--snapshotter", "native", image].map(str::to_owned).into());
+    let mut downloads = Vec::new();
+    for _ in 0..2 {
+        let (image, start) = (image.clone(), std::time::Instant::now());
+        let (pulled, said) = tokio::task::block_in_place(|| pull(&image));
+        assert!(pulled, "{said}");
+        println!("pulled in {:?}; {:?}", start.elapsed(), world.proxy.stats());
+        downloads.push(world.proxy.stats().downloads);
+        assert!(ctr(["rm", "--sync", &image].map(str::to_owned).into()).0);
+    }
+    assert!(downloads[0] >= 2 && downloads[0] == downloads[1], "{downloads:?}");
+    let absent = format!("{}:absent", reference.name());
+    let (pulled, said) = tokio::task::block_in_place(|| pull(&absent));
+    assert!(!pulled && said.contains("absent: not found"), "{said}");
+}

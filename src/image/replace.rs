@@ -71,7 +71,13 @@ impl Replacements {
                 }
                 replaced
             }
-            Json::Array(items) => items.iter_mut().fold(false, |replaced, item| self.apply(item) || replaced),
+            Json::Array(items) => {
+                let mut replaced = false;
+                for item in items {
+                    replaced |= self.apply(item);
+                }
+                replaced
+            }
             _ => false,
         }
     }

@@ -256,7 +256,7 @@ async fn an_operator_that_crash_loops_is_told_long_before_its_time_is_up() {
     assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Operator, "OperatorNotReady"));
     assert!(cause.message.contains("manager") && cause.message.contains("restart"), "{}", cause.message);
     assert!(cause.object.starts_with("Pod/op-"), "{}", cause.object);
-    let logs: Vec<_> = scene.evidence().into_iter().filter(|(name, _)| name.ends_with(".log")).collect();
+    let logs: Vec<_> = scene.evidence().into_iter().filter(|(name, _)| name.contains(".manager.")).collect();
     assert!(logs.iter().any(|(_, text)| text.contains("it crashes")), "{logs:?}");
 }
 

@@ -116,14 +116,12 @@ impl Tool {
         if !input.is_empty() {
             command.stdin(Stdio::piped());
         }
-        match timeout(bound, self.answer(command, input)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let (program, first) = (self.name(), arguments.first().cloned().unwrap_or_default());
-                let err = format!("`{program} {}` timed out after {} s", first.display(), bound.as_secs());
-                Ok(Answer { err, ..Answer::default() })
-            }
+        if let Ok(answer) = timeout(bound, self.answer(command, input)).await {
+            return answer;
         }
+        let (program, first) = (self.name(), arguments.first().cloned().unwrap_or_default());
+        let err = format!("`{program} {}` timed out after {} s", first.display(), bound.as_secs());
+        Ok(Answer { err, ..Answer::default() })
     }
 
     async fn answer(&self, mut command: Command, input: &[u8]) -> Result<Answer, ChildError> {

@@ -72,7 +72,11 @@ impl Replacements {
                 replaced
             }
             Json::Array(items) => {
-                items.iter_mut().map(|item| self.apply(item)).filter(|replaced| *replaced).count() > 0
+                let mut replaced = false;
+                for item in items {
+                    replaced |= self.apply(item);
+                }
+                replaced
             }
             _ => false,
         }

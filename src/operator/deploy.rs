@@ -84,7 +84,7 @@ pub async fn deploy(
     let deploying = Deploying { target, deployment, deadline: Instant::now() + deployment.ready.timeout };
     let deployed = tokio::select! {
         biased;
-        () = cancel.cancelled() => Err(cancelled()),
+        () = cancel.cancelled() => Err(cancelled().into()),
         deployed = deploying.run(&mut lookout) => deployed,
     };
     match deployed {
@@ -226,7 +226,7 @@ fn late(sight: &Sight, unanswered: Option<String>, timeout: Duration) -> Cause {
     Cause { hint: hint.to_owned(), object, ..Cause::new(CauseClass::Operator, "OperatorNotReady", message) }
 }
 
-fn cancelled() -> Box<Cause> {
+fn cancelled() -> Cause {
     let message = "the run was cancelled while the operator was being deployed";
-    Box::new(Cause::new(CauseClass::Internal, "Cancelled", message))
+    Cause::new(CauseClass::Internal, "Cancelled", message)
 }

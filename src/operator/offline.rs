@@ -64,7 +64,9 @@ pub fn crds(root: &Path, paths: &[PathBuf]) -> Offline {
 /// The texts of files, and of every manifest of folders.
 pub(super) fn read_paths(root: &Path, paths: &[PathBuf]) -> Offline {
     let mut found = Offline { complete: true, ..Offline::default() };
-    paths.iter().for_each(|path| found.read(root, path));
+    for path in paths {
+        found.read(root, path);
+    }
     found
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn apply(target: &Target, items: &[Item], deadline: Instant) ->
         }
         let Some((_, refused)) = early.first() else { break };
         if Instant::now() + pause >= deadline {
-            return Err(blame(refused, " (until the time was up)"));
+            return Err(blame(refused, " (until the time was up)").into());
         }
         tracing::debug!("{} objects of the operator are early: {}", early.len(), refused.cause.message);
         open = early.into_iter().map(|(item, _)| item).collect();
@@ -111,14 +111,14 @@ fn judged(item: &Item, error: &kube::Error) -> Result<Tried, Box<Cause>> {
     let refused = of_object(&item.placed(), error);
     match meaning(error) {
         Meaning::Transient(_) | Meaning::Lagging => Ok(Tried::Early(refused)),
-        Meaning::Refused | Meaning::Fault(_) => Err(blame(&refused, "")),
+        Meaning::Refused | Meaning::Fault(_) => Err(blame(&refused, "").into()),
     }
 }
 
 /// An object of the operator was refused: the operator is to blame, unless it is the cluster.
-fn blame(refused: &Refused, more: &str) -> Box<Cause> {
+fn blame(refused: &Refused, more: &str) -> Cause {
     let cause = refused.cause.clone();
     let class = if cause.class == CauseClass::Cluster { CauseClass::Cluster } else { CauseClass::Operator };
     let message = format!("the operator can't be installed: {} is refused{more}: {}", cause.object, cause.message);
-    Box::new(Cause { class, message, ..cause })
+    Cause { class, message, ..cause }
 }

@@ -116,7 +116,7 @@ impl Release {
             }
             let may_come = command::may_come(&answer.err);
             if !may_come || Instant::now() + pause >= deadline {
-                return Err(self.refused("upgrade --install", &answer.err));
+                return Err(self.refused("upgrade --install", &answer.err).into());
             }
             tracing::debug!("Helm is early: {}", command::reason(&answer.err));
             sleep(pause).await;
@@ -128,7 +128,7 @@ impl Release {
     async fn major(&self) -> Result<u32, Box<Cause>> {
         let answer = self.ask(&self.tool, &arguments(&["version", "--template", "{{.Version}}"]), SHORT).await?;
         let major = answer.out.trim().trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
-        major.filter(|_| answer.succeeded).ok_or_else(|| self.refused("version", &answer.err))
+        major.filter(|_| answer.succeeded).ok_or_else(|| self.refused("version", &answer.err).into())
     }
 
     /// What it has put onto the cluster.
@@ -138,7 +138,7 @@ impl Release {
             let question = arguments(&["get", what, &self.name, "--namespace", &self.namespace]);
             let answer = self.ask(&self.tool, &question, SHORT).await?;
             if !answer.succeeded {
-                return Err(self.refused(&format!("get {what}"), &answer.err));
+                return Err(self.refused(&format!("get {what}"), &answer.err).into());
             }
             let source = Source::new(self.shown.clone(), answer.out);
             for object in objects_of(&source) {
@@ -158,10 +158,10 @@ impl Release {
         arguments: &[OsString],
         bound: Duration,
     ) -> Result<crate::child::Answer, Box<Cause>> {
-        tool.ask_os(arguments, bound).await.map_err(|error| missing(&error, &self.shown))
+        tool.ask_os(arguments, bound).await.map_err(|error| missing(&error, &self.shown).into())
     }
 
-    fn refused(&self, what: &str, stderr: &str) -> Box<Cause> {
+    fn refused(&self, what: &str, stderr: &str) -> Cause {
         let message = format!("`helm {what}` of {} failed: {}", self.name, command::reason(stderr));
         failed("HelmFailed", message, command::hint(stderr), self.shown.clone(), 0)
     }
@@ -171,8 +171,8 @@ fn arguments(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }
 
-fn missing(error: &ChildError, chart: &str) -> Box<Cause> {
+fn missing(error: &ChildError, chart: &str) -> Cause {
     let message = format!("Helm can't be run for the chart {chart}: {error}");
     let hint = "put Helm 3 or 4 on the PATH, or name it with --tool-dir";
-    Box::new(Cause { hint: hint.to_owned(), ..Cause::new(CauseClass::Cluster, "HelmMissing", message) })
+    Cause { hint: hint.to_owned(), ..Cause::new(CauseClass::Cluster, "HelmMissing", message) }
 }

@@ -75,7 +75,8 @@ pub(super) async fn kustomize(root: &Path, path: &Path, replacements: &Replaceme
         Err(error) => error.to_string(),
     };
     let hint = "`kubectl kustomize` of this folder has to work on this machine";
-    Err(failed("RenderFailed", format!("the operator's step `{shown}` can't be rendered: {why}"), hint, shown, 0))
+    Err(failed("RenderFailed", format!("the operator's step `{shown}` can't be rendered: {why}"), hint, shown, 0)
+        .into())
 }
 
 /// What files and folders hold.
@@ -83,7 +84,7 @@ pub(super) fn manifests(root: &Path, paths: &[PathBuf], replacements: &Replaceme
     let Offline { sources, diagnostics, .. } = read_paths(root, paths);
     if let Some(found) = diagnostics.first() {
         let message = format!("a manifest of the operator is missing: {}", found.message);
-        return Err(failed("ManifestMissing", message, "correct the path in `operator`", String::new(), 0));
+        return Err(failed("ManifestMissing", message, "correct the path in `operator`", String::new(), 0).into());
     }
     items(&sources, replacements)
 }
@@ -95,11 +96,11 @@ fn items(sources: &[Arc<Source>], replacements: &Replacements) -> Result<Vec<Ite
         if let Some(error) = parsed.errors.first() {
             let line = source.position(error.span.start).0;
             let message = format!("a manifest of the operator can't be read: {}", error.message);
-            return Err(failed("InvalidManifest", message, "", source.path.clone(), line));
+            return Err(failed("InvalidManifest", message, "", source.path.clone(), line).into());
         }
         let (found, diagnostics) = objects(parsed.documents, source);
         if let Some(found) = diagnostics.first() {
-            return Err(no_object(found));
+            return Err(no_object(found).into());
         }
         for object in found {
             let mut json = object.root.to_json();
@@ -110,7 +111,7 @@ fn items(sources: &[Arc<Source>], replacements: &Replacements) -> Result<Vec<Ite
     Ok(items)
 }
 
-fn no_object(found: &Diagnostic) -> Box<Cause> {
+fn no_object(found: &Diagnostic) -> Cause {
     let (file, line) = found.position().map_or((String::new(), 0), |(file, line, _)| (file.to_owned(), line));
     let message = format!("a manifest of the operator is {}", found.message);
     failed("InvalidManifest", message, found.help.as_deref().unwrap_or_default(), file, line)

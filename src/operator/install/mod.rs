@@ -111,7 +111,7 @@ fn replacements(images: &BTreeMap<String, String>, built: &Replacements) -> Repl
 }
 
 /// Why a step can't be installed: it has no place in the cluster, but perhaps one in the repository.
-fn failed(reason: &str, message: String, hint: &str, file: String, line: u32) -> Box<Cause> {
+fn failed(reason: &str, message: String, hint: &str, file: String, line: u32) -> Cause {
     let cause = Cause::new(CauseClass::Operator, reason, message);
-    Box::new(Cause { hint: hint.to_owned(), file, line, ..cause })
+    Cause { hint: hint.to_owned(), file, line, ..cause }
 }

@@ -39,8 +39,8 @@ pub(super) async fn complete(tool: &Tool, chart: &Path, shown: &str, deadline: I
 fn is_missing(chart: &Path, dependency: &Dependency) -> bool {
     let charts = chart.join("charts");
     let archive = |name: &str| {
-        let version = name.strip_prefix(&dependency.name).and_then(|rest| rest.strip_prefix('-'));
-        version.is_some_and(|version| version.ends_with(".tgz") && version.starts_with(|c: char| c.is_ascii_digit()))
+        let rest = name.strip_prefix(&dependency.name).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".tgz"));
+        rest.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit()))
     };
     let mut entries = std::fs::read_dir(&charts).into_iter().flatten().flatten();
     !charts.join(&dependency.name).is_dir() && !entries.any(|entry| entry.file_name().to_str().is_some_and(archive))
@@ -53,7 +53,7 @@ async fn run(tool: &Tool, arguments: &[OsString], shown: &str, deadline: Instant
         return Ok(());
     }
     let message = format!("the charts that {shown} needs can't be had: {}", command::reason(&answer.err));
-    Err(failed("HelmDependencies", message, command::hint(&answer.err), format!("{shown}/Chart.yaml"), 0))
+    Err(failed("HelmDependencies", message, command::hint(&answer.err), format!("{shown}/Chart.yaml"), 0).into())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::yaml::{self, Node};
 pub(super) fn chosen(tool: Tool, environment: &[Variable], scratch: &Path, chart: &str, folder: Option<&Path>) -> Tool {
     let by_name = match folder {
         Some(folder) => dependencies(folder).iter().any(|dependency| is_name(&dependency.repository)),
-        None => !chart.contains("://") && !Path::new(chart).extension().is_some_and(|extension| extension == "tgz"),
+        None => !chart.contains("://") && Path::new(chart).extension().is_none_or(|extension| extension != "tgz"),
     };
     if by_name {
         return tool;

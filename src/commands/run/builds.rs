@@ -178,13 +178,14 @@ impl<'a> Builds<'a> {
             let (opens, gate) = watch::channel(None);
             gates.insert(image.place, gate);
             let mut made = image.archive.subscribe();
+            let tag = image.identity.as_ref().map_or("", |identity| identity.tag.as_str());
             loads.push(async move {
                 let made = match made.wait_for(Option::is_some).await {
                     Ok(made) => made.clone(),
                     Err(_) => None,
                 };
                 let loaded = match made {
-                    Some(Ok(archive)) => image::load(&self.engine, nodes, &archive, LOAD)
+                    Some(Ok(archive)) => image::load(&self.engine, nodes, &archive, tag, LOAD)
                         .await
                         .map_err(|cause| blocked(Outcome::Errored, *cause)),
                     Some(Err(why)) => Err(why),

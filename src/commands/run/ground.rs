@@ -27,6 +27,8 @@ pub struct Ground {
     pub engine: Engine,
     /// The platform of its containers, `linux/amd64`.
     pub platform: String,
+    /// A folder on the engine's disk, as far as it can be seen from here.
+    pub disk: PathBuf,
     /// How many clusters the machine bears at once.
     pub clusters_at_once: usize,
 }
@@ -54,7 +56,15 @@ impl Ground {
             }
         };
         let kind = Kind::new(&PathBuf::from("kind"), &environment, scratch, own);
-        Ok(Ok(Self { kind, version: "v0.27.0".to_owned(), config: cluster, engine, platform, clusters_at_once: 2 }))
+        Ok(Ok(Self {
+            kind,
+            version: "v0.27.0".to_owned(),
+            config: cluster,
+            engine,
+            platform,
+            disk: scratch.to_owned(),
+            clusters_at_once: 2,
+        }))
     }
 
     /// The version of kind's own default, where it is known.

@@ -106,6 +106,7 @@ impl<'a> Shared<'_, 'a, '_> {
         tokio::select! {
             judged = judging => judged,
             never = loading => match never {},
+            never = self.pulls.watch_disk(ground, &nodes) => match never {},
         }
     }
 

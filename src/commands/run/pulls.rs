@@ -1,8 +1,10 @@
 //! The images of others: fetched once a run, by a registry of our own that the nodes ask first, and ahead while clusters boot.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,6 +12,7 @@ use tokio::sync::watch;
 use super::ground::Ground;
 use super::on_clusters::Work;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::image::disk;
 use crate::image::external::{Proxy, Stats, install};
 use crate::image_reference::ImageReference;
 use crate::lint::registry::images_to_ask;
@@ -20,11 +23,13 @@ use crate::trial::isolate;
 const NETWORK: Duration = Duration::from_secs(30);
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(200);
+/// Between two looks at the disk.
+const DISK: Duration = Duration::from_secs(20);
 
 /// The registry of a run, once it is known whether there is one.
 pub struct Pulls {
     images: BTreeSet<ImageReference>,
-    proxy: watch::Sender<Option<Result<(Proxy, SocketAddr), String>>>,
+    proxy: watch::Sender<Option<Result<(Arc<Proxy>, SocketAddr), String>>>,
 }
 
 impl Pulls {
@@ -69,6 +74,18 @@ impl Pulls {
         }
     }
 
+    /// Gives back what nobody needs whenever the engine's disk is nearly full, as long as this is polled.
+    pub async fn watch_disk(&self, ground: &Ground, nodes: &[String]) -> Infallible {
+        loop {
+            tokio::time::sleep(DISK).await;
+            let known = self.proxy.borrow().as_ref().and_then(|known| Some(Arc::clone(&known.as_ref().ok()?.0)));
+            match disk::relieve(&ground.disk, &ground.engine, known.as_deref(), nodes).await {
+                Ok(told) => told.into_iter().for_each(|told| tracing::warn!("{told}")),
+                Err(error) => tracing::debug!("the disk can't be watched: {error}"),
+            }
+        }
+    }
+
     /// What was pulled.
     pub fn stats(&self) -> Option<Stats> {
         self.proxy.borrow().as_ref()?.as_ref().ok().map(|(proxy, _)| proxy.stats())
@@ -86,7 +103,7 @@ impl Pulls {
 }
 
 /// Starts the registry where nodes reach it.
-async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<(Proxy, SocketAddr), String> {
+async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<(Arc<Proxy>, SocketAddr), String> {
     let end = tokio::time::Instant::now() + NETWORK;
     let place = loop {
         match ground.kind.own().place().await {
@@ -101,5 +118,5 @@ async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<(Proxy, SocketAdd
     let registries = &work.workspace.config.registries;
     let proxy = Proxy::start(SocketAddr::new(place.listen, 0), registries, &environment, &folder).await?;
     let address = SocketAddr::new(place.reached, proxy.address().port());
-    Ok((proxy, address))
+    Ok((Arc::new(proxy), address))
 }

@@ -80,7 +80,8 @@ impl<'a> Builds<'a> {
         let root = work.outputs.root.as_path();
         let images = needed.into_iter().map(|place| {
             let build = &config.images[place];
-            let identity = identify(build, root, &ground.platform);
+            // It reads whole contexts: not in the way of what else this thread has to do.
+            let identity = tokio::task::block_in_place(|| identify(build, root, &ground.platform));
             let identity = identity.map_err(|error| blocked(Outcome::Failed, error.cause()));
             let first = identity.as_ref().err().map(|why| Err(Arc::clone(why)));
             let told = Mutex::new((if work.store.is_on() { "miss" } else { "off" }, Duration::ZERO));
@@ -135,7 +136,7 @@ impl<'a> Builds<'a> {
         }
         let layers = self.store.layers();
         let archive = self.scratch.join(format!("image-{}.tar.zst", image.place));
-        let build = Build {
+        let order = Build {
             image: image.build,
             root: self.root,
             identity,
@@ -151,7 +152,7 @@ impl<'a> Builds<'a> {
                 log = None;
             }
         };
-        let built = builder.build(&build, &mut sink).await;
+        let built = builder.build(&order, &mut sink).await;
         if let Some(Err(error)) = log.map(crate::evidence::LogFile::close) {
             tracing::warn!("the log of a build is not whole: {error}");
         }

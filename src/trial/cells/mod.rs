@@ -120,11 +120,11 @@ where
     let (crowded, others_hold_room) = watch::channel(false);
     let mut course = Course::new(cells, nodes, limits, finished);
     let mut running = FuturesUnordered::new();
-    let gated = |place: &usize| {
+    let opening = |place: &usize| {
         let (place, gates) = (*place, cells[*place].gates.clone());
         async move { (place, gate::open(gates).await) }
     };
-    let mut gates: FuturesUnordered<_> = course.held.iter().map(gated).collect();
+    let mut gates: FuturesUnordered<_> = course.held.iter().map(opening).collect();
     loop {
         course.end_if_due(cancel);
         while let Some(place) = course.schedule.start() {

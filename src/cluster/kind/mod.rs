@@ -11,6 +11,10 @@ mod failure;
 pub mod names;
 pub mod node_image;
 mod ready;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

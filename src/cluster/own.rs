@@ -141,10 +141,7 @@ async fn look(docker: &Tool, guess: &str, mountinfo: &str) -> Option<Container> 
     if let Some(beside) = text(&owner, "/HostConfig/NetworkMode").strip_prefix("container:") {
         owner = inspect(docker, &[beside]).await?.pop()?;
     }
-    let own = match has_our_root(&owner, mountinfo) {
-        true => None,
-        false => own(docker, mountinfo).await,
-    };
+    let own = if has_our_root(&owner, mountinfo) { None } else { own(docker, mountinfo).await };
     Some(Container {
         owner: text(&owner, "/Id").to_owned(),
         has_host_network: text(&owner, "/HostConfig/NetworkMode") == "host",
@@ -251,7 +248,7 @@ esac"#,
         world.says("network", ":");
         let own = own(&world, "").await;
         let (first, second) = tokio::join!(own.join(), own.join());
-        (first.unwrap(), second.unwrap());
+        first.and(second).unwrap();
         assert_eq!(world.count("docker network connect"), 1);
         let other = self::own(&world, "").await;
         world.says(

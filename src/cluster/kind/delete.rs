@@ -98,7 +98,7 @@ impl Kind {
         let _ = std::fs::remove_file(kubeconfig.with_extension("lock"));
         let kubeconfig = kubeconfig.to_string_lossy();
         let arguments = ["delete", "cluster", "--name", name, "--kubeconfig", &kubeconfig];
-        told(self.kind.ask(&arguments, REMOVAL).await).map(drop)
+        told(self.cli.ask(&arguments, REMOVAL).await).map(drop)
     }
 
     /// What kind left, whatever it said.

@@ -124,7 +124,7 @@ impl World {
         kind
     }
 
-    pub(crate) fn spec<'a>(&self, config: &'a ClusterConfig, logs: &'a Path) -> Spec<'a> {
+    pub(crate) fn spec<'a>(config: &'a ClusterConfig, logs: &'a Path) -> Spec<'a> {
         Spec { name: "ev-1", kubernetes: "default", image: None, config, logs, within: Duration::from_secs(60) }
     }
 

@@ -26,7 +26,7 @@ async fn simulated(world: &World) -> Simulator {
 
 async fn create(world: &World, kind: &Kind, within: Duration) -> Result<Created, Failure> {
     let (config, logs) = (config(), world.path("logs"));
-    let spec = Spec { within, ..world.spec(&config, &logs) };
+    let spec = Spec { within, ..World::spec(&config, &logs) };
     kind.create(&spec, &CancellationToken::new()).await
 }
 
@@ -67,7 +67,7 @@ async fn a_node_image_is_passed_on() {
     let world = World::new();
     let _simulator = simulated(&world).await;
     let (config, logs) = (config(), world.path("logs"));
-    let spec = Spec { image: Some("kindest/node:v1"), kubernetes: "v1.34", ..world.spec(&config, &logs) };
+    let spec = Spec { image: Some("kindest/node:v1"), kubernetes: "v1.34", ..World::spec(&config, &logs) };
     let created = world.kind().await.create(&spec, &CancellationToken::new()).await.unwrap();
     assert_eq!(created.cluster.kubernetes, "v1.34");
     assert!(world.calls()[0].ends_with("--image kindest/node:v1"));
@@ -201,7 +201,7 @@ async fn a_cluster_of_others_with_that_name_is_left_alone() {
 async fn without_kind_nothing_is_tried_twice() {
     let world = World::new();
     let mut kind = world.kind().await;
-    kind.kind = crate::child::Tool::new("/no/such/kind", Vec::new(), "/");
+    kind.cli = crate::child::Tool::new("/no/such/kind", Vec::new(), "/");
     let Err(Failure::Cluster(cause)) = create(&world, &kind, LONG).await.map(|_| ()) else { panic!("no failure") };
     assert_eq!(cause.reason, "KindNotFound");
 }
@@ -209,7 +209,7 @@ async fn without_kind_nothing_is_tried_twice() {
 /// Cancels a create once the fake kind has written its first line.
 async fn cancelled(world: &World, kind: &Kind) {
     let (config, logs, cancel) = (config(), world.path("logs"), CancellationToken::new());
-    let spec = world.spec(&config, &logs);
+    let spec = World::spec(&config, &logs);
     let log = logs.join("create-1.log");
     let watch = async {
         while !std::fs::read_to_string(&log).is_ok_and(|text| text.ends_with('\n')) {

@@ -5,7 +5,9 @@ pub mod existing;
 pub mod kind;
 pub mod nodes;
 pub mod own;
+pub mod preflight;
 pub mod simulated;
+pub mod tools;
 
 use kube::Client;
 

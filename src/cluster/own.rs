@@ -56,11 +56,17 @@ impl Own {
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let is_container = Path::new("/.dockerenv").exists();
         let guess = owner(&mountinfo).or_else(|| is_container.then(|| hostname.trim().to_owned()));
-        let docker = Tool::new("docker", environment::for_docker(environment), scratch);
-        Self::of(docker, environment, guess, &mountinfo).await
+        Self::find_as(environment, scratch, guess, &mountinfo).await
     }
 
-    async fn of(docker: Tool, environment: &[Variable], guess: Option<String>, mountinfo: &str) -> Self {
+    /// The same for a process with these mounts, in the container of this id or hostname, if in any.
+    pub(super) async fn find_as(
+        environment: &[Variable],
+        scratch: &Path,
+        guess: Option<String>,
+        mountinfo: &str,
+    ) -> Self {
+        let docker = Tool::new("docker", environment::for_docker(environment), scratch);
         let container = match guess {
             Some(guess) => look(&docker, &guess, mountinfo).await,
             None => None,
@@ -177,10 +183,7 @@ async fn look(docker: &Tool, guess: &str, mountinfo: &str) -> Option<Container> 
     if let Some(beside) = text(&owner, "/HostConfig/NetworkMode").strip_prefix("container:") {
         owner = inspect(docker, &[beside]).await?.pop()?;
     }
-    let own = match has_our_root(&owner, mountinfo) {
-        true => None,
-        false => own(docker, mountinfo).await,
-    };
+    let own = if has_our_root(&owner, mountinfo) { None } else { own(docker, mountinfo).await };
     Some(Container {
         owner: text(&owner, "/Id").to_owned(),
         has_host_network: text(&owner, "/HostConfig/NetworkMode") == "host",
@@ -214,4 +217,90 @@ fn host_paths(container: &Json) -> Vec<(PathBuf, PathBuf)> {
     let mounts = container.get("Mounts").and_then(Json::as_array).into_iter().flatten();
     let paths = mounts.map(|mount| (text(mount, "/Destination"), text(mount, "/Source")));
     paths.filter(|(ours, theirs)| !ours.is_empty() && !theirs.is_empty()).map(|(a, b)| (a.into(), b.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::kind::testing::World;
+
+    const MINE: &str = "11 1 0:1 / / rw - overlay overlay rw,upperdir=/docker/mine/diff,workdir=/docker/mine/work\n";
+
+    async fn own(world: &World, mountinfo: &str) -> Own {
+        Own::find_as(world.environment(), &world.path("scratch"), Some("abc".to_owned()), mountinfo).await
+    }
+
+    #[test]
+    fn the_owner_of_the_network_is_known_by_its_hostname_file() {
+        let id = "0123456789abcdef".repeat(4);
+        let line = format!("22 21 8:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n");
+        assert_eq!(owner(&(MINE.to_owned() + &line)), Some(id));
+        assert_eq!(owner(MINE), None);
+    }
+
+    #[tokio::test]
+    async fn on_the_machine_itself_nothing_is_joined() {
+        let world = World::new();
+        let own = Own::find_as(world.environment(), &world.path("scratch"), None, "").await;
+        own.join().await.unwrap();
+        own.leave().await.unwrap();
+        assert!(!own.is_joining() && own.host_paths().is_empty() && world.calls().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_container_that_the_engine_does_not_know_is_a_machine() {
+        let world = World::new();
+        world.says("inspect", "echo 'Error: No such container: abc' >&2; exit 1");
+        assert!(!own(&world, MINE).await.is_joining());
+    }
+
+    #[tokio::test]
+    async fn the_machine_s_network_needs_no_joining() {
+        let world = World::new();
+        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"host"},"Mounts":[{"Source":"/h","Destination":"/o"}]}]'"#);
+        let own = own(&world, MINE).await;
+        own.join().await.unwrap();
+        assert!(!own.is_joining() && own.host_paths() == [("/o".into(), "/h".into())]);
+        assert_eq!(world.count("docker network"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_container_beside_another_joins_with_the_other_and_has_its_own_folders() {
+        let world = World::new();
+        // As act starts an action: `--network container:job`.
+        world.says(
+            "inspect",
+            r#"case "$*" in
+  *" mine"*) echo '[{"Id":"job","GraphDriver":{"Data":{"UpperDir":"/docker/job/diff"}}},{"Id":"mine","GraphDriver":{"Data":{"UpperDir":"/docker/mine/diff"}},"Mounts":[{"Source":"/work","Destination":"/github/workspace"}]}]' ;;
+  *) echo '[{"Id":"job","HostConfig":{"NetworkMode":"bridge"},"GraphDriver":{"Data":{"UpperDir":"/docker/job/diff"}},"Mounts":[{"Source":"/job","Destination":"/job"}]}]' ;;
+esac"#,
+        );
+        world.says("ps", "echo job; echo mine");
+        world.says("network", ":");
+        let own = own(&world, MINE).await;
+        own.join().await.unwrap();
+        assert_eq!(own.host_paths(), [("/github/workspace".into(), "/work".into())]);
+        assert!(world.calls().contains(&"docker network connect kind job".to_owned()), "{:?}", world.calls());
+    }
+
+    #[tokio::test]
+    async fn it_is_joined_once_and_left_only_by_who_joined() {
+        let world = World::new();
+        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
+        world.says("network", ":");
+        let own = own(&world, "").await;
+        let (first, second) = tokio::join!(own.join(), own.join());
+        first.and(second).unwrap();
+        assert_eq!(world.count("docker network connect"), 1);
+        let other = self::own(&world, "").await;
+        world.says(
+            "network",
+            "echo 'Error response from daemon: endpoint with name x already exists in network kind' >&2; exit 1",
+        );
+        other.join().await.unwrap();
+        other.leave().await.unwrap();
+        assert_eq!(world.count("docker network disconnect"), 0);
+        world.says("network", "echo 'Error response from daemon: network kind not found' >&2; exit 1");
+        assert!(other.join().await.unwrap_err().contains("network kind not found"));
+    }
 }

@@ -104,10 +104,10 @@ impl ClusterConfig {
                 patches.insert(0, json!(REGISTRIES));
             }
         }
-        let nodes = config.get("nodes").and_then(Json::as_array).map_or(0, Vec::len).max(1);
+        let count = config.get("nodes").and_then(Json::as_array).map_or(0, Vec::len).max(1);
         let has_network = config.get("networking").and_then(|it| it.get("disableDefaultCNI")) != Some(&json!(true));
         let text = format!("{:#}\n", Json::Object(config));
-        Self { text, nodes, has_network, reads_mirrors, notes }
+        Self { text, nodes: count, has_network, reads_mirrors, notes }
     }
 }
 

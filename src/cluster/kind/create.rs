@@ -172,7 +172,7 @@ impl Kind {
         arguments.extend(spec.image.into_iter().flat_map(|image| ["--image", image]));
         self.set_unsettled(spec.name, true);
         let bound = deadline.saturating_duration_since(Instant::now());
-        match self.kind.run_logged(&arguments, log, bound, cancel).await {
+        match self.cli.run_logged(&arguments, log, bound, cancel).await {
             Ok(Logged::Exited(Some(0))) => {
                 self.set_unsettled(spec.name, false);
                 Ok(())
@@ -210,7 +210,7 @@ impl Kind {
             )
         };
         self.own.join().await.map_err(failed)?;
-        let internal = told(self.kind.ask(&["get", "kubeconfig", "--internal", "--name", name], ANSWER).await);
+        let internal = told(self.cli.ask(&["get", "kubeconfig", "--internal", "--name", name], ANSWER).await);
         let path = self.folder(name).join("kubeconfig-internal");
         let written = internal.and_then(|text| private(&path, &text).map_err(|error| error.to_string()));
         written.map(|()| path).map_err(failed)
@@ -263,9 +263,10 @@ fn said(log: &Path) -> String {
 
 /// The step that kind was at: ` • Preparing nodes 📦  ...`.
 fn last_step(said: &str) -> String {
-    let steps = said.lines().filter_map(|line| line.trim_start().strip_prefix("• "));
-    let step =
-        steps.last().map(|step| step.trim_end_matches(['.', ' ']).trim_end_matches(|c: char| !c.is_ascii()).trim());
+    let mut steps = said.lines().filter_map(|line| line.trim_start().strip_prefix("• "));
+    let step = steps
+        .next_back()
+        .map(|step| step.trim_end_matches(['.', ' ']).trim_end_matches(|c: char| !c.is_ascii()).trim());
     step.map_or_else(|| "kind had not begun".to_owned(), |step| format!("kind was at \"{step}\""))
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Patience {
     pub(super) quiet: Duration,
     /// Between two looks.
     pub(super) look: Duration,
+    /// How long Docker may fail to answer: without an engine there is nothing to delete, nor a way to.
+    pub(super) silence: Duration,
     /// How long it may take in all.
     pub(super) bound: Duration,
 }
@@ -27,7 +29,8 @@ pub(super) struct Patience {
 impl Default for Patience {
     /// Four seconds, since a cancelled run has ten for everything; a minute in all.
     fn default() -> Self {
-        Self { quiet: Duration::from_secs(4), look: Duration::from_millis(200), bound: Duration::from_secs(60) }
+        let seconds = Duration::from_secs;
+        Self { quiet: seconds(4), look: Duration::from_millis(200), silence: seconds(10), bound: seconds(60) }
     }
 }
 
@@ -48,19 +51,24 @@ impl Kind {
     /// Something is still there, or can't be seen; what, in one line.
     pub async fn delete(&self, name: &str) -> Result<(), String> {
         let end = Instant::now() + self.patience.bound;
+        let mut answered = Instant::now();
         loop {
-            let removed = self.remove(name).await;
-            let left = match self.all_of(name).await {
+            let said = self.remove(name).await;
+            let found = self.all_of(name).await;
+            if found.is_ok() {
+                answered = Instant::now();
+            }
+            let why = match found {
                 Ok(left) if left.is_empty() && (!self.is_unsettled(name) || self.stays_away(name).await) => {
                     self.set_unsettled(name, false);
                     return Ok(());
                 }
                 Ok(left) if left.is_empty() => "its containers come back".to_owned(),
-                Ok(left) => removed.err().unwrap_or_else(|| format!("{} are still there", left.join(", "))),
+                Ok(left) => self.force(&left).await.and(said).err().unwrap_or_else(|| format!("{left:?} stay")),
                 Err(why) => why,
             };
-            if Instant::now() >= end {
-                return Err(format!("the cluster {name} could not be deleted: {left}"));
+            if Instant::now() >= end || answered.elapsed() >= self.patience.silence {
+                return Err(format!("the cluster {name} could not be deleted: {why}"));
             }
             tokio::time::sleep(self.patience.look).await;
         }
@@ -83,19 +91,18 @@ impl Kind {
         Ok(found.into_iter().map(|(name, created)| Leftover { name: name.to_owned(), created }).collect())
     }
 
-    /// One delete by kind; by Docker where kind fails.
+    /// One delete by kind.
     async fn remove(&self, name: &str) -> Result<(), String> {
         let kubeconfig = self.kubeconfig(name);
         // Whoever made this lock was killed: nobody else has this kubeconfig. With it kind deletes, and fails all the same.
         let _ = std::fs::remove_file(kubeconfig.with_extension("lock"));
         let kubeconfig = kubeconfig.to_string_lossy();
         let arguments = ["delete", "cluster", "--name", name, "--kubeconfig", &kubeconfig];
-        let Err(why) = told(self.kind.ask(&arguments, REMOVAL).await) else { return Ok(()) };
-        tracing::debug!("kind can't delete the cluster {name}: {why}");
-        let left = self.all_of(name).await?;
-        if left.is_empty() {
-            return Ok(());
-        }
+        told(self.cli.ask(&arguments, REMOVAL).await).map(drop)
+    }
+
+    /// What kind left, whatever it said.
+    async fn force(&self, left: &[String]) -> Result<(), String> {
         let arguments: Vec<_> = ["rm", "-f", "-v"].into_iter().chain(left.iter().map(String::as_str)).collect();
         told(self.docker.ask(&arguments, REMOVAL).await).map(drop)
     }

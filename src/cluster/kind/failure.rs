@@ -94,6 +94,13 @@ const KNOWN: &[Known] = &[
         again: true,
     },
     Known {
+        text: "no command specified",
+        reason: "NotANodeImage",
+        message: "what should be the node image has nothing to start",
+        hint: "name a node image of kind (`kindest/node`), or one that was built like it",
+        again: false,
+    },
+    Known {
         text: "could not find a log line that matches|could not find a line that matches",
         reason: "NodeDidNotStart",
         message: "a node did not start within kind's 30 s",
@@ -277,6 +284,13 @@ mod tests {
                 "NodeImagePull",
                 "`nope/node:v1`",
                 true,
+            ),
+            (
+                "command \"docker run --name x debian:trixie-slim\" failed with error: exit status 125\n\nCommand Output: docker: Error \
+                 response from daemon: no command specified.\nSee 'docker run --help'.",
+                "NotANodeImage",
+                "nothing to start",
+                false,
             ),
             (
                 "could not find a log line that matches \"Reached target .*Multi-User System.*|detected cgroup v1\"",

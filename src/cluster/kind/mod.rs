@@ -11,6 +11,10 @@ mod failure;
 pub mod names;
 pub mod node_image;
 mod ready;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +40,7 @@ const EXPORT: Duration = Duration::from_secs(60);
 
 /// kind, and the Docker engine that it drives.
 pub struct Kind {
-    kind: Tool,
+    cli: Tool,
     docker: Tool,
     own: Own,
     /// Where kubeconfigs and temporary files are.
@@ -52,10 +56,10 @@ impl Kind {
     #[must_use]
     pub fn new(program: &Path, environment: &[Variable], scratch: &Path, own: Own) -> Self {
         let allowed = environment::for_docker(environment);
-        let kind = Tool::new(program, allowed.clone(), scratch).with("TMPDIR", scratch);
+        let cli = Tool::new(program, allowed.clone(), scratch).with("TMPDIR", scratch);
         let docker = Tool::new("docker", allowed, scratch);
         Self {
-            kind,
+            cli,
             docker,
             own,
             scratch: scratch.to_owned(),
@@ -93,7 +97,7 @@ impl Kind {
     pub async fn export_logs(&self, name: &str, folder: &Path) -> Result<(), String> {
         let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
         let shown = folder.to_string_lossy();
-        told(self.kind.ask(&["export", "logs", &shown, "--name", name], EXPORT).await).map(drop)
+        told(self.cli.ask(&["export", "logs", &shown, "--name", name], EXPORT).await).map(drop)
     }
 
     /// How script examples are started beside its clusters.

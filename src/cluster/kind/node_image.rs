@@ -68,8 +68,8 @@ pub fn default_of(kind: &str) -> Option<&'static str> {
 }
 
 fn unknown(kubernetes: &str) -> Diagnostic {
-    let mut minors: Vec<_> = KNOWN.iter().map(|known| numbers(&known.kubernetes)).collect();
-    minors.iter_mut().for_each(|numbers| numbers.truncate(2));
+    let minor = |known: &Known| numbers(&known.kubernetes)[..2].to_vec();
+    let mut minors: Vec<_> = KNOWN.iter().map(minor).collect();
     minors.sort();
     minors.dedup();
     let known: Vec<_> = minors.iter().map(|numbers| format!("v{}.{}", numbers[0], numbers[1])).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub struct Work<'a, 'o> {
     pub outputs: &'a Outputs<'o>,
     /// Where archives of built images are kept between runs.
     pub store: Store,
+    /// Helm: a file, or a name to look for on the PATH.
+    pub helm: PathBuf,
     pub signals: &'a Signals,
 }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
 
-use super::ground::{Ground, NO_ENGINE};
+use super::ground::{Ground, Machine, cause};
 use crate::cluster::Cluster;
 use crate::cluster::existing::{self, Access, Unconnected};
+use crate::commands::workspace::Workspace;
 use crate::config::{ClusterKind, Config};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Result;
@@ -30,13 +31,21 @@ pub enum Place {
     Cancelled,
 }
 
-impl Place {
+/// What is known of the place before there is a plan.
+pub enum Reached {
+    /// All of it.
+    Place(Place),
+    /// The machine on which clusters can be made: which, the plan says.
+    Machine(Box<Machine>),
+}
+
+impl Reached {
     /// Finds out where there is a cluster, and reaches the one of a kubeconfig; gives up when `cancel` is cancelled. Nothing is
     /// created.
     ///
     /// # Errors
-    /// The user's mistakes: no such kubeconfig, no such context, a bad config of kind.
-    pub async fn reach(
+    /// The user's mistakes: no such kubeconfig, no such context.
+    pub async fn find(
         settings: &Settings,
         context: &RunContext,
         config: &Config,
@@ -45,49 +54,78 @@ impl Place {
     ) -> Result<Self> {
         let found = async {
             match config.cluster {
-                ClusterKind::Simulated => Ok(Self::Simulated),
-                ClusterKind::Existing => Self::existing(settings, scratch).await,
+                ClusterKind::Simulated => Ok(Self::Place(Place::Simulated)),
+                ClusterKind::Existing => existing(settings, scratch).await.map(Self::Place),
                 // The plan has no cells then.
                 _ if settings.selection.tier == Some(Tier::Basic) => {
-                    Ok(Self::Nowhere("the basic tier alone".to_owned()))
+                    Ok(Self::Place(Place::Nowhere("the basic tier alone".to_owned())))
                 }
-                kind => Self::kind(settings, config, scratch, kind == ClusterKind::Auto && !context.ci).await,
+                kind => match Machine::look(settings, config, scratch).await {
+                    Ok(machine) => Ok(Self::Machine(Box::new(machine))),
+                    Err(why) if kind == ClusterKind::Auto && !context.ci => {
+                        Ok(Self::Place(Place::Nowhere(why.message)))
+                    }
+                    Err(why) => Ok(Self::Place(Place::Kind(Err(Box::new(cause("NoDockerEngine", why)))))),
+                },
             }
         };
         tokio::select! {
             found = found => found,
-            () = cancel.cancelled() => Ok(Self::Cancelled),
-        }
-    }
-
-    async fn existing(settings: &Settings, scratch: &Path) -> Result<Self> {
-        let access =
-            Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
-        match existing::connect(&access, scratch).await {
-            Ok(cluster) => Ok(Self::Existing(Ok(Box::new(cluster)))),
-            Err(Unconnected::Cluster(cause)) => Ok(Self::Existing(Err(cause))),
-            Err(Unconnected::Usage(error)) => Err(error),
-        }
-    }
-
-    /// kind, if there is an engine; `or_nowhere` says whether the run does without where there is none.
-    async fn kind(settings: &Settings, config: &Config, scratch: &Path, or_nowhere: bool) -> Result<Self> {
-        match Ground::find(settings, config, scratch).await? {
-            Ok(ground) => Ok(Self::Kind(Ok(Box::new(ground)))),
-            Err(cause) if or_nowhere && cause.reason == NO_ENGINE => Ok(Self::Nowhere(cause.message)),
-            Err(cause) => Ok(Self::Kind(Err(cause))),
+            () = cancel.cancelled() => Ok(Self::Place(Place::Cancelled)),
         }
     }
 
     /// The only version that there is, where it is the cluster, or kind, that says so.
     pub fn version(&self, config: &Config) -> Option<&str> {
         match self {
-            Self::Existing(Ok(cluster)) => Some(&cluster.kubernetes),
-            Self::Kind(Ok(ground)) if config.kubernetes.is_empty() => ground.default_version(),
+            Self::Place(Place::Existing(Ok(cluster))) => Some(&cluster.kubernetes),
+            Self::Machine(machine) if config.kubernetes.is_empty() => machine.default_version(),
             _ => None,
         }
     }
 
+    /// The place of this plan, with what a person should know before the results. Nothing is created yet.
+    ///
+    /// # Errors
+    /// The user's mistakes: a version that nobody knows, a bad config of kind.
+    pub async fn settle(
+        self,
+        settings: &Settings,
+        workspace: &Workspace,
+        plan: &Plan,
+        cancel: &CancellationToken,
+    ) -> Result<(Place, Vec<Diagnostic>)> {
+        let machine = match self {
+            Self::Machine(machine) => machine,
+            Self::Place(Place::Nowhere(why)) => {
+                let note = nowhere(&why, plan);
+                return Ok((Place::Nowhere(why), note.into_iter().collect()));
+            }
+            Self::Place(place) => return Ok((place, Vec::new())),
+        };
+        if plan.selected().all(|row| row.kubernetes.is_none()) {
+            return Ok((Place::Nowhere("nothing is planned for a cluster".to_owned()), Vec::new()));
+        }
+        tokio::select! {
+            ground = machine.prepare(settings, &workspace.config, &workspace.catalog, plan) => {
+                let (ground, remarks) = ground?;
+                Ok((Place::Kind(ground.map(Box::new)), remarks))
+            }
+            () = cancel.cancelled() => Ok((Place::Cancelled, Vec::new())),
+        }
+    }
+}
+
+async fn existing(settings: &Settings, scratch: &Path) -> Result<Place> {
+    let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
+    match existing::connect(&access, scratch).await {
+        Ok(cluster) => Ok(Place::Existing(Ok(Box::new(cluster)))),
+        Err(Unconnected::Cluster(cause)) => Ok(Place::Existing(Err(cause))),
+        Err(Unconnected::Usage(error)) => Err(error),
+    }
+}
+
+impl Place {
     /// Whether cells are judged.
     pub fn has_clusters(&self) -> bool {
         !matches!(self, Self::Nowhere(_))
@@ -118,15 +156,6 @@ impl Place {
         let Self::Kind(Ok(ground)) = self else { return None };
         let why = ground.kind.leave().await.err()?;
         Some(Diagnostic::error(why).with_severity(Severity::Warning))
-    }
-
-    /// What a person should know before the results.
-    pub fn remarks(&self, plan: &Plan) -> Vec<Diagnostic> {
-        match self {
-            Self::Nowhere(why) => nowhere(why, plan).into_iter().collect(),
-            Self::Kind(Ok(ground)) => ground.config.notes.clone(),
-            _ => Vec::new(),
-        }
     }
 }
 

@@ -29,8 +29,11 @@ const DISK: Duration = Duration::from_secs(20);
 /// The registry of a run, once it is known whether there is one.
 pub struct Pulls {
     images: BTreeSet<ImageReference>,
-    proxy: watch::Sender<Option<Result<(Arc<Proxy>, SocketAddr), String>>>,
+    proxy: watch::Sender<Option<Result<Served, String>>>,
 }
+
+/// The registry, and where nodes reach it.
+type Served = (Arc<Proxy>, SocketAddr);
 
 impl Pulls {
     /// What the cells and the operator are known to need of others.
@@ -103,7 +106,7 @@ impl Pulls {
 }
 
 /// Starts the registry where nodes reach it.
-async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<(Arc<Proxy>, SocketAddr), String> {
+async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<Served, String> {
     let end = tokio::time::Instant::now() + NETWORK;
     let place = loop {
         match ground.kind.own().place().await {

@@ -1,7 +1,6 @@
 //! The cells of one version: the cluster that they get, what is deployed there, and their rows.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -71,7 +70,7 @@ pub(super) struct Brought<'c> {
     pub(super) goes: bool,
 }
 
-impl<'s, 'a> Shared<'s, 'a, '_> {
+impl<'a> Shared<'_, 'a, '_> {
     /// Brings up what is needed for one version, and judges its cells there.
     pub(super) async fn on_version(&self, kubernetes: &str, cells: Vec<Cell<'a>>) -> Result<Judged> {
         let began = Instant::now();
@@ -149,7 +148,7 @@ impl<'s, 'a> Shared<'s, 'a, '_> {
             built: &self.images,
             folder: &folder,
             helm: Helm {
-                program: Path::new("helm"),
+                program: &self.work.helm,
                 kubeconfig: &brought.cluster.kubeconfig,
                 scratch: &scratch,
                 environment: &self.environment,

@@ -129,7 +129,9 @@ impl Schedule {
             reservations: 0,
             entries,
         };
-        candidates.into_iter().for_each(|task| schedule.push(task));
+        for task in candidates {
+            schedule.push(task);
+        }
         schedule
     }
 

@@ -144,7 +144,7 @@ impl Place {
     /// another one.
     pub fn not_judged(&self, kubernetes: &str, plan: &Plan) -> Option<String> {
         match self {
-            Self::Nowhere(why) => Some(format!("not tried on a cluster: {why}")),
+            Self::Nowhere(why) => Some(why.clone()),
             Self::Existing(Ok(cluster)) => (plan.kubernetes.len() > 1 && cluster.kubernetes != kubernetes)
                 .then(|| format!("the existing cluster is {}, not {kubernetes}", cluster.kubernetes)),
             _ => None,

@@ -126,6 +126,8 @@ spec:
           image: registry.invalid/widgets/operator:v0
           imagePullPolicy: Always
           command: [sh, -c, "COMMAND"]
+          # Without it what crashes is ready for a moment.
+          readinessProbe: {periodSeconds: 1, exec: {command: [sh, -c, "PROBE"]}}
 """,
     "service.yaml": """\
 apiVersion: v1
@@ -216,10 +218,10 @@ class OnKind(unittest.TestCase):
     def example(self, name, command, image=f"{BUILT}:latest", policy="Always"):
         self.write(f"examples/{name}.yaml", JOB.format(name=name, command=command, image=image, policy=policy))
 
-    def operator(self, command="echo the operator is up; sleep 3600"):
+    def operator(self, command="echo the operator is up; sleep 3600", probe="exit 0"):
         """An operator with an image that only we can give it. Its part of the config."""
         for name, text in OPERATOR.items():
-            self.write(f"operator/{name}", text.replace("COMMAND", command))
+            self.write(f"operator/{name}", text.replace("COMMAND", command).replace("PROBE", probe))
         step = {"kustomize": "operator", "images": {"registry.invalid/widgets/operator": BUILT}}
         return {"operator": [step], "frameworks": [FRAMEWORK]}
 
@@ -413,7 +415,7 @@ class Operator(OnKind):
         self.assert_nothing_left()
 
     def test_an_operator_that_does_not_get_ready_is_no_fault_of_an_example(self):
-        self.configure(**self.operator("echo cannot open the door >&2; exit 5"), **{"operator-ready": {"timeout": "15s"}})
+        self.configure(**self.operator("echo cannot open the door >&2; exit 5", "exit 1"), **{"operator-ready": {"timeout": "15s"}})
         self.write("examples/right.yaml", WIDGET.format(name="right", size=3))
         report = self.run_examples(exit_code=3)
         [row] = report["results"]

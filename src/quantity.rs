@@ -43,6 +43,12 @@ impl Quantity {
         Self { nano: i128::from(units) * NANO }
     }
 
+    /// One of so many equal parts, of at least one.
+    #[must_use]
+    pub fn divided_by(self, parts: usize) -> Self {
+        Self { nano: self.nano / i128::try_from(parts.max(1)).unwrap_or(i128::MAX) }
+    }
+
     /// Thousandths of a unit, rounded up: millicores of a CPU quantity.
     #[must_use]
     pub fn milli(self) -> i64 {

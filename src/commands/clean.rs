@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::say;
 use crate::child::{Tool, environment};
 use crate::cluster::existing::{Access, Unconnected, connect};
-use crate::cluster::kind::{Kind, Leftover as Cluster};
+use crate::cluster::kind::{Kind, Leftover as Cluster, end_orphans};
 use crate::cluster::own::Own;
+use crate::commands::run::scratch::remove_abandoned;
 use crate::config::{self, ClusterKind};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::render;
@@ -74,14 +75,34 @@ fn on_engine(context: &RunContext) -> Result<u8> {
         }
         let own = Own::find(&variables, folder.path()).await;
         let kind = Kind::new(Path::new("kind"), &variables, folder.path(), own);
-        let clusters = kind.leftovers().await?;
+        // Before anything is listed: what these would still make can't be seen yet.
+        let orphans = end_orphans();
+        let mut clusters = kind.leftovers().await?;
+        for name in orphans {
+            kind.distrust(&name);
+            if !clusters.iter().any(|cluster| cluster.name == name) {
+                clusters.push(Cluster { name, created: None });
+            }
+        }
         let now = Timestamp::now();
         warn(&clusters.iter().filter_map(|left| young_cluster(left, now)).collect::<Vec<_>>(), context);
         let docker = Tool::new("docker", environment::for_docker(&variables), folder.path());
-        let containers = leftovers::remove(&docker).await?;
-        let gone = containers.into_iter().map(|name| format!("the container {name}")).collect();
-        let mut removed = Removed { gone, left: Vec::new(), warnings: Vec::new() };
-        for Cluster { name, .. } in clusters {
+        let mut removed = Removed { gone: Vec::new(), left: Vec::new(), warnings: Vec::new() };
+        let abandoned = remove_abandoned(&std::env::temp_dir());
+        removed.gone.extend(abandoned.into_iter().map(|path| format!("the folder {}", path.display())));
+        removed.gone.extend(engine.remove_built().await.into_iter().map(|tag| format!("the image {tag}")));
+        match leftovers::remove(&docker).await {
+            Ok(names) => removed.gone.extend(names.into_iter().map(|name| format!("the container {name}"))),
+            Err(why) => {
+                removed.warnings.push(why);
+                removed.left.push("containers of scripts".to_owned());
+            }
+        }
+        for cluster in clusters {
+            if young_cluster(&cluster, now).is_some() {
+                kind.distrust(&cluster.name);
+            }
+            let Cluster { name, .. } = cluster;
             match kind.delete(&name).await {
                 Ok(()) => removed.gone.push(format!("the kind cluster {name}")),
                 Err(why) => {

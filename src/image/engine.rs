@@ -62,6 +62,21 @@ impl Engine {
         let _ = self.docker.ask(&["image", "rm", tag], ANSWER).await;
     }
 
+    /// Takes the tags out of the engine that builds of killed runs left there; those that are gone.
+    pub async fn remove_built(&self) -> Vec<String> {
+        let (filter, format) = (format!("label={LABEL}"), "{{.Repository}}:{{.Tag}}");
+        let listed = self.docker.ask(&["image", "ls", "--filter", &filter, "--format", format], ANSWER).await;
+        let listed = listed.map(|answer| answer.out).unwrap_or_default();
+        let ours = listed.lines().filter(|tag| tag.rsplit_once(':').is_some_and(|(_, tag)| tag.starts_with("ev-")));
+        let mut gone = Vec::new();
+        for tag in ours {
+            if self.docker.ask(&["image", "rm", tag], ANSWER).await.is_ok_and(|answer| answer.succeeded) {
+                gone.push(tag.to_owned());
+            }
+        }
+        gone
+    }
+
     /// Runs the CLI and feeds it the content of an archive. `Err` is why it failed, in one line.
     pub(super) async fn feed(&self, archive: &Path, arguments: &[&str], bound: Duration) -> Result<(), String> {
         let mut command = self.docker.program(arguments.iter().copied()).command();

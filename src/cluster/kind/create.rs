@@ -91,7 +91,7 @@ impl Kind {
             };
             let Judged { mut cause, again } = *judged;
             // Another's cluster is not ours to look into, nor to delete.
-            if cause.reason == failure::EXISTS {
+            if cause.reason == failure::EXISTS && number == 1 {
                 self.set_unsettled(spec.name, false);
                 return Err(Failure::Cluster(Box::new(cause)));
             }

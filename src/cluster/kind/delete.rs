@@ -4,10 +4,47 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::Instant;
 
 use super::names::is_ours;
 use super::{ANSWER, CLUSTER, Kind, told};
+
+/// Ends what a killed run still has creating clusters: kind lives on when its parent dies, and would finish a cluster that nobody
+/// deletes. Returns the names of those clusters.
+pub fn end_orphans() -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let mut ended = Vec::new();
+    for number in numbers {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{number}/{file}")).unwrap_or_default();
+        let Some(name) = created_by(&read("cmdline")) else { continue };
+        let parent = parent(&read("stat")).unwrap_or_default();
+        let parent = std::fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
+        // The kernel keeps 15 letters of a name.
+        if !parent.starts_with("example-validat")
+            && let Some(group) = Pid::from_raw(number)
+        {
+            // Each kind leads a group of its own.
+            let _ = kill_process_group(group, Signal::KILL);
+            ended.push(name);
+        }
+    }
+    ended
+}
+
+/// The cluster of ours that a command line creates.
+fn created_by(cmdline: &str) -> Option<String> {
+    let words: Vec<_> = cmdline.split('\0').collect();
+    let is_create = words.windows(2).any(|pair| pair == ["create", "cluster"]);
+    let at = words.iter().position(|word| *word == "--name").filter(|_| is_create)?;
+    words.get(at + 1).filter(|name| is_ours(name)).map(|name| (*name).to_owned())
+}
+
+/// The parent in `/proc/PID/stat`: the second word after the name in brackets, which may hold anything.
+fn parent(stat: &str) -> Option<i32> {
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
 
 /// How long one delete may take.
 const REMOVAL: Duration = Duration::from_secs(30);
@@ -74,6 +111,11 @@ impl Kind {
         }
     }
 
+    /// Makes the next delete of a cluster wait until nothing of it comes back: whoever created it may have been killed a moment ago.
+    pub fn distrust(&self, name: &str) {
+        self.set_unsettled(name, true);
+    }
+
     /// The clusters on this Docker engine that runs of this program made, in the order of their names.
     ///
     /// # Errors
@@ -136,11 +178,31 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::kind::names::cluster_name;
 
     #[test]
     fn docker_s_times_are_read() {
         assert_eq!(timestamp("2026-11-28 10:32:38 +0000 UTC").unwrap().to_string(), "2026-11-28T10:32:38Z");
         assert_eq!(timestamp("2026-11-28 11:32:38 +0100 CET").unwrap().to_string(), "2026-11-28T10:32:38Z");
         assert_eq!(timestamp("About an hour ago"), None);
+    }
+
+    #[test]
+    fn only_a_create_of_a_cluster_of_ours_is_an_orphan() {
+        let name = cluster_name("1", "v1.34.0");
+        let line = |words: &[&str]| words.join("\0");
+        assert_eq!(
+            created_by(&line(&["/bin/kind", "create", "cluster", "--name", &name, "--retain"])),
+            Some(name.clone())
+        );
+        assert_eq!(created_by(&line(&["kind", "create", "cluster", "--name", "ev-mine"])), None);
+        assert_eq!(created_by(&line(&["kind", "delete", "cluster", "--name", &name])), None);
+        assert_eq!(created_by(""), None);
+    }
+
+    #[test]
+    fn the_parent_is_read_whatever_a_program_is_called() {
+        assert_eq!(parent("12 (a) b) S 7 12 12 0"), Some(7));
+        assert_eq!(parent(""), None);
     }
 }

@@ -27,7 +27,7 @@ use crate::trial::script::Containers;
 use super::own::Own;
 pub use config::ClusterConfig;
 pub use create::{Created, DEADLINE, Failure, Spec};
-pub use delete::Leftover;
+pub use delete::{Leftover, end_orphans};
 
 /// The label of a node's container that names its cluster.
 const CLUSTER: &str = "io.x-k8s.kind.cluster";

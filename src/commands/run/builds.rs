@@ -72,7 +72,7 @@ impl<'a> Builds<'a> {
         let config = &work.workspace.config;
         let catalog = &work.workspace.catalog;
         let needed = cells.iter().flat_map(|cell| image::needed_by(cell.example, catalog, &config.images));
-        let needed: BTreeSet<_> = needed.chain(of_operator(work)).collect();
+        let needed: BTreeSet<_> = needed.chain(perhaps_of_operator(work)).collect();
         let runs = |build: &ImageBuild| {
             let images = cells.iter().filter_map(|cell| cell.example.settings.run.as_ref()?.image.as_deref());
             images.filter_map(crate::image_reference::normalised_name).any(|name| build.is_meant_by(&name))
@@ -134,7 +134,8 @@ impl<'a> Builds<'a> {
             Kept::Broken(why) => tracing::warn!("the cached image is built again: {why}"),
             Kept::Miss => {}
         }
-        let layers = self.store.layers();
+        // A folder for each: one image's layers would replace the other's.
+        let layers = self.store.layers().map(|folder| folder.join(image.build.name.replace('/', "-")));
         let archive = self.scratch.join(format!("image-{}.tar.zst", image.place));
         let order = Build {
             image: image.build,
@@ -221,17 +222,29 @@ impl<'a> Builds<'a> {
     }
 }
 
-/// The images that the operator's steps mean. What a chart renders is not known yet: it may mean all of them.
-pub fn of_operator(work: &Work<'_, '_>) -> BTreeSet<usize> {
+/// The images that the operator may mean. What a chart renders is not known yet: it may mean all of them.
+fn perhaps_of_operator(work: &Work<'_, '_>) -> BTreeSet<usize> {
     let config = &work.workspace.config;
     if config.operator.iter().any(|step| matches!(step, OperatorStep::Helm { .. })) {
         return (0..config.images.len()).collect();
     }
+    of_operator(work)
+}
+
+/// The images that the operator's steps are known to mean: in their objects, and in what they put in place of others. Those that
+/// only a chart's templates name are not known.
+fn of_operator(work: &Work<'_, '_>) -> BTreeSet<usize> {
+    let config = &work.workspace.config;
     let overrides = config.operator.iter().flat_map(|step| match step {
         OperatorStep::Kustomize { images, .. }
         | OperatorStep::Manifests { images, .. }
         | OperatorStep::Helm { images, .. } => images.values(),
     });
+    let values = config.operator.iter().flat_map(|step| match step {
+        OperatorStep::Helm { set, .. } => set.values().collect(),
+        _ => Vec::new(),
+    });
+    let overrides = overrides.chain(values);
     let overrides = overrides.filter_map(|image| crate::image_reference::normalised_name(image));
     let overrides = overrides.filter_map(|name| config.images.iter().position(|build| build.is_meant_by(&name)));
     let objects = work.workspace.operator.iter().flatten();
@@ -245,14 +258,18 @@ fn blocked(outcome: Outcome, cause: Cause) -> Arc<Blocked> {
     Arc::new(Blocked { outcome, cause })
 }
 
-/// Waits until all of these images are in the nodes.
+/// Waits until the images that the operator means, or may mean, are in the nodes.
 ///
 /// # Errors
-/// The cause of the operator's not being deployed: one of them never will be.
-pub async fn all_loaded(gates: &BTreeMap<usize, Gate>, places: BTreeSet<usize>) -> Result<(), Box<Cause>> {
-    for gate in places.iter().filter_map(|place| gates.get(place)) {
-        let known = gate.clone().wait_for(Option::is_some).await.map(|known| known.clone());
-        if let Ok(Some(Err(why))) = known {
+/// The cause of the operator's not being deployed: one that it is known to mean never will be.
+pub async fn all_loaded(work: &Work<'_, '_>, gates: &BTreeMap<usize, Gate>) -> Result<(), Box<Cause>> {
+    let known = of_operator(work);
+    for place in perhaps_of_operator(work) {
+        let Some(gate) = gates.get(&place) else { continue };
+        let loaded = gate.clone().wait_for(Option::is_some).await.map(|loaded| loaded.clone());
+        if let Ok(Some(Err(why))) = loaded
+            && known.contains(&place)
+        {
             let message = format!("an image that the operator needs is not there: {}", why.cause.message);
             let cause = Cause::new(CauseClass::Operator, why.cause.reason.clone(), message);
             return Err(Box::new(Cause { hint: why.cause.hint.clone(), ..cause }));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
 use crate::child::Variable;
+use crate::cluster::Cluster;
 use crate::cluster::kind::node_image::{default_of, node_image};
 use crate::cluster::kind::{ClusterConfig, Kind};
 use crate::cluster::own::Own;
@@ -38,8 +39,8 @@ pub struct Ground {
     pub engine: Engine,
     /// The platform of its containers, `linux/amd64`.
     pub platform: String,
-    /// A folder on the engine's disk, as far as it can be seen from here.
-    pub disk: PathBuf,
+    /// Folders on the disks that fill: the engine's, as far as it can be seen from here, and our own.
+    pub disks: Vec<PathBuf>,
     /// How many clusters the machine bears at once.
     pub clusters_at_once: usize,
 }
@@ -125,15 +126,22 @@ impl Machine {
             example_memory: memory,
             minors: versions.iter().filter_map(minor).collect(),
         };
+        if let Err(error) = &self.facts.kind
+            && error.is_usage()
+        {
+            return Err(Error::usage(missing(error)));
+        }
+        let engine_disk = self.facts.docker.as_ref().map(|docker| docker.root.clone()).unwrap_or_default();
         let problems = self.facts.problems(&needs);
-        let (errors, warnings): (Vec<_>, Vec<_>) =
+        let (errors, mut warnings): (Vec<_>, Vec<_>) =
             problems.into_iter().partition(|problem| problem.severity == Severity::Error);
-        if let Some(error) = errors.into_iter().next() {
+        let mut errors = errors.into_iter();
+        if let Some(error) = errors.next() {
+            warnings.splice(..0, errors);
             return Ok((Err(Box::new(cause("Preflight", error))), warnings));
         }
         let found = match self.toolbox.find(Wanted::Kind, config.kind.version.as_deref()).await {
             Ok(found) => found,
-            Err(error) if error.is_usage() => return Err(Error::usage(missing(&error))),
             Err(error) => return Ok((Err(Box::new(cause("ToolMissing", missing(&error)))), warnings)),
         };
         let engine = Engine::new(&self.environment, &self.scratch);
@@ -144,13 +152,24 @@ impl Machine {
         let kind = Kind::new(&found.path, &self.environment, &self.scratch, own);
         let notes = cluster.notes.iter().cloned();
         let warnings = warnings.into_iter().chain(notes).collect();
-        let disk = self.scratch;
-        let ground = Ground { kind, version: found.version, config: cluster, engine, platform, disk, clusters_at_once };
+        let engine_disk = if engine_disk.is_dir() { engine_disk } else { PathBuf::from("/") };
+        let disks = vec![engine_disk, self.scratch];
+        let ground =
+            Ground { kind, version: found.version, config: cluster, engine, platform, disks, clusters_at_once };
         Ok((Ok(ground), warnings))
     }
 }
 
 impl Ground {
+    /// Leaves a cluster its part of the machine: each of its nodes believes that it has all of it.
+    pub fn share(&self, cluster: &mut Cluster) {
+        let parts = self.clusters_at_once.max(1) * cluster.nodes.len().max(1);
+        for node in &mut cluster.nodes {
+            node.cpu = node.cpu.divided_by(parts);
+            node.memory = node.memory.divided_by(parts);
+        }
+    }
+
     /// The node image of a version of the plan; `None` is kind's own.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod on_kind;
 mod outputs;
 mod place;
 mod pulls;
+pub mod scratch;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use super::planning;
 use super::workspace::Workspace;
 use crate::cancel::{Signal, Signals};
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::Store;
 use crate::kustomize;
 use crate::model::Tier;
@@ -31,14 +32,14 @@ use chosen::{Choice, Chosen};
 use on_clusters::{Judged, Work};
 use outputs::Outputs;
 use place::{Place, Reached};
+use scratch::Scratch;
 
 /// Everything; the exit code is the design's.
 pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
     let start = Start::now();
     let signals = Signals::install()?;
     let runtime = super::runtime()?;
-    let scratch = tempfile::Builder::new().prefix("example-validator-").tempdir();
-    let scratch = scratch.map_err(|error| Error::io("create", "a temporary folder", error))?;
+    let scratch = Scratch::new()?;
     let world = Found::look(settings, context, &start, &signals, &runtime, scratch.path())?;
     let Found { mut workspace, plan, place, helm } = world;
     let chosen = Chosen::new(&plan, settings, &place);
@@ -109,7 +110,7 @@ impl Found {
         let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
         let reached = runtime.block_on(Reached::find(settings, context, &config, scratch, &signals.cancel))?;
         if let Reached::Machine(machine) = &reached
-            && let Some(kubectl) = runtime.block_on(machine.kubectl())
+            && let Some(kubectl) = runtime.block_on(unless_cancelled(signals, machine.kubectl())).flatten()
         {
             kustomize::render_with(kubectl);
         }
@@ -117,10 +118,23 @@ impl Found {
         let plan = planning::plan_of(settings, context, &workspace, start.at, reached.version(&config))?;
         let (place, remarks) = runtime.block_on(reached.settle(settings, &workspace, &plan, &signals.cancel))?;
         workspace.diagnostics.extend(remarks);
-        let helm = runtime.block_on(async {
-            if place.has_clusters() { ground::helm(settings, &config, scratch).await } else { PathBuf::from("helm") }
-        });
+        let is_deployed = match &place {
+            Place::Kind(ground) => ground.is_ok(),
+            Place::Existing(cluster) => cluster.is_ok() && settings.cluster.install_operator,
+            _ => false,
+        };
+        let helm =
+            is_deployed.then(|| runtime.block_on(unless_cancelled(signals, ground::helm(settings, &config, scratch))));
+        let helm = helm.flatten().unwrap_or_else(|| PathBuf::from("helm"));
         Ok(Self { workspace, plan, place, helm })
+    }
+}
+
+/// What comes of it, unless the run is cancelled before.
+async fn unless_cancelled<T>(signals: &Signals, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = signals.cancel.cancelled() => None,
     }
 }
 

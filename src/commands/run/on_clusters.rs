@@ -112,14 +112,19 @@ impl<'a> Work<'a, '_> {
             images: builds.replacements(),
             builds: &builds,
             pulls: &pulls,
+            stop: self.signals.cancel.child_token(),
             failures: Arc::new(AtomicUsize::new(0)),
             environment: std::env::vars_os().collect(),
             logs: Mutex::default(),
         };
         let judging = async {
-            let versions = versions.into_iter().map(|(kubernetes, cells)| shared.on_version(kubernetes, cells));
-            let mut results = futures::stream::iter(versions).buffered(self.clusters_at_once());
-            while let Some(result) = results.next().await {
+            let version = async |(place, (kubernetes, cells))| (place, shared.on_version(kubernetes, cells).await);
+            let versions = versions.into_iter().enumerate().map(version);
+            // A cluster that ends makes room for the next, whichever it is; they are told in their order.
+            let results = futures::stream::iter(versions).buffer_unordered(self.clusters_at_once());
+            let mut results: Vec<_> = results.collect().await;
+            results.sort_by_key(|(place, _)| *place);
+            for (_, result) in results {
                 judged.add(result?);
             }
             Ok::<_, Error>(judged)
@@ -131,15 +136,29 @@ impl<'a> Work<'a, '_> {
             }
             std::future::pending::<Infallible>().await
         };
+        let ending = async {
+            if let Some(left) = self.left() {
+                tokio::time::sleep(left).await;
+                shared.stop.cancel();
+            }
+            std::future::pending::<Infallible>().await
+        };
         let mut judged = tokio::select! {
             judged = judging => judged?,
             never = coming => match never {},
+            never = ending => match never {},
         };
         judged.images = builds.told();
         judged.remarks.extend(pulls.remarks());
+        pulls.told(&mut judged.clusters);
         builds.forget().await;
         judged.logs = shared.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(judged)
+    }
+
+    /// How long the whole run may still take, if it is bounded.
+    pub fn left(&self) -> Option<Duration> {
+        self.settings.limits.deadline.map(|all| all.saturating_sub(self.start.clock.elapsed()))
     }
 
     fn clusters_at_once(&self) -> usize {

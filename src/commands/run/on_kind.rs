@@ -5,8 +5,8 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 
-use super::builds::{Loads, all_loaded, of_operator};
-use super::ground::Ground;
+use super::builds::{Loads, all_loaded};
+use super::ground::{Ground, cause};
 use super::on_clusters::Judged;
 use super::version::{Brought, Shared, finish};
 use crate::cluster::kind::names::cluster_name;
@@ -18,46 +18,58 @@ use crate::settings::KeepCluster;
 use crate::trial::cells::Cell;
 
 impl<'a> Shared<'_, 'a, '_> {
-    /// Judges cells on a cluster that is made for them.
-    pub(super) async fn on_kind(&self, kubernetes: &str, cells: Vec<Cell<'a>>, ground: &Ground) -> Judged {
-        let cancel = &self.work.signals.cancel;
+    /// Judges cells on a cluster that is made for them. A panic of this program costs these cells alone, and no cluster is left.
+    pub(super) async fn on_kind_whatever_happens(
+        &self,
+        kubernetes: &str,
+        cells: Vec<Cell<'a>>,
+        ground: &Ground,
+    ) -> Judged {
+        let name = cluster_name(self.work.run_id, kubernetes);
+        let judging = AssertUnwindSafe(self.on_kind(kubernetes, cells.clone(), ground, &name));
+        if let Ok(judged) = judging.catch_unwind().await {
+            return judged;
+        }
+        let left = ground.kind.delete(&name).await.err().map(not_deleted);
+        let cause = Cause {
+            hint: "report it as a bug of example-validator, with the config".to_owned(),
+            ..Cause::new(CauseClass::Internal, "Panic", "this program panicked while it had the cluster")
+        };
+        let mut judged = self.without(kubernetes, &cells, "kind", &cause);
+        judged.remarks.extend(left);
+        judged
+    }
+
+    async fn on_kind(&self, kubernetes: &str, cells: Vec<Cell<'a>>, ground: &Ground, name: &str) -> Judged {
+        if self.stop.is_cancelled() {
+            return self.cancelled(&cells).await;
+        }
         let image = match ground.node_image(kubernetes, &self.work.workspace.config) {
             Ok(image) => image,
-            Err(found) => {
-                let cause = Cause::new(CauseClass::Cluster, "UnknownVersion", found.message);
-                let cause = Cause { hint: found.help.unwrap_or_default(), ..cause };
-                return self.without(kubernetes, &cells, "kind", &cause);
-            }
+            Err(found) => return self.without(kubernetes, &cells, "kind", &cause("UnknownVersion", found)),
         };
-        let name = cluster_name(self.work.run_id, kubernetes);
         let logs = self.work.outputs.evidence.other(&format!("{kubernetes}/cluster"));
-        let left = self.work.settings.limits.deadline.map(|all| all.saturating_sub(self.work.start.clock.elapsed()));
         let spec = Spec {
-            name: &name,
+            name,
             kubernetes,
             image: image.as_deref(),
             config: &ground.config,
             logs: logs.path(),
-            within: left.map_or(DEADLINE, |left| left.min(DEADLINE)),
+            within: DEADLINE,
         };
         tracing::info!("creating the cluster {name} ({kubernetes})");
-        let created = match ground.kind.create(&spec, cancel).await {
+        let mut created = match ground.kind.create(&spec, &self.stop).await {
             Ok(created) => created,
+            Err(_) if self.stop.is_cancelled() => return self.cancelled(&cells).await,
             Err(Failure::Cancelled) => return self.cancelled(&cells).await,
             Err(Failure::Cluster(cause)) => return self.without(kubernetes, &cells, "kind", &cause),
         };
-        // Whatever goes wrong from here on, the cluster is deleted before it is told.
-        let judged = AssertUnwindSafe(self.on_created(kubernetes, cells, ground, &created, &name)).catch_unwind().await;
-        let rows = judged.as_ref().map_or(&[][..], |judged| &judged.rows);
-        let remarks = self.take_down(ground, &name, &logs, rows).await;
-        match judged {
-            Ok(mut judged) => {
-                judged.remarks.extend(remarks);
-                judged.remarks.extend(created.first_failure.as_ref().map(|cause| second_try(&name, cause)));
-                judged
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        ground.share(&mut created.cluster);
+        let mut judged = self.on_created(kubernetes, cells, ground, &created, name).await;
+        let remarks = self.take_down(ground, name, &logs, &judged.rows).await;
+        judged.remarks.extend(remarks);
+        judged.remarks.extend(created.first_failure.as_ref().map(|cause| second_try(name, cause)));
+        judged
     }
 
     /// Everything that is done with a cluster that can take work.
@@ -91,7 +103,7 @@ impl<'a> Shared<'_, 'a, '_> {
                 goes: self.work.settings.cluster.keep == KeepCluster::Never,
                 ..self.brought(&created.cluster)
             };
-            let images = all_loaded(&gates, of_operator(self.work));
+            let images = all_loaded(self.work, &gates);
             if let Err(judged) = self.bring_operator(kubernetes, &cells, &mut brought, images).await {
                 return judged;
             }
@@ -137,11 +149,15 @@ impl<'a> Shared<'_, 'a, '_> {
             let kept = Diagnostic::error(format!("the cluster {name} is kept")).with_severity(Severity::Note);
             remarks.push(kept.with_help(help));
         } else if let Err(why) = ground.kind.delete(name).await {
-            let left = Diagnostic::error(why).with_severity(Severity::Warning);
-            remarks.push(left.with_help("`example-validator clean --cluster kind` tries it again"));
+            remarks.push(not_deleted(why));
         }
         remarks
     }
+}
+
+fn not_deleted(why: String) -> Diagnostic {
+    let left = Diagnostic::error(why).with_severity(Severity::Warning);
+    left.with_help("`example-validator clean --cluster kind` tries it again")
 }
 
 fn second_try(name: &str, cause: &Cause) -> Diagnostic {

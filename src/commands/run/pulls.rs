@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -16,19 +16,22 @@ use crate::image::disk;
 use crate::image::external::{Proxy, Stats, install};
 use crate::image_reference::ImageReference;
 use crate::lint::registry::images_to_ask;
+use crate::report;
 use crate::trial::cells::Cell;
 use crate::trial::isolate;
 
-/// How long the network of the clusters may take to be there: kind makes it first.
-const NETWORK: Duration = Duration::from_secs(30);
-/// Between two looks for it.
-const LOOK: Duration = Duration::from_millis(200);
+/// How long a cluster that is there waits for the registry, at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks for the clusters' network: kind makes it once it has the first node image.
+const LOOK: Duration = Duration::from_millis(300);
 /// Between two looks at the disk.
 const DISK: Duration = Duration::from_secs(20);
 
 /// The registry of a run, once it is known whether there is one.
 pub struct Pulls {
     images: BTreeSet<ImageReference>,
+    /// How long they took to be fetched ahead.
+    took: OnceLock<Duration>,
     proxy: watch::Sender<Option<Result<Served, String>>>,
 }
 
@@ -45,7 +48,7 @@ impl Pulls {
         let mut images = images_to_ask(examples, &workspace.config.images);
         let operator = workspace.operator.iter().flatten();
         images.extend(crate::lint::registry::images_of_objects(operator, &workspace.config.images));
-        Self { images, proxy: watch::Sender::new(None) }
+        Self { images, took: OnceLock::new(), proxy: watch::Sender::new(None) }
     }
 
     /// Starts the registry as soon as the clusters have a network, and fetches what is needed.
@@ -56,8 +59,19 @@ impl Pulls {
         }
         let ahead = started.as_ref().ok().map(|(proxy, _)| proxy.ahead());
         self.proxy.send_replace(Some(started));
-        if let Some(ahead) = ahead {
+        if let Some(ahead) = ahead.filter(|_| !self.images.is_empty()) {
+            let began = Instant::now();
             ahead.fetch(self.images.clone(), platform).await;
+            let _ = self.took.set(began.elapsed());
+        }
+    }
+
+    /// Puts the time that fetching took into the phases of the clusters, which it served alike.
+    pub fn told(&self, clusters: &mut [report::Cluster]) {
+        let Some(took) = self.took.get() else { return };
+        for cluster in clusters {
+            let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            cluster.phases.insert("pullMs".to_owned(), took.into());
         }
     }
 
@@ -67,7 +81,7 @@ impl Pulls {
             return tracing::warn!("kind's config says where nodes find registries: they pull by themselves");
         }
         let mut proxy = self.proxy.subscribe();
-        let Ok(Ok(known)) = tokio::time::timeout(NETWORK, proxy.wait_for(Option::is_some)).await else { return };
+        let Ok(Ok(known)) = tokio::time::timeout(PATIENCE, proxy.wait_for(Option::is_some)).await else { return };
         let Some(Ok((proxy, address))) = &*known else { return };
         let (address, direct) = (*address, proxy.direct());
         drop(known);
@@ -82,9 +96,11 @@ impl Pulls {
         loop {
             tokio::time::sleep(DISK).await;
             let known = self.proxy.borrow().as_ref().and_then(|known| Some(Arc::clone(&known.as_ref().ok()?.0)));
-            match disk::relieve(&ground.disk, &ground.engine, known.as_deref(), nodes).await {
-                Ok(told) => told.into_iter().for_each(|told| tracing::warn!("{told}")),
-                Err(error) => tracing::debug!("the disk can't be watched: {error}"),
+            for disk in &ground.disks {
+                match disk::relieve(disk, &ground.engine, known.as_deref(), nodes).await {
+                    Ok(told) => told.into_iter().for_each(|told| tracing::warn!("{told}")),
+                    Err(error) => tracing::debug!("the disk can't be watched: {error}"),
+                }
             }
         }
     }
@@ -107,13 +123,10 @@ impl Pulls {
 
 /// Starts the registry where nodes reach it.
 async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<Served, String> {
-    let end = tokio::time::Instant::now() + NETWORK;
     let place = loop {
-        match ground.kind.own().place().await {
-            Ok(Some(place)) => break place,
-            Ok(None) if tokio::time::Instant::now() < end => tokio::time::sleep(LOOK).await,
-            Ok(None) => return Err("the clusters have no network".to_owned()),
-            Err(why) => return Err(why),
+        match ground.kind.own().place().await? {
+            Some(place) => break place,
+            None => tokio::time::sleep(LOOK).await,
         }
     };
     let environment: Vec<_> = std::env::vars_os().collect();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json};
+use tokio_util::sync::CancellationToken;
 
 use super::builds::Builds;
 use super::on_clusters::{Judged, Work};
@@ -49,6 +50,8 @@ pub(super) struct Shared<'s, 'a, 'o> {
     pub(super) builds: &'s Builds<'a>,
     /// The images of others.
     pub(super) pulls: &'s Pulls,
+    /// Cancelled with the run, and at its deadline: nothing that cells would have to wait for is worth its time then.
+    pub(super) stop: CancellationToken,
     pub(super) failures: Arc<AtomicUsize>,
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) logs: Mutex<Vec<(ExampleId, String, LogTail)>>,
@@ -82,7 +85,7 @@ impl<'a> Shared<'_, 'a, '_> {
             Place::Existing(Err(cause)) => Ok(self.without(kubernetes, &cells, "existing", cause)),
             Place::Existing(Ok(cluster)) => Ok(self.on_existing(kubernetes, cells, cluster, began).await),
             Place::Kind(Err(cause)) => Ok(self.without(kubernetes, &cells, "kind", cause)),
-            Place::Kind(Ok(ground)) => Ok(self.on_kind(kubernetes, cells, ground).await),
+            Place::Kind(Ok(ground)) => Ok(self.on_kind_whatever_happens(kubernetes, cells, ground).await),
             Place::Simulated => {
                 let (simulator, cluster) =
                     cluster::simulated::start(kubernetes, &self.definitions, self.work.scratch).await?;
@@ -135,7 +138,7 @@ impl<'a> Shared<'_, 'a, '_> {
         if config.operator.is_empty() {
             return Ok(());
         }
-        let cancel = &self.work.signals.cancel;
+        let cancel = &self.stop;
         let began = Instant::now();
         let folder = self.work.outputs.evidence.other(&format!("{kubernetes}/operator"));
         let scratch = self.work.scratch.join(format!("helm-{}", kubernetes.replace(['/', ':', '@'], "-")));

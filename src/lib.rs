@@ -1,7 +1,7 @@
 //! Do the examples that a Kubernetes project ships still work, on every Kubernetes version that it supports?
 //!
 //! ```text
-//! Settings -> Config -> Catalog -> Lint -> Plan -> Report -> outputs
+//! Settings -> Config -> Catalog -> Lint -> Plan -> Images || Cluster -> Operator -> Trials -> Report -> outputs
 //! ```
 //!
 //! One direction: each stage is a function from values to values, with effects at the edges. `ARCHITECTURE.md` shows the

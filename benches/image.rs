@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 
 /// Files of different sizes, the largest a hundred times the smallest, in folders of a hundred.
 fn generate(root: &Path, files: usize, bytes: usize) {
-    let block: Vec<u8> = (0..MIB).map(|at| (at * 31 % 251) as u8).collect();
+    let block: Vec<u8> = (0..MIB).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect();
     let weight = |file: usize| 1 + (file * 37) % 100;
     let unit = bytes / (0..files).map(weight).sum::<usize>();
     for file in 0..files {

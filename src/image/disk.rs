@@ -11,7 +11,7 @@ use super::external::Proxy;
 
 /// So many bytes must stay free, whatever the disk's size: less does not hold one more image for machine learning.
 const MIN_FREE: u64 = 2 << 30;
-/// So many hundredths must stay free: the kubelet evicts pods at 10 of them, and kind sets that off at 0, where Docker fails first.
+/// So many hundredths must stay free. kind turns the kubelet's own limits off, so nobody else stops before the disk is full.
 const MIN_PERCENT: u64 = 5;
 
 /// How much room a disk has.

@@ -3,7 +3,7 @@
 //! A plain program and no statistics: `cargo bench --bench image`; the number of files and the size in MiB may be given
 //! (`-- 10000 1024`).
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use objects::objects;
 pub use objects::objects_of;
 pub use resources::pod_request;
 

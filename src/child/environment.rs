@@ -47,6 +47,18 @@ const DOCKER: [&str; 10] = [
     "KIND_EXPERIMENTAL_CONTAINERD_SNAPSHOTTER",
 ];
 
+/// Where Helm's repositories, credentials and plugins are, and the Docker CLI's credentials, which Helm uses for registries.
+const HELM: [&str; 8] = [
+    "HELM_CACHE_HOME",
+    "HELM_CONFIG_HOME",
+    "HELM_DATA_HOME",
+    "HELM_PLUGINS",
+    "HELM_REGISTRY_CONFIG",
+    "HELM_REPOSITORY_CACHE",
+    "HELM_REPOSITORY_CONFIG",
+    "DOCKER_CONFIG",
+];
+
 /// What a script may see of `whole`.
 pub(crate) fn for_script(whole: &[Variable]) -> Vec<Variable> {
     chosen(whole, |name| is_common(name) || PROXIES.contains(&name))
@@ -55,6 +67,11 @@ pub(crate) fn for_script(whole: &[Variable]) -> Vec<Variable> {
 /// What the Docker CLI may see of `whole`.
 pub(crate) fn for_docker(whole: &[Variable]) -> Vec<Variable> {
     chosen(whole, |name| is_common(name) || PROXIES.contains(&name) || DOCKER.contains(&name))
+}
+
+/// What Helm may see of `whole`.
+pub(crate) fn for_helm(whole: &[Variable]) -> Vec<Variable> {
+    chosen(whole, |name| is_common(name) || PROXIES.contains(&name) || HELM.contains(&name))
 }
 
 /// The names of the proxies that are set: a container takes their values from the Docker CLI's own environment.
@@ -100,9 +117,12 @@ mod tests {
             "https_proxy",
             "DOCKER_HOST",
             "KUBECONFIG",
+            "HELM_KUBETOKEN",
+            "HELM_CONFIG_HOME",
         ]);
         assert_eq!(names(&for_script(&whole)), ["PATH", "LC_ALL", "XDG_CACHE_HOME", "https_proxy"]);
         assert_eq!(names(&for_docker(&whole)), ["PATH", "LC_ALL", "XDG_CACHE_HOME", "https_proxy", "DOCKER_HOST"]);
+        assert_eq!(names(&for_helm(&whole)), ["PATH", "LC_ALL", "XDG_CACHE_HOME", "https_proxy", "HELM_CONFIG_HOME"]);
         assert_eq!(proxies(&whole), ["https_proxy"]);
     }
 }

@@ -73,6 +73,16 @@ impl Tool {
         self
     }
 
+    /// Its environment.
+    pub(crate) fn environment(&self) -> &[Variable] {
+        &self.environment
+    }
+
+    /// A variable of its environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.iter().find(|(known, _)| known == OsStr::new(name)).map(|(_, value)| value.as_os_str())
+    }
+
     /// The program with these arguments, not started yet.
     pub(crate) fn program(&self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Program {
         let argv = std::iter::once(self.program.clone().into()).chain(arguments.into_iter().map(Into::into)).collect();
@@ -92,18 +102,26 @@ impl Tool {
         input: &[u8],
         bound: Duration,
     ) -> Result<Answer, ChildError> {
-        let mut command = self.program(arguments.iter().copied()).command();
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        self.asked(&arguments, input, bound).await
+    }
+
+    /// The same, with arguments that need not be text: paths.
+    pub(crate) async fn ask_os(&self, arguments: &[OsString], bound: Duration) -> Result<Answer, ChildError> {
+        self.asked(arguments, &[], bound).await
+    }
+
+    async fn asked(&self, arguments: &[OsString], input: &[u8], bound: Duration) -> Result<Answer, ChildError> {
+        let mut command = self.program(arguments).command();
         if !input.is_empty() {
             command.stdin(Stdio::piped());
         }
-        match timeout(bound, self.answer(command, input)).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let (program, first) = (self.name(), arguments.first().copied().unwrap_or_default());
-                let err = format!("`{program} {first}` timed out after {} s", bound.as_secs());
-                Ok(Answer { err, ..Answer::default() })
-            }
+        if let Ok(answer) = timeout(bound, self.answer(command, input)).await {
+            return answer;
         }
+        let (program, first) = (self.name(), arguments.first().cloned().unwrap_or_default());
+        let err = format!("`{program} {}` timed out after {} s", first.display(), bound.as_secs());
+        Ok(Answer { err, ..Answer::default() })
     }
 
     async fn answer(&self, mut command: Command, input: &[u8]) -> Result<Answer, ChildError> {
@@ -122,11 +140,16 @@ impl Tool {
         Ok(Answer { succeeded: status.success(), code: status.code(), out, err })
     }
 
+    /// An error of the system that is not about where the program is.
+    pub(super) fn failed_io(&self, source: io::Error) -> ChildError {
+        ChildError::Io { program: self.name(), source }
+    }
+
     /// What an error of starting it means.
     pub(crate) fn failed(&self, source: io::Error) -> ChildError {
         match source.kind() {
             ErrorKind::NotFound => ChildError::NotFound(self.name()),
-            _ => ChildError::Io { program: self.name(), source },
+            _ => self.failed_io(source),
         }
     }
 

@@ -168,6 +168,18 @@ impl Folder {
         &self.relative
     }
 
+    /// A folder inside of it.
+    #[must_use]
+    pub fn within(&self, name: &str) -> Self {
+        self.evidence.folder(format!("{}/{}", self.relative, names::path(&self.evidence.redactor.text(name))))
+    }
+
+    /// What it is redacted with.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.evidence.redactor
+    }
+
     /// Makes the folder, for others to write into (`EVIDENCE_DIR`).
     ///
     /// # Errors

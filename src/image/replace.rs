@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::image_reference::{ImageReference, normalised_name};
 
 /// What a reference becomes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The new reference. Without a tag and a digest it is a name alone, and the tag of the reference that it replaces stays, as
     /// kustomize's `newName` does it.
@@ -19,7 +20,8 @@ pub struct Target {
 }
 
 /// Which images are replaced, by their normalised names (`docker.io/library/ubuntu`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Replacements(BTreeMap<String, Target>);
 
 impl Replacements {
@@ -70,7 +72,11 @@ impl Replacements {
                 replaced
             }
             Json::Array(items) => {
-                items.iter_mut().map(|item| self.apply(item)).filter(|replaced| *replaced).count() > 0
+                let mut replaced = false;
+                for item in items {
+                    replaced |= self.apply(item);
+                }
+                replaced
             }
             _ => false,
         }

@@ -61,6 +61,15 @@ pub fn crds(root: &Path, paths: &[PathBuf]) -> Offline {
     found
 }
 
+/// The texts of files, and of every manifest of folders.
+pub(super) fn read_paths(root: &Path, paths: &[PathBuf]) -> Offline {
+    let mut found = Offline { complete: true, ..Offline::default() };
+    for path in paths {
+        found.read(root, path);
+    }
+    found
+}
+
 impl Offline {
     fn render(&mut self, root: &Path, path: &Path) {
         match kustomize::render(&root.join(path)) {

@@ -63,10 +63,21 @@ const POD: Defaults = &[
     ("/schedulerName", "\"default-scheduler\""),
 ];
 
+const WEBHOOK: Defaults = &[
+    ("/failurePolicy", "\"Fail\""),
+    ("/matchPolicy", "\"Equivalent\""),
+    ("/namespaceSelector", "{}"),
+    ("/objectSelector", "{}"),
+    ("/timeoutSeconds", "10"),
+];
+
 /// Fills in what is missing in an object that has its uid. An object that is whole stays as it is.
 pub fn complete(object: &mut Json) {
     let group = split_api_version(text(object, "/apiVersion")).0.to_owned();
     let plural = text(object, "/kind").to_lowercase() + "s";
+    if plural.ends_with("webhookconfigurations") {
+        complete_webhooks(object);
+    }
     let Some((_, _, defaults, template)) = KINDS.iter().find(|known| known.0 == group && known.1 == plural) else {
         return;
     };
@@ -80,6 +91,18 @@ pub fn complete(object: &mut Json) {
     if plural == "persistentvolumeclaims" && object.pointer("/status/phase").is_none() {
         object["status"] = json!({"phase": "Pending"});
         object["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+    }
+}
+
+fn complete_webhooks(configuration: &mut Json) {
+    for webhook in configuration["webhooks"].as_array_mut().into_iter().flatten() {
+        fill(webhook, WEBHOOK);
+        if webhook["clientConfig"]["service"].is_object() {
+            fill(&mut webhook["clientConfig"]["service"], &[("/port", "443")]);
+        }
+        for rule in webhook["rules"].as_array_mut().into_iter().flatten() {
+            fill(rule, &[("/scope", "\"*\"")]);
+        }
     }
 }
 

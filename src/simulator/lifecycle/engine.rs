@@ -179,6 +179,7 @@ impl Engine {
                 let made_room = change.event == Event::Deleted || has_ended(object);
                 self.room |= made_room && !self.unschedulable.is_empty();
                 self.enqueue_claims(object);
+                self.enqueue_all("", "services", Some(namespace(object)));
                 let was_gated = change
                     .previous
                     .as_ref()
@@ -195,6 +196,11 @@ impl Engine {
                     self.enqueue(Key::cluster("", "persistentvolumes", volume));
                 }
             }
+            ("discovery.k8s.io", "EndpointSlice") => {
+                for plural in ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"] {
+                    self.enqueue_all("admissionregistration.k8s.io", plural, None);
+                }
+            }
             ("", "Node") => self.room |= !self.unschedulable.is_empty(),
             _ => {}
         }
@@ -205,6 +211,15 @@ impl Engine {
             let claim = text(volume, "/persistentVolumeClaim/claimName");
             if !claim.is_empty() {
                 self.enqueue(Key::namespaced("", "persistentvolumeclaims", namespace(pod), claim));
+            }
+        }
+    }
+
+    /// Looks again at every object of a resource.
+    fn enqueue_all(&mut self, group: &str, plural: &str, namespace: Option<&str>) {
+        for object in self.store.list(group, plural, namespace).0 {
+            if let Some(key) = self.store.key_of(&object) {
+                self.enqueue(key);
             }
         }
     }

@@ -31,6 +31,7 @@ use serde_json::Value as Json;
 
 use action::{Action, Cue};
 use engine::Engine;
+pub use object::selects;
 pub use pace::Pace;
 pub use seed::Node;
 use world::World;
@@ -88,6 +89,10 @@ fn reconcile(object: &Json, key: &Key, cue: &Cue, world: World<'_>) -> Vec<Actio
             _ => kubelet::changed(object, world),
         },
         ("", "persistentvolumeclaims") => controllers::claims::reconcile(object, cue, world),
+        ("", "services") => controllers::endpoints::reconcile(object, world),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations" | "validatingwebhookconfigurations") => {
+            controllers::endpoints::certify(object, key, world)
+        }
         ("", "persistentvolumes") => controllers::claims::reclaim(object, world),
         ("", "replicationcontrollers") | ("apps", "replicasets") => {
             controllers::deployment::reconcile_set(object, key, cue, world)

@@ -14,6 +14,7 @@ mod select;
 mod update;
 mod validate;
 mod watch;
+mod webhooks;
 mod write;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use super::patch::{Shape, apply};
 use super::read::absent;
 use super::request::{Request, Target};
 use super::validate::{self, Unknown};
+use super::webhooks;
 use crate::simulator::store::{DeleteOptions, Key, Propagation, Status, child, metadata, text};
 
 /// A kind's definition, as far as one version of it goes.
@@ -153,8 +154,9 @@ impl Server {
     /// Asks whether a new object is let in.
     ///
     /// # Errors
-    /// 403 if it is not.
+    /// 403 if it is not, 500 if a webhook can't be asked.
     pub fn admit(&self, object: &Json, target: &Target) -> Result<(), Status> {
+        webhooks::call(&self.store, target, "CREATE", object)?;
         let why = if target.kind.is("", "Pod") { (self.admission.refusal)(object, &self.store) } else { None };
         why.map_or(Ok(()), |message| {
             let named = Status::forbidden(&target.kind, text(object, "/metadata/name"), "");

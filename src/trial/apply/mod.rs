@@ -29,6 +29,7 @@ use tokio::time::Instant;
 
 use super::isolate::{Isolated, IsolatedObject, OBJECT, is_definition};
 use crate::cluster::discovery::{Discovery, Lookup, Served};
+pub(crate) use owned::established;
 pub use pull_secrets::{PullSecret, find as pull_secrets};
 pub use refused::{Refused, of_object, of_request, unserved};
 pub use request::FIELD_MANAGER;

@@ -132,7 +132,7 @@ fn in_the_way(item: &IsolatedObject<'_>, found: &Json, standing: &Standing) -> R
 }
 
 /// Waits until the kinds of a CRD that was just made are served.
-pub(super) async fn established(
+pub(crate) async fn established(
     objects: &Objects,
     discovery: &Discovery,
     item: &IsolatedObject<'_>,

@@ -58,8 +58,17 @@ impl Objects {
 
     /// Creates one by POST, strictly.
     pub async fn create(&self, object: &Json) -> Result<Json, Error> {
+        self.post(object, false).await
+    }
+
+    /// Says what would come of creating one; nothing is kept.
+    pub async fn dry_run(&self, object: &Json) -> Result<Json, Error> {
+        self.post(object, true).await
+    }
+
+    async fn post(&self, object: &Json, dry_run: bool) -> Result<Json, Error> {
         let body = serde_json::to_vec(object).map_err(Error::SerdeError)?;
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), dry_run };
         let mut request = self.request().create(&params, body).map_err(Error::BuildRequest)?;
         // kube's parameters of a POST have no place for it.
         let uri = format!("{}&fieldValidation=Strict", request.uri());

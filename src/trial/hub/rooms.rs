@@ -120,8 +120,13 @@ impl Rooms {
 impl Inner {
     /// Nodes report every few seconds; only a change of what matters for pods is told.
     fn tell_all(&mut self, id: Id, object: &Arc<Json>) {
+        let is_node = id.0.2 == "Node";
         let before = self.common.insert(id, Arc::clone(object));
-        if before.is_some_and(|before| availability(&before) == availability(object)) {
+        // Nodes change all the time in what is of no interest here.
+        let is_known = |before: Arc<Json>| {
+            if is_node { availability(&before) == availability(object) } else { same_version(&before, object) }
+        };
+        if before.is_some_and(is_known) {
             return;
         }
         for room in self.open.values() {

@@ -24,6 +24,7 @@ use crate::model::{Cause, CauseClass, ExampleId};
 use crate::yaml::{Node, Span};
 
 pub use names::{label_value, namespace_name};
+pub(crate) use order::rank;
 use references::Moved;
 
 /// The label of everything of ours, unless a manifest sets it to something else.

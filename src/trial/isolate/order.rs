@@ -49,7 +49,7 @@ const LAST: &[(&str, &str)] = &[
 ];
 
 /// The place of an object's kind in the order, from 0.
-pub(super) fn rank(object: &Object) -> usize {
+pub(crate) fn rank(object: &Object) -> usize {
     let kind = (object.group(), object.kind.as_str());
     let last = usize::from(LAST.contains(&kind));
     FIRST.iter().position(|kinds| kinds.contains(&kind)).unwrap_or(FIRST.len() + last)

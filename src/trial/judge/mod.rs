@@ -41,6 +41,7 @@ use crate::trial::{Change, Moment, Phases, Verdict};
 use finding::Troubles;
 use ownership::{Named, Ownership, Target};
 use pod::Pod;
+pub(crate) use read::one_line;
 use time::Clock;
 
 /// What is judged, and by which rules.

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod cron;
 pub mod deployment;
+pub mod endpoints;
 pub mod job;
 pub mod namespace;
 pub mod sets;

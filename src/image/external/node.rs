@@ -20,6 +20,12 @@ pub fn hosts_toml(proxy: SocketAddr) -> String {
     format!("[host.\"http://{proxy}\"]\n  capabilities = [\"pull\", \"resolve\"]\n")
 }
 
+/// What says that a registry is asked itself and nobody else. containerd 1.7 ignores a file without a table of a host.
+fn direct_toml(registry: &str) -> String {
+    let own = own_base(registry);
+    format!("server = \"{own}\"\n\n[host.\"{own}\"]\n  capabilities = [\"pull\", \"resolve\"]\n")
+}
+
 /// Makes a node ask the proxy for all registries but those that are `direct`.
 ///
 /// # Errors
@@ -31,8 +37,7 @@ pub async fn install(engine: &Engine, node: &str, proxy: SocketAddr, direct: &BT
         return Err(format!("the node {node} does not reach {proxy}"));
     }
     for registry in direct {
-        let own = format!("server = \"{}\"\n", own_base(registry));
-        write(engine, node, &format!("{FOLDER}/{registry}/hosts.toml"), &own).await?;
+        write(engine, node, &format!("{FOLDER}/{registry}/hosts.toml"), &direct_toml(registry)).await?;
     }
     write(engine, node, &format!("{FOLDER}/_default/hosts.toml"), &hosts_toml(proxy)).await
 }
@@ -44,5 +49,16 @@ async fn write(engine: &Engine, node: &str, path: &str, content: &str) -> Result
         Ok(())
     } else {
         Err(format!("{path} of the node {node} can't be written: {}", answer.last_line()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_asked_itself_has_a_table_of_its_host() {
+        let expected = "server = \"https://a.example\"\n\n[host.\"https://a.example\"]\n  capabilities = [\"pull\", \"resolve\"]\n";
+        assert_eq!(direct_toml("a.example"), expected);
     }
 }

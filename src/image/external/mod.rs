@@ -51,6 +51,7 @@ use self::credentials::Keyring;
 use self::upstream::Upstream;
 use crate::config::Registries;
 
+pub(in crate::image) use node::PINNED;
 pub use node::{hosts_toml, install};
 pub use prefetch::{Ahead, Pulled};
 

@@ -14,6 +14,12 @@ const FOLDER: &str = "/etc/containerd/certs.d";
 /// Tries to connect, and is told the address as `$0` and `$1`: no shell reads what we put together.
 const PROBE: &str = "exec 3<>/dev/tcp/$0/$1";
 
+/// Is there in a node whose own images are pinned.
+pub(in crate::image) const PINNED: &str = "/run/example-validator-pinned";
+/// Pins them all, so that no pruning takes away what the node needs to be one; is told the file that then is there as `$0`.
+const PIN: &str = "set -o pipefail; ctr --namespace=k8s.io images ls -q \
+    | xargs -r -I{} ctr --namespace=k8s.io images label {} io.cri-containerd.pinned=pinned && touch \"$0\"";
+
 /// What says that all registries have this mirror. Without a `server`, the registry itself is asked after it.
 #[must_use]
 pub fn hosts_toml(proxy: SocketAddr) -> String {
@@ -35,6 +41,10 @@ pub async fn install(engine: &Engine, node: &str, proxy: SocketAddr, direct: &BT
     let probe = engine.ask(&["exec", node, "timeout", "2", "bash", "-c", PROBE, &host, &port]).await;
     if !probe.map_err(|error| error.to_string())?.succeeded {
         return Err(format!("the node {node} does not reach {proxy}"));
+    }
+    // A node where this fails keeps all its images, needed or not.
+    if let Err(error) = engine.ask(&["exec", node, "bash", "-c", PIN, PINNED]).await {
+        tracing::debug!("the images of the node {node} are not pinned: {error}");
     }
     for registry in direct {
         write(engine, node, &format!("{FOLDER}/{registry}/hosts.toml"), &direct_toml(registry)).await?;

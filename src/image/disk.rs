@@ -1,17 +1,17 @@
 //! Watches the disk on which images pile up, and gives back what nobody needs before it is full.
 //!
-//! Nothing of the user's is ever deleted: blobs of this run's own proxy, images that this program built (by their label), and on the
-//! nodes, which are this run's own too, images that no container uses. What was loaded into a node is pinned, so it stays.
+//! Nothing of the user's is ever deleted: blobs of this run's own proxy, and on the nodes, which are this run's own too, images that
+//! no container uses. What a node had from the beginning and what was loaded into it is pinned, so it stays.
 
 use std::io;
 use std::path::Path;
 
-use super::engine::{Engine, LABEL};
-use super::external::Proxy;
+use super::engine::Engine;
+use super::external::{PINNED, Proxy};
 
 /// So many bytes must stay free, whatever the disk's size: less does not hold one more image for machine learning.
 const MIN_FREE: u64 = 2 << 30;
-/// So many hundredths must stay free: the kubelet evicts pods at 10 of them, and kind sets that off at 0, where Docker fails first.
+/// So many hundredths must stay free. kind turns the kubelet's own limits off, so nobody else stops before the disk is full.
 const MIN_PERCENT: u64 = 5;
 
 /// How much room a disk has.
@@ -45,8 +45,6 @@ impl Space {
 enum Step {
     /// Blobs of the proxy: nodes that have pulled an image don't ask again.
     Blobs,
-    /// Images of earlier builds in the engine.
-    Built,
     /// Images in the nodes that no container uses.
     Nodes,
 }
@@ -59,8 +57,7 @@ impl Step {
         }
         match done {
             None => Some(Self::Blobs),
-            Some(Self::Blobs) => Some(Self::Built),
-            Some(Self::Built) => Some(Self::Nodes),
+            Some(Self::Blobs) => Some(Self::Nodes),
             Some(Self::Nodes) => None,
         }
     }
@@ -84,13 +81,11 @@ pub async fn relieve(
             Step::Blobs => {
                 let _ = proxy.map(Proxy::drop_unused);
             }
-            Step::Built => {
-                // Without `--all` only what has no tag any more.
-                let _ = engine.ask(&["image", "prune", "--force", "--filter", &format!("label={LABEL}")]).await;
-            }
             Step::Nodes => {
                 for node in nodes {
-                    let _ = engine.ask(&["exec", node, "crictl", "rmi", "--prune"]).await;
+                    if engine.ask(&["exec", node, "test", "-e", PINNED]).await.is_ok_and(|answer| answer.succeeded) {
+                        let _ = engine.ask(&["exec", node, "crictl", "rmi", "--prune"]).await;
+                    }
                 }
             }
         }
@@ -124,7 +119,7 @@ mod tests {
         while let Some(step) = Step::after(steps.last().copied(), tight) {
             steps.push(step);
         }
-        assert_eq!(steps, [Step::Blobs, Step::Built, Step::Nodes]);
+        assert_eq!(steps, [Step::Blobs, Step::Nodes]);
         assert_eq!(Step::after(None, roomy), None);
         assert_eq!(Step::after(Some(Step::Blobs), roomy), None);
     }

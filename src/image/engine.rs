@@ -107,7 +107,12 @@ impl Engine {
         let stderr = child.stderr.take();
         let (packed, said) = tokio::join!(packed(&mut child, archive), words(stderr));
         let status = child.wait().await.map_err(|error| error.to_string())?;
-        finished(packed, status, archive).await.map_err(|error| if said.is_empty() { error } else { said })
+        // What can't be packed breaks the program's pipe, of which alone it would speak.
+        let is_its_own = packed.as_ref().is_ok_and(|_| !said.is_empty());
+        if let Err(error) = &packed {
+            return Err(format!("{} can't be written: {error}", archive.display()));
+        }
+        finished(packed, status, archive).await.map_err(|error| if is_its_own { said } else { error })
     }
 
     /// A question to the CLI, within the time for short ones.

@@ -22,6 +22,25 @@ pub(crate) fn start(input: &str) -> String {
     plain.collect::<Vec<_>>().join("/")
 }
 
+/// Whether an input can match anything below a folder, both relative to the root. In doubt it can.
+pub(crate) fn may_be_below(input: &str, folder: &str) -> bool {
+    let (input, folder) = (normal(input), normal(folder));
+    if input.is_empty() || folder.is_empty() {
+        return true;
+    }
+    for (pattern, segment) in input.split('/').zip(folder.split('/')) {
+        if pattern.contains("**") {
+            return true;
+        }
+        // A brace that spans segments can't be read by halves.
+        let Ok(glob) = GlobBuilder::new(pattern).literal_separator(true).build() else { return true };
+        if !glob.compile_matcher().is_match(segment) {
+            return false;
+        }
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +51,25 @@ mod tests {
             [("a/b/**/*.py", "a/b"), ("./a/b", "a/b"), ("*.py", ""), ("a/{b,c}/d", "a"), ("/abs/x*", "/abs"), (".", "")]
         {
             assert_eq!(start(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_can_hold_nothing_of_an_input_is_told() {
+        for (input, folder, expected) in [
+            ("a/*/c.py", "a", true),
+            ("a/*/c.py", "a/b", true),
+            ("a/*/c.py", "b", false),
+            ("a/b", "a/b/c/d", true),
+            ("a/b", "a/c", false),
+            ("*.py", "data", false),
+            ("**/*.py", "data", true),
+            ("{a/b,c}/x", "a/b", true),
+            ("a[", "x", true),
+            (".", "x", true),
+            ("*", "", true),
+        ] {
+            assert_eq!(may_be_below(input, folder), expected, "{input} {folder}");
         }
     }
 

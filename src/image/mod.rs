@@ -13,6 +13,7 @@ pub mod replace;
 mod store;
 
 pub use archive::Written;
+pub use build::base_of_ours;
 pub use engine::{Engine, LABEL};
 pub use load::load;
 pub use needed::{needed_by, needed_by_object, replacements};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::digest::Identity;
-use super::replace::{Replacements, Target, is_reference};
+use super::replace::{Replacements, Target, handed_on, is_containers, is_reference};
 use crate::catalog::{Catalog, Example};
 use crate::config::ImageBuild;
 use crate::image_reference::normalised_name;
@@ -55,6 +55,14 @@ fn meant_by(node: &Json, builds: &[ImageBuild], needed: &mut BTreeSet<usize>) {
     match node {
         Json::Object(fields) => {
             for (key, value) in fields {
+                if is_containers(key) {
+                    for mut container in value.as_array().into_iter().flatten().filter_map(Json::as_object).cloned() {
+                        handed_on(&mut container, &mut |text| {
+                            needed.extend(place(text, builds));
+                            None
+                        });
+                    }
+                }
                 match value {
                     Json::String(text) if is_reference(key) => needed.extend(place(text, builds)),
                     _ => meant_by(value, builds, needed),
@@ -103,6 +111,9 @@ mod tests {
         assert_eq!(needed("a.yaml"), [0, 1, 2]);
         let object = json!({"spec": {"containers": [{"name": "x", "image": "example/two@sha256:0"}]}});
         assert!(needed_by_object(&object, &builds).is_empty());
+        let object =
+            json!({"containers": [{"args": ["--image=example/two:v1"], "env": [{"value": "example/one:v1"}]}]});
+        assert_eq!(needed_by_object(&object, &builds), BTreeSet::from([0, 1]));
         let object = json!([{"image": "example/two:v1"}, {"image": 3}]);
         assert_eq!(needed_by_object(&object, &builds), BTreeSet::from([1]));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::image_reference::{ImageReference, normalised_name};
 
@@ -47,13 +47,20 @@ impl Replacements {
     }
 
     /// Replaces the references in an object: the values of every `image` and `...Image`, wherever they stand (pod templates of any
-    /// kind, a TrainJob's `trainer.image`, a SparkApplication's `image`). Says whether there was any.
+    /// kind, a TrainJob's `trainer.image`, a SparkApplication's `image`), and what a container hands on to its program, as
+    /// operators get their images: the values of its `env`, and what follows `=` in its `command` and `args`. Says whether there
+    /// was any.
     pub fn apply(&self, object: &mut Json) -> bool {
         match object {
             Json::Object(fields) => {
                 let mut replaced = false;
                 let mut loaded = false;
                 for (key, value) in fields.iter_mut() {
+                    if is_containers(key) {
+                        for container in value.as_array_mut().into_iter().flatten().filter_map(Json::as_object_mut) {
+                            replaced |= handed_on(container, &mut |text| self.of(text).map(|(new, _)| new));
+                        }
+                    }
                     match value {
                         Json::String(text) if is_reference(key) => {
                             if let Some((new, is_loaded)) = self.of(text) {
@@ -86,6 +93,38 @@ impl Replacements {
 /// Whether a string under this key is an image's reference.
 pub(super) fn is_reference(key: &str) -> bool {
     key == "image" || key.ends_with("Image")
+}
+
+/// Whether containers of a pod stand under this key.
+pub(super) fn is_containers(key: &str) -> bool {
+    matches!(key, "containers" | "initContainers" | "ephemeralContainers")
+}
+
+/// Shows what a container hands on to its program and what may be an image's reference, for something else to be put in its place;
+/// says whether there was any. A single word may be anything: only what has a path, a tag or a digest may be one.
+pub(super) fn handed_on(container: &mut Map<String, Json>, new: &mut impl FnMut(&str) -> Option<String>) -> bool {
+    let mut replaced = false;
+    let mut new = |text: &str| if text.contains(['/', ':', '@']) { new(text) } else { None };
+    for variable in container.get_mut("env").and_then(Json::as_array_mut).into_iter().flatten() {
+        if let Some(Json::String(value)) = variable.get_mut("value")
+            && let Some(new) = new(value)
+        {
+            *value = new;
+            replaced = true;
+        }
+    }
+    for list in ["command", "args"] {
+        for argument in container.get_mut(list).and_then(Json::as_array_mut).into_iter().flatten() {
+            if let Json::String(text) = argument
+                && let Some((flag, value)) = text.split_once('=')
+                && let Some(new) = new(value)
+            {
+                *text = format!("{flag}={new}");
+                replaced = true;
+            }
+        }
+    }
+    replaced
 }
 
 impl Target {
@@ -142,6 +181,22 @@ mod tests {
         assert!(replacements().apply(&mut pod));
         let expected = json!({"name": "m", "image": "ghcr.io/b/operator:v1", "imagePullPolicy": "Always"});
         assert_eq!(pod["containers"][0], expected);
+    }
+
+    #[test]
+    fn what_a_container_hands_on_to_its_program_is_replaced_if_it_is_exactly_that_image() {
+        let mut replacements = replacements();
+        replacements.insert("mnist", Target { reference: "example/m:ev-2".to_owned(), loaded: true });
+        let mut pod = json!({"spec": {"containers": [{"name": "a", "image": "busybox",
+            "env": [{"name": "RELATED_IMAGE_X", "value": "kubeflowkatib/mnist:v1"}, {"name": "MODEL", "value": "mnist"},
+                {"name": "Y", "valueFrom": {}}, {"name": "Z", "value": "run kubeflowkatib/mnist:v1"}],
+            "args": ["--init-image=docker.io/kubeflowkatib/mnist:v2", "kubeflowkatib/mnist:v1", "--x=kubeflowkatib/mnist-other:v1"]}]}});
+        assert!(replacements.apply(&mut pod));
+        let expected = json!({"name": "a", "image": "busybox",
+            "env": [{"name": "RELATED_IMAGE_X", "value": "example/mnist:ev-1"}, {"name": "MODEL", "value": "mnist"},
+                {"name": "Y", "valueFrom": {}}, {"name": "Z", "value": "run kubeflowkatib/mnist:v1"}],
+            "args": ["--init-image=example/mnist:ev-1", "kubeflowkatib/mnist:v1", "--x=kubeflowkatib/mnist-other:v1"]});
+        assert_eq!(pod["spec"]["containers"][0], expected);
     }
 
     #[test]

@@ -51,6 +51,26 @@ pub(crate) fn require_safe(url: &Url) -> Result<(), String> {
     Err(format!("`{url}` is not safe to ask: expected `https://`"))
 }
 
+/// Whether a URL is of this machine, or of what only this machine and its neighbours see: a cloud's metadata are there.
+pub(crate) fn is_near(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let address =
+        host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().map(|address| address.to_canonical());
+    let is_near = |address: IpAddr| {
+        let is_link_local = match address {
+            IpAddr::V4(address) => address.is_link_local(),
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        is_link_local || address.is_loopback() || address.is_unspecified()
+    };
+    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(is_near)
+}
+
+/// The same of a registry's name. One that can't be read is as good as near.
+pub(crate) fn is_near_registry(registry: &str) -> bool {
+    Url::parse(&format!("https://{registry}")).map_or(true, |url| is_near(&url))
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -88,5 +108,17 @@ mod tests {
             assert_eq!(base(registry, &mirrors).as_deref(), Ok(expected));
         }
         assert!(base_of_mirror("http://mirror.example").unwrap_err().contains("https"));
+    }
+
+    #[test]
+    fn what_only_this_machine_sees_is_told_from_the_rest() {
+        for near in
+            ["localhost:5000", "127.1.2.3", "[::1]:80", "169.254.169.254", "[fe80::1]:80", "0.0.0.0:1", "a.localhost"]
+        {
+            assert!(is_near_registry(near), "{near}");
+        }
+        for far in ["docker.io", "172.18.0.1:5000", "10.0.0.1", "registry.example:5000", "[2001:db8::1]"] {
+            assert!(!is_near_registry(far), "{far}");
+        }
     }
 }

@@ -7,13 +7,16 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::output::Tail;
-use super::{Build, shown_dockerfile};
+use super::{Build, DISK_FULL, DISK_HINT, shown_dockerfile};
 use crate::image::engine;
 use crate::model::{Cause, CauseClass, Outcome};
 use crate::trial::judge::images::{self, Pull};
 
 /// Most letters of a message.
 const MAX_MESSAGE: usize = 400;
+
+/// So many lines at the end of a build are of the step that failed, and of the words around it.
+const ENDING: usize = 30;
 
 /// What a build said at its end.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,10 +46,11 @@ pub(super) fn cause(build: &Build<'_>, code: Option<i32>, tail: &Tail) -> (Outco
     if is_no_engine(&said.reason) {
         return (Outcome::Errored, engine::unavailable(&said.reason));
     }
+    // A program of a step tells it in its own words, most often in its last ones.
+    if is_disk_full(&said.reason) || said.is_program && tail.lines().rev().take(ENDING).any(is_disk_full) {
+        return errored(CauseClass::Cluster, DISK_FULL, DISK_HINT);
+    }
     if !said.is_program {
-        if said.reason.contains("no space left on device") {
-            return errored(CauseClass::Cluster, "DiskFull", "free disk space: `docker system df` shows what takes it");
-        }
         if is_pull(&said) && images::classify(&said.reason) == Pull::Transient || is_bad_answer(&said.reason) {
             let hint = "the registry, not the build, is at fault: try again, or set a mirror in the engine's settings";
             return errored(CauseClass::Image, "RegistryUnavailable", hint);
@@ -57,6 +61,12 @@ pub(super) fn cause(build: &Build<'_>, code: Option<i32>, tail: &Tail) -> (Outco
     let hint = "the build's log is in the evidence".to_owned();
     let cause = Cause::new(CauseClass::Image, "BuildFailed", message);
     (Outcome::Failed, Cause { hint, file: shown_dockerfile(build.image), line: said.line, ..cause })
+}
+
+/// What all programs say of a full disk, whatever their case: the C library begins with a capital.
+pub(super) fn is_disk_full(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.contains("no space left on device") || text.contains("disk quota exceeded")
 }
 
 fn said(tail: &Tail) -> Said {
@@ -227,5 +237,17 @@ mod tests {
             let is_transient = is_pull(&said) && images::classify(reason) == Pull::Transient || is_bad_answer(reason);
             assert_eq!(is_transient, expected, "{reason}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_in_any_case() {
+        for text in [
+            "write /x: no space left on device",
+            "OSError: [Errno 28] No space left on device",
+            "tar: Disk quota exceeded",
+        ] {
+            assert!(is_disk_full(text), "{text}");
+        }
+        assert!(!is_disk_full("no device"));
     }
 }

@@ -19,7 +19,14 @@ use super::digest::{Dockerfile, Identity, Places};
 use super::engine::{self, Engine, LABEL};
 use crate::child::{Group, Program};
 use crate::config::ImageBuild;
+use crate::image_reference::{ImageReference, normalised_name};
 use crate::model::{Cause, CauseClass, Outcome};
+
+/// No build that still runs has begun so long ago.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The reason where a disk is full, and what to do.
+const DISK_FULL: &str = "DiskFull";
+const DISK_HINT: &str = "free disk space: `docker system df` shows what takes it";
 
 /// What builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,21 +125,23 @@ impl Builder {
             Ok(ended) => ended,
             Err(error) => return not(Outcome::Errored, engine::missing(&self.engine.docker.failed(error)), &tail),
         };
+        if let Some(Err(error)) = &packed {
+            // It broke the build's pipe, of which alone the build would speak.
+            let said = format!("{} can't be written: {error}", build.archive.display());
+            return not(Outcome::Errored, unsaved(build, &said), &tail);
+        }
         if !status.success() {
             let (outcome, cause) = diagnose::cause(build, status.code(), &tail);
             return not(outcome, cause, &tail);
         }
         let took = start.elapsed();
         let archive = match packed {
-            Some(packed) => engine::finished(Ok(packed), status, build.archive).await,
+            Some(packed) => engine::finished(packed, status, build.archive).await,
             None => self.engine.save(&build.identity.tag, build.archive).await,
         };
         match archive {
             Ok(archive) => Built::Ready { archive, build: took, save: start.elapsed().saturating_sub(took) },
-            Err(said) => {
-                let message = format!("the image {} was built, and could not be saved: {said}", build.image.name);
-                not(Outcome::Errored, Cause::new(CauseClass::Internal, "ImageSaveFailed", message), &tail)
-            }
+            Err(said) => not(Outcome::Errored, unsaved(build, &said), &tail),
         }
     }
 
@@ -156,8 +165,9 @@ impl Builder {
         places: &Places,
         tail: &mut Tail,
         sink: &mut (impl FnMut(&[u8]) + Send),
-    ) -> std::io::Result<(ExitStatus, Option<archive::Packed>)> {
+    ) -> std::io::Result<(ExitStatus, Option<std::io::Result<archive::Packed>>)> {
         let layers = build.layers.filter(|_| self.driver == Driver::Outside).map(Layers::new);
+        layers.iter().for_each(Layers::prepared);
         let mut command = self.program(build, places, layers.as_ref()).command();
         let (reader, writer) = std::io::pipe()?;
         let is_packed = self.driver == Driver::Outside;
@@ -166,22 +176,25 @@ impl Builder {
         // It holds our end of the pipe, which must be closed before anyone waits for its end.
         drop(command);
         let _group = Group::of(&child);
-        let packed =
-            async { if is_packed { engine::packed(&mut child, build.archive).await.map(Some) } else { Ok(None) } };
+        let packed = async { if is_packed { Some(engine::packed(&mut child, build.archive).await) } else { None } };
         let (packed, followed) = tokio::join!(packed, follow(reader, tail, sink));
         followed?;
         let status = child.wait().await?;
-        if let Some(layers) = layers.filter(|_| status.success()) {
-            layers.renewed();
+        if let Some(layers) = layers {
+            if status.success() {
+                layers.renewed();
+            } else {
+                layers.prepared();
+            }
         }
-        // What can't be packed breaks the build's pipe: its own end tells less.
-        if status.success() { Ok((status, packed?)) } else { Ok((status, packed.ok().flatten())) }
+        Ok((status, packed))
     }
 
     fn program(&self, build: &Build<'_>, places: &Places, layers: Option<&Layers>) -> Program {
         let image = build.image;
         let mut arguments: Vec<OsString> = match self.driver {
-            Driver::Plain => vec!["build".into()],
+            // Without it the container of a step that failed stays.
+            Driver::Plain => vec!["build".into(), "--force-rm".into()],
             Driver::Engine => ["buildx", "build", "--progress", "plain", "--load"].map(OsString::from).into(),
             Driver::Outside => {
                 let output = ["--output", "type=docker,dest=-"];
@@ -207,7 +220,17 @@ impl Builder {
     }
 }
 
-/// A folder of layers. What is exported goes beside it and takes its place, since buildx only ever adds to one.
+/// Why a build has no archive: this machine is at fault.
+fn unsaved(build: &Build<'_>, said: &str) -> Cause {
+    let message = format!("the image {} could not be saved: {said}", build.image.name);
+    if diagnose::is_disk_full(said) {
+        return Cause { hint: DISK_HINT.to_owned(), ..Cause::new(CauseClass::Cluster, DISK_FULL, message) };
+    }
+    Cause::new(CauseClass::Internal, "ImageSaveFailed", message)
+}
+
+/// A folder of layers, of this image alone. What is exported goes beside it and takes its place, since buildx only ever adds to one.
+/// Each process has a place of its own for that: another run may build the same image.
 struct Layers {
     path: PathBuf,
     next: PathBuf,
@@ -216,7 +239,7 @@ struct Layers {
 impl Layers {
     fn new(path: &Path) -> Self {
         let mut next = path.as_os_str().to_owned();
-        next.push(".next");
+        next.push(format!(".next-{}", std::process::id()));
         Self { path: path.to_owned(), next: next.into() }
     }
 
@@ -229,13 +252,46 @@ impl Layers {
         options
     }
 
+    /// Nothing is where the new layers go, and what killed runs left there long ago is gone.
+    fn prepared(&self) {
+        let _ = std::fs::remove_dir_all(&self.next);
+        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else { return };
+        let begin = format!("{}.next", name.to_string_lossy());
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let age = entry.metadata().and_then(|about| about.modified()).ok().and_then(|time| time.elapsed().ok());
+            if entry.file_name().to_string_lossy().starts_with(&begin) && age.is_some_and(|age| age > STALE) {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
     /// The new layers take the place of the old. Where they can't, the next build is slower, and nothing else.
     fn renewed(&self) {
         if self.next.is_dir() {
             let _ = std::fs::remove_dir_all(&self.path);
-            let _ = std::fs::rename(&self.next, &self.path);
+            if std::fs::rename(&self.next, &self.path).is_err() {
+                self.prepared();
+            }
         }
     }
+}
+
+/// Why an image can't be built by itself: it stands on another one of the config's, of which a builder knows nothing. One that is
+/// named by its digest was published; and what another only `replaces` is somebody else's, and is there to be built upon.
+#[must_use]
+pub fn base_of_ours(image: &ImageBuild, root: &Path, images: &[ImageBuild]) -> Option<Cause> {
+    let places = Places::of(image, root).ok()?;
+    let text = std::fs::read(&places.dockerfile).ok()?;
+    let bases = Dockerfile::parse(&String::from_utf8_lossy(&text)).bases_with_lines(&image.args);
+    let (base, line) = bases.into_iter().find(|(base, _)| {
+        let Ok(base) = ImageReference::parse(base) else { return false };
+        let is_base = |other: &ImageBuild| normalised_name(&other.name).is_some_and(|name| name == base.name());
+        base.digest.is_none() && !is_base(image) && images.iter().any(is_base)
+    })?;
+    let message = format!("{} is built from {base}, which is an image of this config's too", image.name);
+    let hint = "build it in one Dockerfile with stages, or push the base and name it by its digest".to_owned();
+    let cause = Cause::new(CauseClass::Image, "BaseIsBuilt", message);
+    Some(Cause { hint, file: shown_dockerfile(image), line, ..cause })
 }
 
 /// The driver that `docker buildx inspect` names; where it names none, the engine's.

@@ -86,8 +86,10 @@ async fn inside_of_the_engine_it_is_built_and_then_saved() {
 
 #[tokio::test]
 async fn outside_of_the_engine_it_goes_straight_into_the_archive_and_layers_are_kept() {
-    let docker = "case \"$1 $2\" in 'buildx inspect') echo 'Driver:   docker-container';; 'buildx build') echo progress >&2; printf tar; mkdir layers.next; touch layers.next/index.json;; esac";
+    let docker = "case \"$1 $2\" in 'buildx inspect') echo 'Driver:   docker-container';; 'buildx build') echo progress >&2; printf tar; [ -e layers.next-$PPID ] && exit 7; mkdir layers.next-$PPID; touch layers.next-$PPID/index.json;; esac";
     let world = World::new("FROM a\n", docker);
+    // What another run left, that had our number.
+    std::fs::create_dir(world.folder.path().join(format!("layers.next-{}", std::process::id()))).unwrap();
     let (built, log) = world.build().await;
     assert!(matches!(built, Built::Ready { .. }), "{built:?}");
     assert_eq!((world.saved(), log.as_str()), (b"tar".to_vec(), "progress\n"));
@@ -109,10 +111,10 @@ async fn without_buildx_what_needs_buildkit_is_refused_before_anything_is_built(
     assert_eq!((outcome, cause.reason.as_str(), cause.line), (Outcome::Failed, "BuildKitRequired", 2));
     assert_eq!(cause.file, "ctx/Dockerfile");
     assert!(cause.message.contains("`RUN --mount`") && cause.hint.contains("buildx"), "{cause:?}");
-    assert!(!world.calls().contains("build --tag"));
+    assert!(!world.calls().contains("build --force-rm"));
     let world = World::new("FROM a\n", docker);
     assert!(matches!(world.build().await.0, Built::Ready { .. }));
-    assert!(world.calls().contains("\nbuild --tag "), "{}", world.calls());
+    assert!(world.calls().contains("\nbuild --force-rm --tag "), "{}", world.calls());
 }
 
 #[tokio::test]
@@ -143,6 +145,47 @@ async fn an_engine_that_is_gone_and_an_image_that_can_t_be_saved_are_nobody_s_fa
     assert_eq!((outcome, unsaved.reason.as_str()), (Outcome::Errored, "ImageSaveFailed"));
     assert!(unsaved.message.ends_with("no space left"), "{}", unsaved.message);
     assert!(!world.folder.path().join("x.tar.zst").exists());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_not_the_projects_fault() {
+    let docker = "case \"$1 $2\" in 'buildx build') printf ' > [2/2] RUN x:\\n0.1 cp: write error: No space left on device\\n0.2 make: *** [all] Error 1\\n------\\nDockerfile:2\\nERROR: failed to solve: process \"x\" did not complete successfully: exit code: 2\\n'; exit 1;; esac";
+    let (outcome, full) = cause(World::new("FROM a\nRUN x\n", docker).build().await.0);
+    assert_eq!((outcome, full.class, full.reason.as_str()), (Outcome::Errored, CauseClass::Cluster, "DiskFull"));
+    let docker = "case $1 in save) echo 'write /x: no space left on device' >&2; exit 1;; esac";
+    let (outcome, full) = cause(World::new("FROM a\n", docker).build().await.0);
+    assert_eq!((outcome, full.reason.as_str()), (Outcome::Errored, "DiskFull"));
+}
+
+#[tokio::test]
+async fn what_breaks_the_pipe_of_a_build_is_told_and_not_the_broken_pipe() {
+    let docker = "case \"$1 $2\" in 'buildx inspect') echo 'Driver: docker-container';; 'buildx build') cat /dev/zero; echo 'ERROR: write: broken pipe' >&2; exit 1;; esac";
+    let world = World::new("FROM a\n", docker);
+    // Its folder is no folder: nothing can be packed there.
+    std::fs::write(world.folder.path().join("file"), "").unwrap();
+    let path = format!("{}:{}", world.folder.path().display(), std::env::var("PATH").unwrap());
+    let engine = Engine::new(&[("PATH".into(), path.into())], world.folder.path());
+    let identity = identify(&world.image, world.folder.path(), "linux/amd64").unwrap();
+    let archive = world.folder.path().join("file/x.tar.zst");
+    let (image, root, bound) = (&world.image, world.folder.path(), Duration::from_secs(30));
+    let order = Build { image, root, identity: &identity, archive: &archive, layers: None, bound };
+    let (outcome, unsaved) = cause(Builder::find(&engine).await.build(&order, &mut |_: &[u8]| ()).await);
+    assert_eq!((outcome, unsaved.reason.as_str()), (Outcome::Errored, "ImageSaveFailed"));
+    assert!(unsaved.message.contains("file/x.tar.zst can't be written"), "{}", unsaved.message);
+}
+
+#[test]
+fn an_image_that_stands_on_another_of_ours_is_refused_with_its_line() {
+    let world = World::new("ARG V=1\nFROM debian\nFROM example/base:$V\n", "");
+    let base = ImageBuild { name: "docker.io/example/base".to_owned(), ..world.image.clone() };
+    let root = world.folder.path();
+    let images = [world.image.clone(), base.clone()];
+    let cause = base_of_ours(&world.image, root, &images).unwrap();
+    assert_eq!((cause.reason.as_str(), cause.file.as_str(), cause.line), ("BaseIsBuilt", "ctx/Dockerfile", 3));
+    // Its own published self, or what it replaces, is there to be built upon.
+    assert_eq!(base_of_ours(&base, root, &images), None);
+    let replacing = ImageBuild { name: "other".to_owned(), replaces: vec!["example/base".to_owned()], ..base };
+    assert_eq!(base_of_ours(&world.image, root, &[replacing]), None);
 }
 
 /// The real thing: builds, saves, and takes the archive into the engine again. `docker` is the one on the PATH.

@@ -66,6 +66,12 @@ impl Dockerfile {
     /// `scratch` are none.
     #[must_use]
     pub fn bases(&self, args: &BTreeMap<String, String>) -> Vec<String> {
+        self.bases_with_lines(args).into_iter().map(|(base, _)| base).collect()
+    }
+
+    /// The same, with the lines of their `FROM`s.
+    #[must_use]
+    pub fn bases_with_lines(&self, args: &BTreeMap<String, String>) -> Vec<(String, u32)> {
         let mut known: BTreeMap<&str, &str> = BTreeMap::new();
         let mut stages: Vec<String> = Vec::new();
         let mut bases = Vec::new();
@@ -83,7 +89,7 @@ impl Dockerfile {
                     let mut words = instruction.rest.split_whitespace().filter(|word| !word.starts_with("--"));
                     let base = words.next().map(|word| filled(word, &known)).unwrap_or_default();
                     if base != "scratch" && !base.is_empty() && !stages.contains(&base.to_lowercase()) {
-                        bases.push(base);
+                        bases.push((base, instruction.line));
                     }
                     stages.push(words.nth(1).unwrap_or_default().to_lowercase());
                 }

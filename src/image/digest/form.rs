@@ -46,6 +46,10 @@ impl Form<'_> {
         if let Some(target) = &self.build.target {
             line(&mut out, "target", &[target.as_bytes()]);
         }
+        if !self.build.inputs.is_empty() {
+            let context = crate::plan::paths::normal(&self.build.context.to_string_lossy());
+            line(&mut out, "context", &[context.as_bytes()]);
+        }
         for (name, value) in &self.build.args {
             line(&mut out, "arg", &[name.as_bytes(), value.as_bytes()]);
         }

@@ -4,10 +4,11 @@
 //! `<length>:<text>`, so that no two builds have the same lines:
 //!
 //! ```text
-//! ev-image-v1
+//! ev-image-v2
 //! name <text>
 //! platform <text>
 //! target <text>                           when there is one
+//! context <text>                          its path relative to the root, when there are inputs: they don't tell it
 //! arg <text> <text>                       name and value, each argument in the order of the names
 //! base <text>                             each `FROM` that names a digest, its arguments filled in, in the order of the file
 //! dockerfile <SHA-256 of its content>
@@ -38,7 +39,7 @@ use crate::config::ImageBuild;
 use crate::model::{Cause, CauseClass};
 
 /// The format, in front of the lines and of the cache key. Whatever changes what is hashed, changes it.
-const FORMAT: &str = "ev-image-v1";
+const FORMAT: &str = "ev-image-v2";
 /// Most letters of an image's name in its key: GitHub's cache allows 512 in all.
 const MAX_SLUG: usize = 200;
 
@@ -47,7 +48,7 @@ const MAX_SLUG: usize = 200;
 pub struct Identity {
     /// `sha256:<hex>`, for the report.
     pub digest: String,
-    /// The key of its archive: `ev-image-v1-<name as letters>-<platform>-<hex>`, without commas, at most 512 letters.
+    /// The key of its archive: `ev-image-v2-<name as letters>-<platform>-<hex>`, without commas, at most 512 letters.
     pub key: String,
     /// Its reference in this run: `<name>:ev-<first 16 of hex>`.
     pub tag: String,
@@ -231,7 +232,7 @@ mod tests {
         let mut build = build();
         build.args.insert("A".to_owned(), "1 2".to_owned());
         let lines = format!(
-            "ev-image-v1\nname 13:example/mnist\nplatform 11:linux/amd64\narg 1:A 3:1 2\ndockerfile {content}\nfile - {content} 10:Dockerfile\n"
+            "ev-image-v2\nname 13:example/mnist\nplatform 11:linux/amd64\narg 1:A 3:1 2\ndockerfile {content}\nfile - {content} 10:Dockerfile\n"
         );
         assert_eq!(digest(&build, root.path()), format!("sha256:{}", form::hex(&Sha256::digest(lines.as_bytes()))));
     }
@@ -318,6 +319,23 @@ mod tests {
     }
 
     #[test]
+    fn with_inputs_the_context_is_part_of_the_digest_and_what_no_input_can_match_is_not_looked_at() {
+        let root = project();
+        let path = root.path();
+        write(path, "other/Dockerfile", "FROM scratch\nCOPY . /\n");
+        let inputs = vec!["shared/*.py".to_owned()];
+        let one = ImageBuild { inputs: inputs.clone(), ..build() };
+        let other = ImageBuild { context: "other".into(), inputs: inputs.clone(), ..build() };
+        assert_ne!(digest(&one, path), digest(&other, path));
+        let same = ImageBuild { context: "./other/".into(), inputs, ..build() };
+        assert_eq!(digest(&same, path), digest(&other, path));
+        fs::create_dir(path.join("shared/closed")).unwrap();
+        fs::set_permissions(path.join("shared/closed"), fs::Permissions::from_mode(0)).unwrap();
+        assert_eq!(digest(&same, path), digest(&other, path));
+        fs::set_permissions(path.join("shared/closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
     fn what_is_not_there_is_named() {
         let root = project();
         let refusal = |build: &ImageBuild| identify(build, root.path(), "linux/amd64").unwrap_err().cause();
@@ -337,7 +355,7 @@ mod tests {
         let key = key(&name, "linux/amd64", &"0".repeat(64));
         assert!(key.len() <= 512 && !key.contains([',', '/']), "{key}");
         let identity = identify(&build(), project().path(), "linux/amd64").unwrap();
-        assert!(identity.key.starts_with("ev-image-v1-example-mnist-linux-amd64-"));
+        assert!(identity.key.starts_with("ev-image-v2-example-mnist-linux-amd64-"));
         assert_eq!(identity.tag.len(), "example/mnist:ev-".len() + 16);
     }
 }

@@ -65,7 +65,11 @@ fn descend(
         let (is_out, matches) = ignore.look(&path.to_string_lossy(), folder_matches);
         let file = folder.join(&name);
         if kind.is_dir() && (!is_out || ignore.has_exceptions()) {
-            descend(&file, &path, ignore, &matches, found)?;
+            match descend(&file, &path, ignore, &matches, found) {
+                // It is left out, all but what an exception names: if that is in it, the build itself says so.
+                Err((_, error)) if is_out && error.kind() == io::ErrorKind::PermissionDenied => {}
+                descended => descended?,
+            }
         }
         if !is_out {
             found.insert(path, (file, kind));
@@ -85,7 +89,10 @@ pub(super) fn inputs(root: &Path, inputs: &[String]) -> Result<Found, Failed> {
     for start in inputs.iter().map(|input| inputs::start(input)).collect::<BTreeSet<_>>() {
         let path = root.join(&start);
         match fs::symlink_metadata(&path) {
-            Ok(about) => matching(&path, OsStr::new(&start), about.file_type(), &globs, &mut found)?,
+            Ok(about) => {
+                let wanted = Wanted { globs: &globs, inputs };
+                matching(&path, OsStr::new(&start), about.file_type(), &wanted, &mut found)?;
+            }
             // An input may match nothing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err((path, error)),
@@ -94,15 +101,25 @@ pub(super) fn inputs(root: &Path, inputs: &[String]) -> Result<Found, Failed> {
     Ok(found)
 }
 
-fn matching(file: &Path, path: &OsStr, kind: FileType, globs: &GlobSet, found: &mut Found) -> Result<(), Failed> {
+/// What is looked for.
+struct Wanted<'a> {
+    globs: &'a GlobSet,
+    inputs: &'a [String],
+}
+
+fn matching(file: &Path, path: &OsStr, kind: FileType, wanted: &Wanted<'_>, found: &mut Found) -> Result<(), Failed> {
     if !kind.is_dir() {
-        if globs.is_match(Path::new(path)) {
+        if wanted.globs.is_match(Path::new(path)) {
             found.insert(path.to_owned(), (file.to_owned(), kind));
         }
         return Ok(());
     }
+    // A folder that can hold nothing of it need not be readable.
+    if !wanted.inputs.iter().any(|input| inputs::may_be_below(input, &path.to_string_lossy())) {
+        return Ok(());
+    }
     for (name, kind) in listing(file)? {
-        matching(&file.join(&name), &joined(path, &name), kind, globs, found)?;
+        matching(&file.join(&name), &joined(path, &name), kind, wanted, found)?;
     }
     Ok(())
 }

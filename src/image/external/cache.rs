@@ -1,6 +1,6 @@
 //! What was fetched, and what is being fetched: one download a thing, however many ask for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 use super::upstream::{Refusal, Thing, Upstream, What};
+use crate::registry::is_near_registry;
 
 /// Largest manifest; registries allow 4 MiB.
 const MAX_MANIFEST: usize = 8 << 20;
@@ -40,6 +41,8 @@ pub(super) struct Cache {
     folder: PathBuf,
     manifests: Mutex<HashMap<Thing, Shared<BoxFuture<'static, Fetched>>>>,
     blobs: Mutex<HashMap<String, Arc<Blob>>>,
+    /// Registries of the plan's images.
+    planned: Mutex<BTreeSet<String>>,
     /// Blobs that were asked of a registry.
     pub(super) downloads: AtomicU64,
     /// Bytes of blobs that came from registries.
@@ -74,9 +77,28 @@ impl Cache {
             folder,
             manifests,
             blobs,
+            planned: Mutex::default(),
             downloads: AtomicU64::new(0),
             downloaded: AtomicU64::new(0),
         })
+    }
+
+    /// Notes that the plan has images of a registry.
+    pub(super) fn plan(&self, registry: &str) {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned());
+    }
+
+    /// Whether a registry may be asked. What is near to this machine is only if somebody meant it: else any pod could ask with
+    /// our address what listens here for us alone.
+    pub(super) fn may_ask(&self, registry: &str) -> bool {
+        !is_near_registry(registry)
+            || self.upstream.has_mirror(registry)
+            || self.planned.lock().unwrap_or_else(PoisonError::into_inner).contains(registry)
+    }
+
+    /// Whether only we may get something of a registry, and not a node by itself.
+    pub(super) async fn is_ours(&self, registry: &str) -> bool {
+        self.upstream.is_ours(registry).await
     }
 
     /// A manifest; what a tag means is asked once a run. A refusal is not remembered: it may be another one in a minute.
@@ -117,6 +139,10 @@ impl Cache {
             if body.len() > MAX_MANIFEST {
                 return Err(broken("the manifest is too large"));
             }
+        }
+        // A page for people, or what some other server says, is no image.
+        if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body).is_err() {
+            return Err(broken("the answer is no manifest"));
         }
         let digest = format!("{ALGORITHM}{}", hex(Sha256::digest(&body).as_slice()));
         match &thing.what {

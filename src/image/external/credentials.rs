@@ -4,9 +4,10 @@
 //! <https://github.com/docker/docker-credential-helpers>: the helper `docker-credential-NAME get` reads a server's address and writes
 //! JSON. Docker Hub is kept under the address of its first API.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +21,8 @@ use crate::image_reference::DEFAULT_REGISTRY;
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// How long a helper may take; some ask a server of a cloud.
 const HELPER: Duration = Duration::from_secs(20);
+/// What a helper says that works, and has none.
+const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name of a secret that is an identity token.
 const TOKEN_USER: &str = "<token>";
 
@@ -45,6 +48,8 @@ pub(super) struct Keyring {
     config: DockerConfig,
     environment: Vec<(OsString, OsString)>,
     folder: PathBuf,
+    /// Registries whose helper was already said to fail.
+    told: Arc<Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,14 +83,14 @@ struct Helped {
     secret: String,
 }
 
-/// The folder of Docker's `config.json`: what the variable that `registries.auth` names holds, else DOCKER_CONFIG, else
-/// `~/.docker`.
+/// The folder of Docker's `config.json`: what the variable that `registries.auth` names holds, else DOCKER_CONFIG. Never
+/// `~/.docker`: every pod of the clusters can pull what the credentials can, so somebody must have meant them for this.
 pub(super) fn folder(auth: Option<&str>, environment: &[(OsString, OsString)]) -> Option<PathBuf> {
     let value = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value);
     let set = |name: &str| value(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     match auth {
         Some(variable) => set(variable),
-        None => set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker"))),
+        None => set("DOCKER_CONFIG"),
     }
 }
 
@@ -96,7 +101,8 @@ impl Keyring {
         environment: &[(OsString, OsString)],
         start: &Path,
     ) -> Result<Self, String> {
-        let keyring = |config| Self { config, environment: environment.to_vec(), folder: start.to_owned() };
+        let keyring =
+            |config| Self { config, environment: environment.to_vec(), folder: start.to_owned(), told: Arc::default() };
         let Some(path) = folder.map(|folder| folder.join("config.json")) else {
             return Ok(keyring(DockerConfig::default()));
         };
@@ -111,39 +117,64 @@ impl Keyring {
         }
     }
 
-    /// The credentials for a registry (`docker.io`, `ghcr.io`, `localhost:5000`), if there are any. A helper that fails has none.
+    /// The credentials for a registry (`docker.io`, `ghcr.io`, `localhost:5000`), if there are any. A helper that fails has none,
+    /// which is warned about once.
     pub(super) async fn of(&self, registry: &str) -> Option<Credentials> {
         let server = if registry == DEFAULT_REGISTRY { DOCKER_HUB } else { registry };
         let helper = self.config.cred_helpers.iter().find(|(host, _)| host_of(host) == host_of(server));
         let helper =
             helper.map(|(_, helper)| helper).or(Some(&self.config.creds_store).filter(|name| !name.is_empty()));
-        if let Some(helper) = helper
-            && let Some(found) = self.helped(helper, server).await
-        {
-            return Some(found);
+        if let Some(helper) = helper {
+            match self.helped(helper, server).await {
+                Ok(Some(found)) => return Some(found),
+                Ok(None) => {}
+                Err(why) => self.warn(registry, helper, &why),
+            }
         }
         let mut entries = self.config.auths.iter().filter(|(host, _)| host_of(host) == host_of(server));
         entries.find_map(|(_, entry)| entry.credentials())
     }
 
-    async fn helped(&self, helper: &str, server: &str) -> Option<Credentials> {
+    fn warn(&self, registry: &str, helper: &str, why: &str) {
+        let is_new = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned());
+        if is_new {
+            tracing::warn!("the helper `{helper}` gives no credentials for {registry}: {why}");
+        }
+    }
+
+    /// What a helper has; `Err` is why it can't say.
+    async fn helped(&self, helper: &str, server: &str) -> Result<Option<Credentials>, String> {
         // A name, and never a path.
         let is_name = helper.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
         if !is_name {
-            return None;
+            return Err("it is not the name of a program".to_owned());
         }
         let program = format!("docker-credential-{helper}");
-        let tool = Tool::new(program, environment::for_docker(&self.environment), &self.folder);
-        let answer = tool.ask_with(&["get"], server.as_bytes(), HELPER).await.ok()?;
+        let tool = Tool::new(program, for_helper(&self.environment), &self.folder);
+        let answer = tool.ask_with(&["get"], server.as_bytes(), HELPER).await.map_err(|error| error.to_string())?;
         if !answer.succeeded {
-            return None;
+            // Helpers write their errors to the standard output.
+            let said = if answer.out.trim().is_empty() { answer.last_line() } else { answer.out.trim() };
+            return if said.contains(NOT_FOUND) { Ok(None) } else { Err(said.to_owned()) };
         }
-        let found: Helped = serde_json::from_str(&answer.out).ok()?;
-        Some(match found.username.as_str() {
+        // What the parser says may quote a secret.
+        let found: Helped = serde_json::from_str(&answer.out).map_err(|_| "it did not write credentials".to_owned())?;
+        Ok(Some(match found.username.as_str() {
             TOKEN_USER => Credentials::Identity(found.secret),
             _ => Credentials::Password { user: found.username, password: found.secret },
-        })
+        }))
     }
+}
+
+/// What a helper may see: what Docker's CLI may, and who we are for the clouds whose registries the helpers of Amazon, Google and
+/// Azure serve. No other child gets these; but whoever names such a helper in the config means it to use them.
+fn for_helper(environment: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+    let is_clouds = |name: &str| {
+        name == "GOOGLE_APPLICATION_CREDENTIALS"
+            || ["AWS_", "CLOUDSDK_", "AZURE_"].iter().any(|family| name.starts_with(family))
+    };
+    let of_clouds = environment.iter().filter(|(name, _)| name.to_str().is_some_and(is_clouds)).cloned();
+    environment::for_docker(environment).into_iter().chain(of_clouds).collect()
 }
 
 impl Entry {
@@ -212,27 +243,46 @@ mod tests {
             ),
             ("all", "echo '{\"Username\": \"<token>\", \"Secret\": \"t\"}'"),
             ("bad", "echo 'credentials not found'; exit 1"),
+            ("none", "echo 'credentials not found in native keychain'; exit 1"),
         ] {
             let file = folder.path().join(format!("docker-credential-{name}"));
             std::fs::write(&file, format!("#!/bin/sh\n[ \"$1\" = get ] || exit 9\n{script}\n")).unwrap();
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let config = r#"{"credHelpers": {"ghcr.io": "one", "gcr.io": "bad", "x.io": "../one"}, "credsStore": "all",
+        let config = r#"{"credHelpers": {"ghcr.io": "one", "gcr.io": "bad", "x.io": "../one", "a.io": "none",
+            "b.io": "absent"}, "credsStore": "all",
             "auths": {"gcr.io": {"auth": "dTpw"}}}"#;
         let keyring = keyring(folder.path(), config);
         assert_eq!(keyring.of("ghcr.io").await, Some(password("ghcr.io", "s")));
         assert_eq!(keyring.of("docker.io").await, Some(Credentials::Identity("t".to_owned())));
         assert_eq!(keyring.of("gcr.io").await, Some(password("u", "p")));
-        assert_eq!(keyring.of("x.io").await, None);
+        for registry in ["x.io", "a.io", "b.io", "b.io"] {
+            assert_eq!(keyring.of(registry).await, None);
+        }
+        // One that works and has none is nothing to speak of.
+        let told: Vec<_> = keyring.told.lock().unwrap().iter().cloned().collect();
+        assert_eq!(told, ["b.io", "gcr.io", "x.io"]);
     }
 
     #[test]
-    fn the_folder_is_the_one_that_is_named_else_dockers() {
+    fn a_helper_sees_who_we_are_for_clouds_and_no_other_secret() {
+        let environment: Vec<(OsString, OsString)> =
+            ["AWS_REGION", "AZURE_CLIENT_ID", "GITHUB_TOKEN", "PATH", "GOOGLE_X"]
+                .map(|name| (name.into(), "x".into()))
+                .into();
+        let seen = for_helper(&environment);
+        let has = |name: &str| seen.iter().any(|(known, _)| known == name);
+        assert!(has("AWS_REGION") && has("AZURE_CLIENT_ID") && has("PATH"));
+        assert!(!has("GITHUB_TOKEN") && !has("GOOGLE_X"));
+    }
+
+    #[test]
+    fn the_folder_is_one_that_somebody_named_and_never_that_of_the_home() {
         let environment: Vec<(OsString, OsString)> =
             vec![("HOME".into(), "/h".into()), ("MINE".into(), "/m".into()), ("DOCKER_CONFIG".into(), "".into())];
         assert_eq!(folder(Some("MINE"), &environment), Some("/m".into()));
         assert_eq!(folder(Some("OTHER"), &environment), None);
-        assert_eq!(folder(None, &environment), Some("/h/.docker".into()));
+        assert_eq!(folder(None, &environment), None);
         let set = [("DOCKER_CONFIG".into(), "/d".into())];
         assert_eq!(folder(None, &set), Some("/d".into()));
     }

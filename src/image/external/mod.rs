@@ -16,13 +16,19 @@
 //!   itself is then the same. Of a 401 the challenge is left out: a node would send the pod's pull secrets here.
 //! - Without an answer from the registry the connection is ended without an answer, which is of the lowest rank: a 502 would
 //!   hide the 404 that the node itself may get. What a node then reports if it gets no answer either is our `EOF`, which is judged
-//!   as what it is, a trouble of the way and not of the example. A registry to which there was no way while images were fetched
-//!   ahead (its host does not exist, say) is left out of the mirror (`Proxy::direct`), so that the node tells the reason itself.
+//!   as what it is, a trouble of the way and not of the example. A registry to which there was no way for any image that was
+//!   fetched ahead (its host does not exist, say) is left out of the mirror (`Proxy::direct`), so that the node tells the reason
+//!   itself.
+//! - Not so where the config has a mirror or the keyring has credentials: the node has neither, and what the registry says
+//!   to somebody without a name (401) is not the truth. Then it is a 503, or what the mirror itself said.
 //!
 //! # Security
 //!
 //! It listens on the address that it is given, the bridge of the clusters, as long as the run lasts; it answers GET and HEAD for
-//! images and nothing else. Whatever runs on the clusters can pull with it what the credentials of `registries` can pull.
+//! images and nothing else. Whatever runs on the clusters can pull with it what the credentials of `registries` can pull: hence
+//! only those that somebody named are used (`registries.auth`, else `DOCKER_CONFIG`), never `~/.docker` by itself. What listens on this
+//! machine, or is seen by it alone (loopback, link-local), is asked only if the config has a mirror of it or the plan an image; a registry
+//! that sends on to such a place is not followed. Credentials go only to the host that was asked.
 
 mod cache;
 mod credentials;
@@ -45,6 +51,7 @@ use self::credentials::Keyring;
 use self::upstream::Upstream;
 use crate::config::Registries;
 
+pub(in crate::image) use node::PINNED;
 pub use node::{hosts_toml, install};
 pub use prefetch::{Ahead, Pulled};
 
@@ -83,6 +90,11 @@ impl Proxy {
         let written = |error: std::io::Error| format!("{} can't be written: {error}", folder.display());
         tokio::fs::create_dir_all(folder).await.map_err(written)?;
         let config = credentials::folder(registries.auth.as_deref(), environment);
+        if let Some(variable) = registries.auth.as_deref().filter(|_| config.is_none()) {
+            tracing::warn!(
+                "`registries.auth` names {variable}, which is not set: images are pulled without credentials"
+            );
+        }
         let keyring = Keyring::read(config.as_deref(), environment, folder)?;
         let upstream = Upstream::new(registries.mirrors.clone(), keyring)?;
         let cache = Cache::new(upstream, folder.to_owned());
@@ -115,11 +127,14 @@ impl Proxy {
         }
     }
 
-    /// The registries to which there was no way, for the nodes to ask by themselves.
+    /// The registries to which there never was a way, for the nodes to ask by themselves.
     #[must_use]
     pub fn direct(&self) -> BTreeSet<String> {
         let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
-        pulled.values().filter(|pulled| pulled.is_unreachable).map(|pulled| pulled.registry.clone()).collect()
+        let (direct, reached): (Vec<_>, Vec<_>) = pulled.values().partition(|pulled| pulled.is_unreachable);
+        let reached: BTreeSet<_> = reached.into_iter().map(|pulled| pulled.registry.as_str()).collect();
+        let direct = direct.into_iter().map(|pulled| &pulled.registry);
+        direct.filter(|registry| !reached.contains(registry.as_str())).cloned().collect()
     }
 
     /// Deletes what nobody reads at the moment; says how many bytes that gave back.

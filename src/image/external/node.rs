@@ -14,10 +14,22 @@ const FOLDER: &str = "/etc/containerd/certs.d";
 /// Tries to connect, and is told the address as `$0` and `$1`: no shell reads what we put together.
 const PROBE: &str = "exec 3<>/dev/tcp/$0/$1";
 
+/// Is there in a node whose own images are pinned.
+pub(in crate::image) const PINNED: &str = "/run/example-validator-pinned";
+/// Pins them all, so that no pruning takes away what the node needs to be one; is told the file that then is there as `$0`.
+const PIN: &str = "set -o pipefail; ctr --namespace=k8s.io images ls -q \
+    | xargs -r -I{} ctr --namespace=k8s.io images label {} io.cri-containerd.pinned=pinned && touch \"$0\"";
+
 /// What says that all registries have this mirror. Without a `server`, the registry itself is asked after it.
 #[must_use]
 pub fn hosts_toml(proxy: SocketAddr) -> String {
     format!("[host.\"http://{proxy}\"]\n  capabilities = [\"pull\", \"resolve\"]\n")
+}
+
+/// What says that a registry is asked itself and nobody else. containerd 1.7 ignores a file without a table of a host.
+fn direct_toml(registry: &str) -> String {
+    let own = own_base(registry);
+    format!("server = \"{own}\"\n\n[host.\"{own}\"]\n  capabilities = [\"pull\", \"resolve\"]\n")
 }
 
 /// Makes a node ask the proxy for all registries but those that are `direct`.
@@ -30,9 +42,12 @@ pub async fn install(engine: &Engine, node: &str, proxy: SocketAddr, direct: &BT
     if !probe.map_err(|error| error.to_string())?.succeeded {
         return Err(format!("the node {node} does not reach {proxy}"));
     }
+    // A node where this fails keeps all its images, needed or not.
+    if let Err(error) = engine.ask(&["exec", node, "bash", "-c", PIN, PINNED]).await {
+        tracing::debug!("the images of the node {node} are not pinned: {error}");
+    }
     for registry in direct {
-        let own = format!("server = \"{}\"\n", own_base(registry));
-        write(engine, node, &format!("{FOLDER}/{registry}/hosts.toml"), &own).await?;
+        write(engine, node, &format!("{FOLDER}/{registry}/hosts.toml"), &direct_toml(registry)).await?;
     }
     write(engine, node, &format!("{FOLDER}/_default/hosts.toml"), &hosts_toml(proxy)).await
 }
@@ -44,5 +59,16 @@ async fn write(engine: &Engine, node: &str, path: &str, content: &str) -> Result
         Ok(())
     } else {
         Err(format!("{path} of the node {node} can't be written: {}", answer.last_line()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_that_is_asked_itself_has_a_table_of_its_host() {
+        let expected = "server = \"https://a.example\"\n\n[host.\"https://a.example\"]\n  capabilities = [\"pull\", \"resolve\"]\n";
+        assert_eq!(direct_toml("a.example"), expected);
     }
 }

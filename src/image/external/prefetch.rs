@@ -29,7 +29,8 @@ pub struct Pulled {
     pub bytes: u64,
     /// Why it did not come; `None` if it did.
     pub problem: Option<String>,
-    /// Whether there was no answer at all.
+    /// Whether there was no way to the registry, and a node that tries by itself lacks nothing that we have: it has neither a
+    /// mirror nor credentials.
     pub is_unreachable: bool,
 }
 
@@ -54,6 +55,7 @@ impl Ahead {
                 ahead.pulled.lock().unwrap_or_else(PoisonError::into_inner).insert(pulled.image.clone(), pulled);
             }
         };
+        images.iter().for_each(|image| self.cache.plan(&image.registry));
         stream::iter(images).for_each_concurrent(IMAGES, each).await;
     }
 
@@ -64,13 +66,15 @@ impl Ahead {
             Ok(bytes) => (*bytes, None),
             Err(refusal) => (0, Some(refusal.to_string())),
         };
+        let is_unreachable =
+            matches!(ended, Err(Refusal::Unreachable(_))) && !self.cache.is_ours(&image.registry).await;
         Pulled {
             image: image.to_string(),
             registry: image.registry.clone(),
             time: start.elapsed(),
             bytes,
             problem,
-            is_unreachable: matches!(ended, Err(Refusal::Broken(_))),
+            is_unreachable,
         }
     }
 

@@ -60,11 +60,17 @@ async fn answer(cache: &Arc<Cache>, request: &Request<Incoming>) -> Result<Respo
     let Some(thing) = thing(path, request.uri().query().unwrap_or_default()) else {
         return Ok(plain(StatusCode::NOT_FOUND));
     };
+    if !cache.may_ask(&thing.registry) {
+        return Ok(plain(StatusCode::NOT_FOUND));
+    }
     let answered = match &thing.what {
         What::Manifest(_) => manifest(cache, &thing, is_head).await,
         What::Blob(digest) => blob(cache, &thing, digest, is_head).await,
     };
-    answered.or_else(|refusal| refused(&thing, refusal))
+    match answered {
+        Ok(response) => Ok(response),
+        Err(refusal) => refused(cache, &thing, refusal).await,
+    }
 }
 
 async fn manifest(cache: &Arc<Cache>, thing: &Thing, is_head: bool) -> Result<Response<Body>, Refusal> {
@@ -90,8 +96,8 @@ async fn blob(cache: &Arc<Cache>, thing: &Thing, digest: &str, is_head: bool) ->
 }
 
 /// The registry's own answer goes on unchanged, but for its challenge: credentials of pods must not come here. Where there is no
-/// answer there is none here either; the folder's page says why.
-fn refused(thing: &Thing, refusal: Refusal) -> Result<Response<Body>, Abort> {
+/// answer there is none here either, but where a node by itself would hear less; the folder's page says why.
+async fn refused(cache: &Cache, thing: &Thing, refusal: Refusal) -> Result<Response<Body>, Abort> {
     match refusal {
         Refusal::Answer { status, retry_after, content_type, words } if status.as_u16() >= 400 => {
             let mut response = Response::new(Body::from(words));
@@ -105,7 +111,15 @@ fn refused(thing: &Thing, refusal: Refusal) -> Result<Response<Body>, Abort> {
         }
         refusal => {
             tracing::debug!("{thing:?} is not to be had: {refusal}");
-            Err(Abort(refusal.to_string()))
+            if !cache.is_ours(&thing.registry).await {
+                return Err(Abort(refusal.to_string()));
+            }
+            let message = format!("{} gives no answer: {refusal}", thing.registry);
+            let words = serde_json::json!({"errors": [{"code": "UNAVAILABLE", "message": message}]});
+            let mut response = Response::new(Body::from(words.to_string()));
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            put(&mut response, header::CONTENT_TYPE, "application/json");
+            Ok(response)
         }
     }
 }

@@ -45,6 +45,8 @@ impl World {
         let listen = "127.0.0.1:0".parse().unwrap();
         let proxy = Proxy::start(listen, &registries, &environment, &folder.path().join("blobs")).await.unwrap();
         let registry = upstream.trim_start_matches("http://").to_owned();
+        // As if the plan had an image of it.
+        proxy.cache.plan(&registry);
         Self { proxy, registry, http: reqwest::Client::new(), folder }
     }
 
@@ -98,11 +100,11 @@ async fn a_registrys_own_status_goes_on_unchanged_and_is_not_remembered() {
         let response = world.get("a/b/manifests/v1").await.unwrap();
         assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (status, &"7".parse().unwrap()));
         assert_eq!(response.text().await.unwrap(), words);
-        assert_eq!(world.status(&format!("a/b/blobs/{}", digest(b"x"))).await, status);
+        assert_eq!(world.status(&format!("a/b/blobs/{}", digest(b"{}"))).await, status);
         server.reset().await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("x")).mount(&server).await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("{}")).mount(&server).await;
         assert_eq!(world.status("a/b/manifests/v1").await, 200);
-        assert_eq!(world.status(&format!("a/b/blobs/{}", digest(b"x"))).await, 200);
+        assert_eq!(world.status(&format!("a/b/blobs/{}", digest(b"{}"))).await, 200);
     }
 }
 
@@ -130,6 +132,86 @@ async fn without_an_answer_there_is_none_and_the_registry_is_left_to_the_nodes()
     let world = World::new(&server.uri()).await;
     assert_eq!(world.ahead("a/b:v1").await.problem.as_deref(), Some("404 Not Found"));
     assert_eq!(world.proxy.direct(), BTreeSet::new());
+}
+
+/// The address of a registry that takes no connections.
+fn closed() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn what_broke_off_or_is_no_image_does_not_leave_a_registry_to_the_nodes() {
+    let short = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec();
+    let page = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>".to_vec();
+    for answer in [short, page, Vec::new()] {
+        let world = World::new(&raw(answer).await).await;
+        let pulled = world.ahead("a/b:v1").await;
+        assert!(!pulled.is_unreachable && pulled.problem.is_some(), "{pulled:?}");
+        assert_eq!(world.proxy.direct(), BTreeSet::new());
+        assert!(world.get("a/b/manifests/v1").await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn one_pull_that_reached_a_registry_keeps_it_behind_the_mirror() {
+    let world = World::new(&closed()).await;
+    let pulled = |image: &str, is_unreachable| Pulled {
+        image: image.to_owned(),
+        registry: "a.example".to_owned(),
+        time: Duration::ZERO,
+        bytes: 0,
+        problem: None,
+        is_unreachable,
+    };
+    let put = |pulled: Pulled| world.proxy.pulled.lock().unwrap().insert(pulled.image.clone(), pulled);
+    put(pulled("one", true));
+    assert_eq!(world.proxy.direct(), BTreeSet::from(["a.example".to_owned()]));
+    put(pulled("two", false));
+    assert_eq!(world.proxy.direct(), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn of_a_registry_that_only_we_can_ask_a_missing_answer_is_a_503_or_what_the_mirror_said() {
+    let registry = closed();
+    let host = registry.trim_start_matches("http://").to_owned();
+    let config = json!({"auths": {host.clone(): {"auth": "dTpw"}}}).to_string();
+    let private = World::with(&registry, BTreeMap::new(), Some(&config)).await;
+    let response = private.get("a/b/manifests/v1").await.unwrap();
+    assert_eq!(response.status().as_u16(), 503);
+    assert!(response.text().await.unwrap().contains("UNAVAILABLE"));
+    assert!(!private.ahead("a/b:v1").await.is_unreachable);
+    let dead = World::with(&registry, BTreeMap::from([(host.clone(), closed())]), None).await;
+    assert_eq!(dead.status("a/b/manifests/v1").await, 503);
+    assert!(!dead.ahead("a/b:v1").await.is_unreachable);
+    let mirror = answering(ResponseTemplate::new(404)).await;
+    let mirrored = World::with(&registry, BTreeMap::from([(host, mirror.uri())]), None).await;
+    assert_eq!(mirrored.status("a/b/manifests/v1").await, 404);
+}
+
+#[tokio::test]
+async fn what_listens_on_this_machine_is_asked_only_if_somebody_meant_it() {
+    let server = answering(ResponseTemplate::new(200).set_body_string("{}")).await;
+    let world = World::new(&closed()).await;
+    let host = server.uri().trim_start_matches("http://").to_owned();
+    let url = format!("http://{}/v2/a/b/manifests/v1?ns={}", world.proxy.address(), host.replace(':', "%3A"));
+    assert_eq!(world.http.get(&url).send().await.unwrap().status(), 404);
+    assert!(server.received_requests().await.unwrap().is_empty());
+    let image = ImageReference::parse(&format!("{host}/a/b:v1")).unwrap();
+    world.proxy.ahead().fetch(BTreeSet::from([image]), "linux/amd64").await;
+    assert_eq!(world.http.get(&url).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn credentials_do_not_go_to_where_a_registry_sends_us_on() {
+    let other = answering(ResponseTemplate::new(401).insert_header("www-authenticate", "Basic realm=\"x\"")).await;
+    let to = format!("{}/elsewhere", other.uri());
+    let server = answering(ResponseTemplate::new(307).insert_header("location", to.as_str())).await;
+    let config = json!({"auths": {server.uri(): {"username": "u", "password": "p"}}}).to_string();
+    let world = World::with(&server.uri(), BTreeMap::new(), Some(&config)).await;
+    assert_eq!(world.status("a/b/manifests/v1").await, 401);
+    let requests = other.received_requests().await.unwrap();
+    assert!(requests.len() == 1 && !requests[0].headers.contains_key("authorization"));
 }
 
 #[tokio::test]
@@ -231,7 +313,7 @@ async fn a_token_is_asked_for_with_the_credentials_of_the_config() {
         .expect(1)
         .mount(&server)
         .await;
-    let found = ResponseTemplate::new(200).set_body_string("x");
+    let found = ResponseTemplate::new(200).set_body_string("{}");
     Mock::given(header("authorization", "Bearer T")).respond_with(found).with_priority(1).mount(&server).await;
     let refused = ResponseTemplate::new(401).insert_header("www-authenticate", challenge.as_str());
     Mock::given(any()).respond_with(refused).with_priority(9).mount(&server).await;
@@ -244,7 +326,7 @@ async fn a_token_is_asked_for_with_the_credentials_of_the_config() {
 #[tokio::test]
 async fn basic_credentials_go_only_to_who_asks_for_them() {
     let server = MockServer::start().await;
-    let found = ResponseTemplate::new(200).set_body_string("x");
+    let found = ResponseTemplate::new(200).set_body_string("{}");
     Mock::given(header("authorization", "Basic dTpw")).respond_with(found).with_priority(1).mount(&server).await;
     let refused = ResponseTemplate::new(401).insert_header("www-authenticate", "Basic realm=\"x\"");
     Mock::given(any()).respond_with(refused).with_priority(9).mount(&server).await;
@@ -259,15 +341,18 @@ async fn basic_credentials_go_only_to_who_asks_for_them() {
 async fn a_mirror_goes_first_and_what_it_lacks_is_asked_of_the_registry_itself() {
     let mirror = MockServer::start().await;
     let found = |words: &str| ResponseTemplate::new(200).set_body_string(words.to_owned());
-    Mock::given(path("/v2/a/b/manifests/both")).respond_with(found("mirror")).mount(&mirror).await;
+    Mock::given(path("/v2/a/b/manifests/both")).respond_with(found("{\"of\": \"mirror\"}")).mount(&mirror).await;
     Mock::given(any()).respond_with(ResponseTemplate::new(503)).with_priority(9).mount(&mirror).await;
     let registry = MockServer::start().await;
     for tag in ["both", "own"] {
-        Mock::given(path(format!("/v2/a/b/manifests/{tag}"))).respond_with(found("own")).mount(&registry).await;
+        Mock::given(path(format!("/v2/a/b/manifests/{tag}")))
+            .respond_with(found("{\"of\": \"own\"}"))
+            .mount(&registry)
+            .await;
     }
     let host = registry.uri().trim_start_matches("http://").to_owned();
     let world = World::with(&registry.uri(), BTreeMap::from([(host, mirror.uri())]), None).await;
-    for (tag, expected) in [("both", "mirror"), ("own", "own")] {
+    for (tag, expected) in [("both", "{\"of\": \"mirror\"}"), ("own", "{\"of\": \"own\"}")] {
         assert_eq!(world.get(&format!("a/b/manifests/{tag}")).await.unwrap().text().await.unwrap(), expected);
     }
     // The truth is the registry's, not the mirror's.

@@ -9,12 +9,14 @@ use reqwest::{RequestBuilder, Response, StatusCode, Url};
 
 use super::credentials::{Credentials, Keyring};
 use crate::registry::challenge::{Challenge, Token};
-use crate::registry::{FORMS, base_of_mirror, chain, own_base};
+use crate::registry::{FORMS, base_of_mirror, chain, is_near, own_base};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may be silent, a blob's content included.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Most times that a registry may send us on.
+const MAX_REDIRECTS: usize = 10;
 /// Most bytes of a refusal that are passed on.
 const MAX_WORDS: usize = 16 << 10;
 
@@ -42,7 +44,9 @@ pub(super) enum What {
 pub(super) enum Refusal {
     /// The registry's own answer.
     Answer { status: StatusCode, retry_after: Option<String>, content_type: Option<String>, words: Vec<u8> },
-    /// There is no answer, or it was broken off; why.
+    /// There is no way to the registry: its host has no address, or takes no connection; why.
+    Unreachable(String),
+    /// There is no answer, or it was broken off, or is none that counts; why.
     Broken(String),
 }
 
@@ -50,7 +54,7 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Answer { status, .. } => write!(f, "{status}"),
-            Self::Broken(why) => f.write_str(why),
+            Self::Unreachable(why) | Self::Broken(why) => f.write_str(why),
         }
     }
 }
@@ -80,13 +84,26 @@ impl Upstream {
             .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
+            .redirect(reqwest::redirect::Policy::custom(redirect))
             .build()
             .map_err(|error| format!("no client could be made: {}", chain(&error)))?;
         Ok(Self { http, mirrors, keyring, tokens: Mutex::default() })
     }
 
-    /// The answer with the thing in it. What a mirror says counts only if it has the thing: the truth is the registry's.
+    /// Whether only we may get something of a registry: the nodes have neither its mirror nor its credentials.
+    pub(super) async fn is_ours(&self, registry: &str) -> bool {
+        self.has_mirror(registry) || self.keyring.of(registry).await.is_some()
+    }
+
+    /// Whether the config has a mirror of it.
+    pub(super) fn has_mirror(&self, registry: &str) -> bool {
+        self.mirrors.contains_key(registry)
+    }
+
+    /// The answer with the thing in it. What a mirror says counts only if it has the thing, or nobody else says anything: the
+    /// truth is the registry's.
     pub(super) async fn get(&self, thing: &Thing) -> Result<Response, Refusal> {
+        let mut of_mirror = None;
         if let Some(mirror) = self.mirrors.get(&thing.registry) {
             let found = match base_of_mirror(mirror) {
                 Ok(base) => {
@@ -97,10 +114,16 @@ impl Upstream {
             };
             match found {
                 Ok(found) => return Ok(found),
-                Err(refusal) => tracing::debug!("the mirror {mirror} has no {thing:?}: {refusal}"),
+                Err(refusal) => {
+                    tracing::debug!("the mirror {mirror} has no {thing:?}: {refusal}");
+                    of_mirror = Some(refusal);
+                }
             }
         }
-        self.get_from(&own_base(&thing.registry), &thing.registry, thing).await
+        match (self.get_from(&own_base(&thing.registry), &thing.registry, thing).await, of_mirror) {
+            (Err(Refusal::Unreachable(_) | Refusal::Broken(_)), Some(answer @ Refusal::Answer { .. })) => Err(answer),
+            (found, _) => found,
+        }
     }
 
     async fn get_from(&self, base: &str, host: &str, thing: &Thing) -> Result<Response, Refusal> {
@@ -117,7 +140,9 @@ impl Upstream {
         let key = format!("{base}/{}", thing.repository);
         let known = self.tokens.lock().ok().and_then(|tokens| tokens.get(&key).cloned());
         let mut response = sent(with(request(), known.as_ref())).await?;
+        // Who the registry sent us on to does not get what is the registry's.
         if response.status() == StatusCode::UNAUTHORIZED
+            && response.url().origin() == url.origin()
             && let Some(authorization) = self.authorization(&response, host, &thing.repository).await?
         {
             if let Ok(mut tokens) = self.tokens.lock() {
@@ -169,7 +194,11 @@ impl Upstream {
                 self.http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
             }
         };
-        let response = sent(request).await?;
+        // Who gives out tokens may be another host: no way to it says nothing of the registry.
+        let response = sent(request).await.map_err(|refusal| match refusal {
+            Refusal::Unreachable(why) => Refusal::Broken(format!("the token server gives no answer: {why}")),
+            refusal => refusal,
+        })?;
         if !response.status().is_success() {
             return Err(refusal(response).await);
         }
@@ -191,7 +220,37 @@ fn with(request: RequestBuilder, authorization: Option<&Authorization>) -> Reque
 }
 
 async fn sent(request: RequestBuilder) -> Result<Response, Refusal> {
-    request.send().await.map_err(|error| Refusal::Broken(chain(&error)))
+    let (client, request) = request.build_split();
+    let request = request.map_err(|error| Refusal::Broken(chain(&error)))?;
+    let asked = request.url().origin();
+    client.execute(request).await.map_err(|error| {
+        // The host that it sends us on to may be the one to which there is no way.
+        let is_its_own = error.url().is_none_or(|url| url.origin() == asked);
+        if error.is_connect() && is_its_own {
+            Refusal::Unreachable(chain(&error))
+        } else {
+            Refusal::Broken(chain(&error))
+        }
+    })
+}
+
+/// Where a registry may send us on to: anywhere over a safe line, over an open one only to itself; and never to this machine or what
+/// only this machine sees (metadata of a cloud), unless it is there itself.
+fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    if attempt.previous().len() > MAX_REDIRECTS {
+        return attempt.error("too many redirects");
+    }
+    let is_fine = attempt.previous().first().is_some_and(|first| may_follow(first, attempt.url()));
+    if is_fine { attempt.follow() } else { attempt.error("it sends on to an address that is not safe to ask") }
+}
+
+fn may_follow(first: &Url, next: &Url) -> bool {
+    let is_safe = match next.scheme() {
+        "https" => true,
+        "http" => first.scheme() == "http" && first.host_str() == next.host_str(),
+        _ => false,
+    };
+    is_safe && (!is_near(next) || is_near(first))
 }
 
 async fn refusal(mut response: Response) -> Refusal {
@@ -212,4 +271,26 @@ async fn refusal(mut response: Response) -> Refusal {
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_sends_on_only_over_safe_lines_and_never_into_this_machine() {
+        for (first, next, expected) in [
+            ("https://a.example/x", "https://cdn.example/y", true),
+            ("https://a.example/x", "http://a.example/y", false),
+            ("https://a.example/x", "https://169.254.169.254/latest", false),
+            ("https://a.example/x", "https://localhost:6443/", false),
+            ("https://a.example/x", "https://[::ffff:127.0.0.1]/", false),
+            ("https://a.example/x", "file:///etc/passwd", false),
+            ("http://127.0.0.1:5000/x", "http://127.0.0.1:5001/y", true),
+            ("http://127.0.0.1:5000/x", "http://cdn.example/y", false),
+        ] {
+            let url = |text: &str| Url::parse(text).unwrap();
+            assert_eq!(may_follow(&url(first), &url(next)), expected, "{first} -> {next}");
+        }
+    }
 }

@@ -230,3 +230,34 @@ fn cancelled() -> Cause {
     let message = "the run was cancelled while the operator was being deployed";
     Cause::new(CauseClass::Internal, "Cancelled", message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(missing: &[&str]) -> Sight {
+        let reference = |name: &str| Reference {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("a".to_owned()),
+            name: name.to_owned(),
+        };
+        let missing = missing.iter().map(|name| (reference(name), format!("Deployment a/{name}: 0 of 1 available")));
+        Sight { missing: missing.collect(), waiting: vec!["its pod waits".to_owned()], ..Sight::default() }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_its_object_and_not_too_much_of_it() {
+        let cause = late(&sight(&["x", "y", "z"]), None, Duration::from_secs(300));
+        let expected = "the operator is not ready after 300 s: Deployment a/x: 0 of 1 available; Deployment a/y: 0 of 1 available; \
+                        Deployment a/z: 0 of 1 available; and 1 more";
+        assert_eq!((cause.message.as_str(), cause.object.as_str()), (expected, "Deployment/x"));
+    }
+
+    #[test]
+    fn a_webhook_that_does_not_answer_is_told_where_nothing_else_is_missing() {
+        let cause = late(&sight(&[]), Some("webhook v does not answer: refused".to_owned()), Duration::from_secs(2));
+        assert_eq!(cause.message, "the operator is not ready after 2 s: webhook v does not answer: refused");
+        assert_eq!(cause.class, CauseClass::Operator);
+    }
+}

@@ -41,7 +41,7 @@ enum Told {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sight {
     /// How often it was told what to expect.
-    told: u32,
+    pub(super) told: u32,
     /// What is missing, each with its object.
     pub(super) missing: Vec<(Reference, String)>,
     /// What its pods wait for, in the judge's words.

@@ -124,6 +124,12 @@ endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
     }
 
     #[test]
+    fn pods_that_are_about_to_be_replaced_are_waited_for() {
+        let found = why(&OPERATOR.replace("replicas: 1, updatedReplicas", "replicas: 2, updatedReplicas"));
+        assert_eq!(found, ["Deployment system/op: 1 pods of the version before are still there"]);
+    }
+
+    #[test]
     fn a_deployment_that_is_not_available_says_how_far_it_is() {
         let found = why(&OPERATOR.replace("status: 'True'", "status: 'False'").replace("availableReplicas: 1", "x: 1"));
         assert_eq!(found, ["Deployment system/op: 0 of 1 available"]);

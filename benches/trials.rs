@@ -18,6 +18,7 @@ use example_validator::cluster::existing::{self, Access};
 use example_validator::config::Config;
 use example_validator::evidence::{Evidence, FollowContext, Limits as Room, Redactor};
 use example_validator::framework::Frameworks;
+use example_validator::image::replace::Replacements;
 use example_validator::model::{Outcome, Tier};
 use example_validator::report::Row;
 use example_validator::simulator::lifecycle::{self, Pace};
@@ -28,6 +29,7 @@ use example_validator::trial::attempt::{World, attempt};
 use example_validator::trial::cells::{self, Cell, Limits};
 use example_validator::trial::hub::Hub;
 use example_validator::trial::janitor::Janitor;
+use example_validator::trial::script::Containers;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
@@ -150,6 +152,9 @@ async fn cells_of(catalog: &Catalog, root: &Path, pace: Pace) -> (Vec<Row>, Mome
         catalog,
         root,
         run_id: "bench",
+        images: &Replacements::default(),
+        operator: None,
+        containers: Containers::default(),
         follow: FollowContext::new(cluster.client.clone(), 256),
         evidence: &evidence,
         redactor: &redactor,
@@ -171,6 +176,7 @@ async fn cells_of(catalog: &Catalog, root: &Path, pace: Pace) -> (Vec<Row>, Mome
             locks: std::collections::BTreeSet::new(),
             request: example.settings.resources,
             pods: cells::packing::pods(example),
+            gates: Vec::new(),
         })
         .collect();
     let limits = Limits {

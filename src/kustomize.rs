@@ -1,8 +1,9 @@
 //! Kustomize folders: what they list, and what `kubectl kustomize` makes of them.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::yaml::{self, Node, Value};
@@ -35,6 +36,14 @@ pub enum RenderError {
     /// kustomize refused the folder; its own words.
     #[error("`kubectl kustomize` failed: {0}")]
     Failed(String),
+}
+
+/// The kubectl that renders; without one of its own a run takes the one of the PATH.
+static KUBECTL: OnceLock<PathBuf> = OnceLock::new();
+
+/// Renders with this kubectl from now on, since the PATH has none that can be used. Only the first one counts.
+pub fn render_with(kubectl: PathBuf) {
+    let _ = KUBECTL.set(kubectl);
 }
 
 /// Whether a file name makes its folder a kustomize folder.
@@ -79,7 +88,7 @@ pub fn is_component(text: &str) -> bool {
 pub fn render(folder: &Path) -> Result<String, RenderError> {
     let environment = std::env::vars_os()
         .filter(|(name, _)| name.to_str().is_some_and(|name| ENVIRONMENT.contains(&name) || name.starts_with("XDG_")));
-    let mut child = Command::new("kubectl")
+    let mut child = Command::new(KUBECTL.get().map_or(Path::new("kubectl"), PathBuf::as_path))
         .arg("kustomize")
         .arg(folder)
         .env_clear()

@@ -28,6 +28,7 @@ pub mod operator;
 pub mod plan;
 pub mod pod_template;
 pub mod quantity;
+mod registry;
 pub mod report;
 pub mod schema;
 pub mod settings;

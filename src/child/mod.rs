@@ -1,16 +1,20 @@
 //! Child processes: programs of others, each in a process group of its own, with an allow-listed environment, never through a shell.
 
 pub(crate) mod environment;
+mod logged;
 mod tool;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
+use tokio::time::Instant;
 
 pub(crate) use environment::Variable;
+pub(crate) use logged::Logged;
 pub(crate) use tool::{Answer, ChildError, Tool};
 
 /// What to start.
@@ -57,6 +61,27 @@ impl Group {
         // A group without a process left is no group: then there is nobody to tell.
         let _ = self.0.map(|group| kill_process_group(group, signal));
     }
+
+    /// Waits until no process of the group runs, for at most `bound`: killed ones need a moment.
+    async fn gone(&self, bound: Duration) {
+        let end = Instant::now() + bound;
+        while self.0.is_some_and(runs) && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Whether a process of the group runs. Zombies do not: nobody may ever wait for them where we are a container's first process.
+fn runs(group: Pid) -> bool {
+    let member = |stat: &str| {
+        // `PID (name) STATE PARENT GROUP ...`; the name may hold anything.
+        let mut fields = stat.rsplit(')').next()?.split_whitespace();
+        let (state, group_id) = (fields.next()?, fields.nth(1)?);
+        Some(!matches!(state, "Z" | "X") && group_id == group.as_raw_nonzero().to_string())
+    };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return false };
+    let stats = processes.flatten().filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
+    rustix::process::test_kill_process_group(group).is_ok() && stats.into_iter().any(|stat| member(&stat) == Some(true))
 }
 
 impl Drop for Group {

@@ -140,11 +140,16 @@ impl Tool {
         Ok(Answer { succeeded: status.success(), code: status.code(), out, err })
     }
 
+    /// An error of the system that is not about where the program is.
+    pub(super) fn failed_io(&self, source: io::Error) -> ChildError {
+        ChildError::Io { program: self.name(), source }
+    }
+
     /// What an error of starting it means.
     pub(crate) fn failed(&self, source: io::Error) -> ChildError {
         match source.kind() {
             ErrorKind::NotFound => ChildError::NotFound(self.name()),
-            _ => ChildError::Io { program: self.name(), source },
+            _ => self.failed_io(source),
         }
     }
 

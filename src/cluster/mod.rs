@@ -2,8 +2,12 @@
 
 pub mod discovery;
 pub mod existing;
+pub mod kind;
 pub mod nodes;
+pub mod own;
+pub mod preflight;
 pub mod simulated;
+pub mod tools;
 
 use kube::Client;
 

@@ -1,27 +1,34 @@
-//! `clean`: deletes what earlier runs left behind on a cluster.
+//! `clean`: deletes what earlier runs left behind: on the cluster of a kubeconfig, or kind clusters and containers of a Docker engine.
+
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::say;
+use crate::child::{Tool, environment};
 use crate::cluster::existing::{Access, Unconnected, connect};
+use crate::cluster::kind::{Kind, Leftover as Cluster};
+use crate::cluster::own::Own;
 use crate::config::{self, ClusterKind};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result, chain};
+use crate::image::Engine;
 use crate::model::Cause;
 use crate::settings::{RunContext, Settings};
 use crate::trial::apply::Target;
 use crate::trial::cleanup::{self, Leftover, Patience, Removed};
+use crate::trial::script::leftovers;
 
 /// Below this age the run may still be at work.
 const YOUNG: SignedDuration = SignedDuration::from_mins(30);
 
-const NO_CLUSTER: &str =
-    "nothing to delete: this version makes no clusters (`--cluster existing` cleans the one of the kubeconfig)\n";
+const SIMULATED: &str = "nothing to delete: a simulated cluster ends with its run\n";
 const NOTHING: &str = "nothing to delete: earlier runs left nothing behind\n";
 
-/// Deletes every leftover of any run on the cluster of the settings, and says so. Exit code 0 if nothing is left, 3 otherwise.
+/// Deletes every leftover of any run on the cluster, or the Docker engine, of the settings, and says so. Exit code 0 if nothing is
+/// left, 3 otherwise.
 pub fn clean(settings: &Settings, context: &RunContext) -> Result<u8> {
     let named = settings.cluster.kubeconfig.is_some() || settings.cluster.context.is_some();
     let kind = match settings.cluster.kind {
@@ -29,14 +36,16 @@ pub fn clean(settings: &Settings, context: &RunContext) -> Result<u8> {
         Some(kind) => kind,
         None => config::read(&settings.root, settings.config.as_deref())?.cluster,
     };
-    if kind != ClusterKind::Existing {
-        return say(NO_CLUSTER);
+    match kind {
+        ClusterKind::Existing => on_cluster(settings, context),
+        ClusterKind::Simulated => say(SIMULATED),
+        ClusterKind::Auto | ClusterKind::Kind => on_engine(context),
     }
+}
+
+fn on_cluster(settings: &Settings, context: &RunContext) -> Result<u8> {
     let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Internal(format!("can't start the network: {error}")))?;
+    let runtime = super::runtime()?;
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
     let found = runtime.block_on(async {
         let cluster = connect(&access, folder.path()).await.map_err(unconnected)?;
@@ -50,9 +59,58 @@ pub fn clean(settings: &Settings, context: &RunContext) -> Result<u8> {
         Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, Patience::default()).await))
     })?;
     let Some(removed) = found else { return say(NOTHING) };
-    say(&told(&removed))?;
+    tell(&removed, context)
+}
+
+/// kind clusters, and containers of scripts.
+fn on_engine(context: &RunContext) -> Result<u8> {
+    let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
+    let variables: Vec<_> = std::env::vars_os().collect();
+    let engine = Engine::new(&variables, folder.path());
+    let runtime = super::runtime()?;
+    let removed = runtime.block_on(async {
+        if let Err(cause) = engine.platform().await {
+            return Err(cause.message);
+        }
+        let own = Own::find(&variables, folder.path()).await;
+        let kind = Kind::new(Path::new("kind"), &variables, folder.path(), own);
+        let clusters = kind.leftovers().await?;
+        let now = Timestamp::now();
+        warn(&clusters.iter().filter_map(|left| young_cluster(left, now)).collect::<Vec<_>>(), context);
+        let docker = Tool::new("docker", environment::for_docker(&variables), folder.path());
+        let containers = leftovers::remove(&docker).await?;
+        let gone = containers.into_iter().map(|name| format!("the container {name}")).collect();
+        let mut removed = Removed { gone, left: Vec::new(), warnings: Vec::new() };
+        for Cluster { name, .. } in clusters {
+            match kind.delete(&name).await {
+                Ok(()) => removed.gone.push(format!("the kind cluster {name}")),
+                Err(why) => {
+                    removed.warnings.push(why);
+                    removed.left.push(format!("the kind cluster {name}"));
+                }
+            }
+        }
+        Ok(removed)
+    });
+    match removed {
+        Ok(removed) if removed.gone.is_empty() && removed.left.is_empty() => say(NOTHING),
+        Ok(removed) => tell(&removed, context),
+        Err(why) => say(&format!("nothing to delete that can be seen: {}\n", inert(&why))),
+    }
+}
+
+fn tell(removed: &Removed, context: &RunContext) -> Result<u8> {
+    say(&told(removed))?;
     warn(&removed.warnings, context);
     Ok(if removed.left.is_empty() { 0 } else { 3 })
+}
+
+/// That the run of a cluster may still be at work.
+fn young_cluster(cluster: &Cluster, now: Timestamp) -> Option<String> {
+    let age = now.duration_since(cluster.created?);
+    let minutes = age.as_mins().max(0);
+    (age < YOUNG)
+        .then(|| format!("{} is {minutes} min old: if its run is still at work, it loses its cluster", cluster.name))
 }
 
 fn unconnected(error: Unconnected) -> Error {

@@ -39,7 +39,7 @@ pub fn lint(settings: &Settings, context: &RunContext, format: Format) -> Result
     let Results { rows, details, .. } =
         judge(&mut workspace, settings, &start, |_| Some("the basic tier alone".to_owned()))?;
     let run = run_of(context, settings, &start, false);
-    let report = report_of(run, Vec::new(), rows, &workspace, &start);
+    let report = report_of(run, Vec::new(), Vec::new(), rows, &workspace, &start);
     show(&report, &details, &workspace.diagnostics, context, settings, Shown { format, rows_are: false })?;
     Ok(report::exit_code(&report, &workspace.config.fail_on))
 }
@@ -97,13 +97,14 @@ pub fn run_of(context: &RunContext, settings: &Settings, start: &Start, simulate
 pub fn report_of(
     run: report::Run,
     clusters: Vec<report::Cluster>,
+    images: Vec<report::Image>,
     rows: Vec<Row>,
     workspace: &Workspace,
     start: &Start,
 ) -> Report {
     let duration_ms = u64::try_from(start.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     let run = report::Run { duration_ms, ..run };
-    Report::new(run, clusters, Vec::new(), rows, &workspace.config.fail_on)
+    Report::new(run, clusters, images, rows, &workspace.config.fail_on)
         .with_schemas(lint::schemas::Schemas::BUILTIN_VERSION)
 }
 

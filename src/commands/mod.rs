@@ -36,7 +36,7 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Schema => say(&(pretty(&config::json_schema()) + "\n")),
         Command::Explain { code } => explain(code),
         Command::Clean => clean::clean(settings, context),
-        Command::Simulate => simulate::simulate(),
+        Command::Simulate => simulate::simulate(settings),
     }
 }
 

@@ -6,11 +6,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::say;
 use crate::error::{Error, Result};
+use crate::settings::Settings;
 use crate::simulator::lifecycle::Pace;
 use crate::simulator::{Options, Simulator};
 
-/// Serves until SIGINT or SIGTERM; tells where, and writes a kubeconfig that leads there.
-pub fn simulate() -> Result<u8> {
+/// Serves until SIGINT or SIGTERM; tells where, and writes a kubeconfig that leads there. It claims to be the first version of
+/// `--kubernetes`, if one is given.
+pub fn simulate(settings: &Settings) -> Result<u8> {
     let failed = |error| Error::io("start", "the simulator", error);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
@@ -19,6 +21,9 @@ pub fn simulate() -> Result<u8> {
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let mut options = Options::default();
         options.lifecycle.pace = Pace::Real(1.0);
+        if let Some(version) = settings.selection.kubernetes.as_ref().and_then(|versions| versions.first()) {
+            options.kubernetes.clone_from(&version.version);
+        }
         let simulator = Simulator::start(options).await?;
         let kubeconfig = kubeconfig(&simulator)?;
         say(&banner(&simulator.url(), &kubeconfig.path().display().to_string()))?;

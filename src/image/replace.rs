@@ -55,7 +55,7 @@ impl Replacements {
                 let mut loaded = false;
                 for (key, value) in fields.iter_mut() {
                     match value {
-                        Json::String(text) if key == "image" || key.ends_with("Image") => {
+                        Json::String(text) if is_reference(key) => {
                             if let Some((new, is_loaded)) = self.of(text) {
                                 *text = new;
                                 replaced = true;
@@ -81,6 +81,11 @@ impl Replacements {
             _ => false,
         }
     }
+}
+
+/// Whether a string under this key is an image's reference.
+pub(super) fn is_reference(key: &str) -> bool {
+    key == "image" || key.ends_with("Image")
 }
 
 impl Target {

@@ -3,7 +3,6 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md> (`GET /v2/<name>/manifests/<reference>`),
 //! and <https://distribution.github.io/distribution/spec/auth/token/> for the tokens.
 
-mod challenge;
 mod client;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -45,9 +44,17 @@ pub fn images_to_ask<'a>(
     examples: impl IntoIterator<Item = &'a Example>,
     builds: &[ImageBuild],
 ) -> BTreeSet<ImageReference> {
-    examples
+    images_of_objects(examples.into_iter().flat_map(|example| &example.objects), builds)
+}
+
+/// The same of any objects.
+#[must_use]
+pub fn images_of_objects<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+    builds: &[ImageBuild],
+) -> BTreeSet<ImageReference> {
+    objects
         .into_iter()
-        .flat_map(|example| &example.objects)
         .flat_map(images_of)
         .filter_map(|image| ImageReference::parse(image.text).ok())
         .filter(|reference| build_of(reference, builds).is_none())

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{GlobSet, GlobSetBuilder};
 
 use super::PlanInputs;
 use super::changed::ChangedFiles;
-use super::paths::{below_root, normal};
+use super::paths::below_root;
 use crate::catalog::Example;
 use crate::config::{ImageBuild, OperatorStep};
+use crate::image::inputs::globs;
 use crate::image_reference::normalised_name;
 use crate::lint::images::images_of;
 
@@ -41,17 +42,13 @@ fn outside_inputs<'a>(inputs: &PlanInputs, changed: &'a ChangedFiles, image: &Im
     whole.or_else(|| changed.file(&dockerfile))
 }
 
-/// One set for the inputs of all images, and for each glob the place of its image. An input without a pattern is a file, or
-/// a folder as a whole. A glob that can't be read stands for everything.
+/// One set for the inputs of all images, and for each glob the place of its image.
 fn input_globs(images: &[ImageBuild]) -> (GlobSet, Vec<usize>) {
     let mut builder = GlobSetBuilder::new();
     let mut owners = Vec::new();
     for (owner, image) in images.iter().enumerate() {
         for input in &image.inputs {
-            let input = normal(input);
-            for pattern in [input.clone(), format!("{input}/**")] {
-                let glob = GlobBuilder::new(&pattern).literal_separator(true).build();
-                let Some(glob) = glob.or_else(|_| GlobBuilder::new("**").build()).ok() else { continue };
+            for glob in globs(input) {
                 builder.add(glob);
                 owners.push(owner);
             }

@@ -6,12 +6,12 @@ mod cost;
 mod file;
 mod images;
 pub mod kustomize_deps;
-mod paths;
+pub(crate) mod paths;
 mod render;
 mod select;
 mod shards;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tiers;

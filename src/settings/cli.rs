@@ -29,7 +29,7 @@ const SHOWN: &[(&str, &[&str])] = &[
     ("clean", &[FILES, CLUSTER, TERMINAL]),
     ("schema", &[TERMINAL]),
     ("explain", &[TERMINAL]),
-    ("simulate", &[TERMINAL]),
+    ("simulate", &[SELECTION, TERMINAL]),
 ];
 
 /// Do the examples that a Kubernetes project ships still work, on every Kubernetes version that it supports?

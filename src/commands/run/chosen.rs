@@ -85,7 +85,7 @@ fn choice(rows: &[&PlanRow], plan: &Plan, place: &Place) -> Choice {
         .iter()
         .filter_map(|row| {
             let kubernetes = row.kubernetes.clone()?;
-            let skipped = if row.selected { place.not_there(&kubernetes, plan) } else { Some(row.reason.clone()) };
+            let skipped = if row.selected { place.not_judged(&kubernetes, plan) } else { Some(row.reason.clone()) };
             Some(Planned {
                 kubernetes,
                 tier: row.tier,
@@ -95,18 +95,5 @@ fn choice(rows: &[&PlanRow], plan: &Plan, place: &Place) -> Choice {
             })
         })
         .collect();
-    match (cells.is_empty(), place.has_clusters()) {
-        (true, _) => Choice::Static(reason),
-        (false, true) => Choice::Cells(cells),
-        (false, false) => {
-            let versions: Vec<_> =
-                cells.iter().filter(|cell| cell.skipped.is_none()).map(|cell| cell.kubernetes.as_str()).collect();
-            let planned = if versions.is_empty() {
-                String::new()
-            } else {
-                format!("; planned for {}, but this version judges without a cluster", versions.join(", "))
-            };
-            Choice::Static(reason + &planned)
-        }
-    }
+    if cells.is_empty() { Choice::Static(reason) } else { Choice::Cells(cells) }
 }

@@ -1,36 +1,46 @@
 //! `run`: the plan, the basic tier of what it selects, its cells on clusters, the reports.
 
+mod builds;
 mod chosen;
+mod ground;
 mod on_clusters;
+mod on_kind;
 mod outputs;
 mod place;
+mod pulls;
+mod version;
+
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 
 use super::judge::{self, Results, Start};
 use super::planning;
 use super::workspace::Workspace;
 use crate::cancel::{Signal, Signals};
+use crate::config;
 use crate::error::{Error, Result};
+use crate::image::Store;
+use crate::kustomize;
 use crate::model::Tier;
+use crate::plan::Plan;
 use crate::report::{self, Row};
 use crate::settings::{Format, RunContext, Settings};
 use chosen::{Choice, Chosen};
 use on_clusters::{Judged, Work};
 use outputs::Outputs;
-use place::Place;
+use place::{Place, Reached};
 
 /// Everything; the exit code is the design's.
 pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
     let start = Start::now();
     let signals = Signals::install()?;
-    let mut workspace = Workspace::open(settings)?;
     let runtime = super::runtime()?;
     let scratch = tempfile::Builder::new().prefix("example-validator-").tempdir();
     let scratch = scratch.map_err(|error| Error::io("create", "a temporary folder", error))?;
-    let place = runtime.block_on(Place::reach(settings, &workspace.config, scratch.path(), &signals.cancel))?;
-    let plan = planning::plan_of(settings, context, &workspace, start.at, place.version())?;
-    workspace.diagnostics.extend(place.remarks(&plan));
+    let world = Found::look(settings, context, &start, &signals, &runtime, scratch.path())?;
+    let Found { mut workspace, plan, place, helm } = world;
     let chosen = Chosen::new(&plan, settings, &place);
     let Results { mut rows, mut details, settled } =
         judge::judge(&mut workspace, settings, &start, |id| chosen.judged(id))?;
@@ -52,13 +62,18 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         run_id: &id,
         scratch: scratch.path(),
         outputs: &outputs,
+        store: Store::new(&settings.cache),
+        helm,
         signals: &signals,
     };
-    let Judged { rows, clusters, remarks, logs } = runtime.block_on(work.judge(rows))?;
+    let Judged { rows, clusters, images, mut remarks, logs } = runtime.block_on(work.judge(rows))?;
+    remarks.extend(runtime.block_on(place.leave()));
+    // What a simulator says proves nothing, wherever it runs.
+    run.simulated |= clusters.iter().any(|cluster| cluster.provider == "simulated");
     for (example, kubernetes, log) in logs {
         details.add_log(example, kubernetes, log);
     }
-    let mut report = judge::report_of(run, clusters, rows, &workspace, &start);
+    let mut report = judge::report_of(run, clusters, images, rows, &workspace, &start);
     // A signal that comes later finds a run that is done.
     let signal = signals.received();
     if signal.is_some() {
@@ -72,6 +87,41 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     outputs.close(&report)?;
     let code = report::exit_code(&report, &workspace.config.fail_on);
     Ok(signal.map_or(code, Signal::exit_code))
+}
+
+/// What a run finds before it does anything.
+struct Found {
+    workspace: Workspace,
+    plan: Plan,
+    place: Place,
+    helm: PathBuf,
+}
+
+impl Found {
+    fn look(
+        settings: &Settings,
+        context: &RunContext,
+        start: &Start,
+        signals: &Signals,
+        runtime: &Runtime,
+        scratch: &Path,
+    ) -> Result<Self> {
+        let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
+        let reached = runtime.block_on(Reached::find(settings, context, &config, scratch, &signals.cancel))?;
+        if let Reached::Machine(machine) = &reached
+            && let Some(kubectl) = runtime.block_on(machine.kubectl())
+        {
+            kustomize::render_with(kubectl);
+        }
+        let mut workspace = Workspace::open(settings)?;
+        let plan = planning::plan_of(settings, context, &workspace, start.at, reached.version(&config))?;
+        let (place, remarks) = runtime.block_on(reached.settle(settings, &workspace, &plan, &signals.cancel))?;
+        workspace.diagnostics.extend(remarks);
+        let helm = runtime.block_on(async {
+            if place.has_clusters() { ground::helm(settings, &config, scratch).await } else { PathBuf::from("helm") }
+        });
+        Ok(Self { workspace, plan, place, helm })
+    }
 }
 
 /// A row for each example that the plan leaves out.

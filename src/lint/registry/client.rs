@@ -1,7 +1,6 @@
 //! One question to one registry.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, WWW_AUTHENTICATE};
@@ -9,31 +8,18 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Answer;
-use super::challenge::Challenge;
-use crate::image_reference::{DEFAULT_REGISTRY, ImageReference};
+use crate::image_reference::ImageReference;
+use crate::registry::challenge::{Challenge, Token};
+use crate::registry::{FORMS, base, chain};
 
-/// Where Docker Hub's registry answers.
-const DOCKER_HUB: &str = "https://registry-1.docker.io";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(15);
-/// The forms of a manifest and of an index; a registry that has only a form which is not listed says that there is none.
-const FORMS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
-    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, \
-    application/vnd.docker.distribution.manifest.v1+prettyjws, application/vnd.docker.distribution.manifest.v1+json";
-
 /// Asks registries.
 pub(super) struct Client {
     http: reqwest::Client,
     mirrors: BTreeMap<String, String>,
-}
-
-/// What a token server gives out; the name of the field differs.
-#[derive(Deserialize)]
-struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
 }
 
 /// What a registry says when something is wrong.
@@ -74,7 +60,7 @@ impl Client {
     }
 
     async fn try_ask(&self, image: &ImageReference) -> Result<Answer, String> {
-        let base = self.base(&image.registry)?;
+        let base = base(&image.registry, &self.mirrors)?;
         let url = Url::parse(&format!("{base}/v2/{}/manifests/{}", image.repository, image.manifest()))
             .map_err(|error| format!("`{base}` is not a URL: {error}"))?;
         let mut token = None;
@@ -111,7 +97,7 @@ impl Client {
         let Some(challenge) = headers.filter_map(|header| header.to_str().ok()).find_map(Challenge::parse) else {
             return Ok(Err(Answer::Denied("it wants a user name and a password".to_owned())));
         };
-        let url = token_url(&challenge, image)?;
+        let url = challenge.token_url(&image.repository)?;
         let response = self.http.get(url).send().await.map_err(|error| chain(&error))?;
         let status = response.status();
         match status {
@@ -121,52 +107,11 @@ impl Client {
             _ if status.is_success() => {
                 let token: Token =
                     response.json().await.map_err(|error| format!("its token can't be read: {}", chain(&error)))?;
-                token.token.or(token.access_token).map(Ok).ok_or_else(|| "its token server gave no token".to_owned())
+                token.into_text().map(Ok).ok_or_else(|| "its token server gave no token".to_owned())
             }
             _ => Err(format!("its token server answered {status}")),
         }
     }
-
-    /// The URL under which a registry answers.
-    fn base(&self, registry: &str) -> Result<String, String> {
-        if let Some(mirror) = self.mirrors.get(registry) {
-            let url = Url::parse(mirror).map_err(|error| format!("the mirror `{mirror}` is not a URL: {error}"))?;
-            require_safe(&url)?;
-            return Ok(mirror.trim_end_matches('/').to_owned());
-        }
-        if registry == DEFAULT_REGISTRY {
-            return Ok(DOCKER_HUB.to_owned());
-        }
-        // As Docker does: a registry on this machine needs no certificate.
-        let plain = Url::parse(&format!("http://{registry}")).is_ok_and(|url| is_loopback(&url));
-        Ok(format!("{}://{registry}", if plain { "http" } else { "https" }))
-    }
-}
-
-fn token_url(challenge: &Challenge, image: &ImageReference) -> Result<Url, String> {
-    let mut url = Url::parse(&challenge.realm)
-        .map_err(|error| format!("its realm `{}` is not a URL: {error}", challenge.realm))?;
-    require_safe(&url)?;
-    let scope = challenge.scope.clone().unwrap_or_else(|| format!("repository:{}:pull", image.repository));
-    let mut query = url.query_pairs_mut();
-    query.extend_pairs(challenge.service.iter().map(|service| ("service", service)));
-    query.append_pair("scope", &scope);
-    drop(query);
-    Ok(url)
-}
-
-/// Nothing is asked over an open line, but on this machine.
-fn require_safe(url: &Url) -> Result<(), String> {
-    if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)) {
-        return Ok(());
-    }
-    Err(format!("`{url}` is not safe to ask: expected `https://`"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// What passes by itself.
@@ -195,20 +140,6 @@ async fn words(response: Response) -> String {
     let Some(problem) = problems.errors.into_iter().next() else { return String::new() };
     let text = if problem.message.is_empty() { problem.code } else { problem.message };
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(200).collect()
-}
-
-/// An error with its causes, in one line and without the URL, which holds nothing new.
-fn chain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(current) = cause {
-        text = current.to_string();
-        cause = current.source();
-    }
-    if text.is_empty() { "the connection failed".to_owned() } else { text }
 }
 
 #[cfg(test)]
@@ -399,14 +330,5 @@ mod tests {
         assert_eq!(ask_all(&images, &server.uri()).await.len(), 16);
         assert!(start.elapsed() >= 2 * delay, "{:?}", start.elapsed());
         assert!(start.elapsed() < 12 * delay, "{:?}", start.elapsed());
-    }
-
-    #[test]
-    fn each_registry_has_its_own_address() {
-        let client = Client::new(BTreeMap::new()).unwrap();
-        assert_eq!(client.base("docker.io").unwrap(), "https://registry-1.docker.io");
-        assert_eq!(client.base("ghcr.io").unwrap(), "https://ghcr.io");
-        assert_eq!(client.base("localhost:5000").unwrap(), "http://localhost:5000");
-        assert_eq!(client.base("[::1]:5000").unwrap(), "http://[::1]:5000");
     }
 }

@@ -66,6 +66,7 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
         // The API server does not answer in time.
         () = lapsed(&stop, STOPPING) => trial.stopped(made.get().cloned(), Phases::default()),
     };
+    let tried = excused(tried, world, started);
     let duration = started.elapsed();
     trial.keep(&tried, &changes.objects());
     drop(changes);
@@ -87,6 +88,21 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
         duration,
         evidence: Some(folder.relative().to_owned()),
     }
+}
+
+/// Of a cell that ended badly while the operator was not up, nothing is known, unless the example's own files or images are to blame.
+fn excused(mut tried: Tried, world: &World<'_>, started: Instant) -> Tried {
+    let of_its_own = |cause: &Cause| {
+        matches!(cause.class, CauseClass::Manifest | CauseClass::Admission | CauseClass::Image | CauseClass::Internal)
+    };
+    let is_bad = matches!(tried.verdict.outcome, Outcome::Failed | Outcome::TimedOut)
+        && !tried.verdict.cause.as_ref().is_some_and(of_its_own);
+    if is_bad && let Some(cause) = world.operator.as_ref().and_then(|operator| operator.since(started)) {
+        tried.notes.extend(tried.verdict.cause.take().map(|cause| format!("without that: {}", cause.message)));
+        tried.verdict.outcome = Outcome::Errored;
+        tried.verdict.cause = Some(cause);
+    }
+    tried
 }
 
 /// Waits until it is `patience` ago that `stop` was cancelled.
@@ -161,8 +177,12 @@ impl Trial<'_, '_> {
         let objects = needs.iter().copied().chain([example]).flat_map(|part| &part.objects);
         let scopes = self.world.target.discovery.scopes(objects).await;
         let scopes = scopes.map_err(|error| Box::new(apply::of_request(&example.id.to_string(), &error)))?;
-        isolate::isolate(example, &needs, identity, &scopes)
-            .map_err(|cause| Box::new(Refused { outcome: Outcome::Errored, cause: *cause }))
+        let mut isolated = isolate::isolate(example, &needs, identity, &scopes)
+            .map_err(|cause| Box::new(Refused { outcome: Outcome::Errored, cause: *cause }))?;
+        for item in &mut isolated.objects {
+            self.world.images.apply(&mut item.json);
+        }
+        Ok(isolated)
     }
 
     /// Makes sure that what is to be judged is watched before it is made.

@@ -13,8 +13,7 @@ use crate::model::Expect;
 use crate::trial::Verdict;
 use crate::trial::checks::{Checks, LogScan};
 use crate::trial::diagnosis::{self, ContainerEvidence, Evidence};
-use crate::trial::isolate::RUN;
-use crate::trial::script::{self, Containers, Ended, Limits, Script, ScriptEnd, Seen};
+use crate::trial::script::{self, Ended, Limits, Script, ScriptEnd, Seen};
 
 /// How long a script may take to notice by itself what the judge has noticed.
 const NOTICE: Duration = Duration::from_secs(10);
@@ -33,10 +32,11 @@ impl Trial<'_, '_> {
         let settings = &self.cell.example.settings;
         let limits = Limits { timeout: settings.timeout, cancel: self.turn.stop.clone(), stop: stop.clone() };
         let evidence = self.folder.path().join("files");
-        let containers =
-            Containers { labels: vec![(RUN.to_owned(), self.world.run_id.to_owned())], ..Containers::default() };
+        let image =
+            run.image.as_ref().map(|image| self.world.images.of(image).map_or_else(|| image.clone(), |(tag, _)| tag));
+        let run = Run { image, ..run.clone() };
         let script = Script {
-            run,
+            run: &run,
             example: &self.cell.example.id,
             path: &self.cell.example.path,
             root: self.world.root,
@@ -45,7 +45,7 @@ impl Trial<'_, '_> {
             evidence: &evidence,
             scratch: self.world.scratch,
             environment: self.world.environment,
-            containers: &containers,
+            containers: &self.world.containers,
         };
         let output = Mutex::new(self.output(checks));
         let running = script::run(&script, &limits, |chunk| {

@@ -11,11 +11,14 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::evidence::{Evidence, FollowContext, Redactor};
 use crate::framework::Frameworks;
+use crate::image::replace::Replacements;
 use crate::model::{Cause, ExampleId};
+use crate::operator::Restarts;
 use crate::report::{CheckResult, LogTail};
 use crate::trial::apply::Target;
 use crate::trial::hub::{Hub, WatchError};
 use crate::trial::janitor::Janitor;
+use crate::trial::script::Containers;
 
 /// Everything that the attempts on one cluster share.
 pub struct World<'a> {
@@ -37,6 +40,12 @@ pub struct World<'a> {
     pub root: &'a Path,
     /// What identifies this run on the cluster.
     pub run_id: &'a str,
+    /// What the images mean that the project builds.
+    pub images: &'a Replacements,
+    /// What the operator's pods do, if we deployed it.
+    pub operator: Option<Restarts>,
+    /// How containers of scripts are started beside the cluster.
+    pub containers: Containers,
     /// How logs are followed.
     pub follow: FollowContext,
     /// Where evidence goes.

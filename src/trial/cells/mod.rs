@@ -9,6 +9,7 @@
 //! waited for its retry keeps its failure. Whatever had not begun is `skipped`, with the reason.
 
 mod ending;
+mod gate;
 pub mod packing;
 mod row;
 pub mod schedule;
@@ -40,6 +41,7 @@ use crate::model::{Cause, Outcome, Tier};
 use crate::report::{Finding, Row};
 use crate::trial::Attempted;
 use ending::Ending;
+pub use gate::{Blocked, Gate};
 use packing::{Demand, Packing, auto_parallel};
 use schedule::{Schedule, Task};
 
@@ -64,6 +66,8 @@ pub struct Cell<'a> {
     pub request: Resources,
     /// How many pods it has at once.
     pub pods: u64,
+    /// What has to be there before its turn can come.
+    pub gates: Vec<Gate>,
 }
 
 /// What bounds the cells of a run.
@@ -116,6 +120,11 @@ where
     let (crowded, others_hold_room) = watch::channel(false);
     let mut course = Course::new(cells, nodes, limits, finished);
     let mut running = FuturesUnordered::new();
+    let opening = |place: &usize| {
+        let (place, gates) = (*place, cells[*place].gates.clone());
+        async move { (place, gate::open(gates).await) }
+    };
+    let mut gates: FuturesUnordered<_> = course.held.iter().map(opening).collect();
     loop {
         course.end_if_due(cancel);
         while let Some(place) = course.schedule.start() {
@@ -132,13 +141,14 @@ where
         }
         let others = course.schedule.running() > 1;
         crowded.send_if_modified(|before| std::mem::replace(before, others) != others);
-        if running.is_empty() {
+        if running.is_empty() && course.held.is_empty() {
             return course.rows();
         }
         tokio::select! {
             biased;
             () = cancel.cancelled(), if course.ending != Some(Ending::Cancelled) => {}
             () = reached(limits.deadline), if !stop.is_cancelled() => stop.cancel(),
+            Some((place, opened)) = gates.next() => course.open(place, opened),
             Some((place, tried)) = running.next() => {
                 // It may have been told to stop before this loop has seen that.
                 course.end_if_due(cancel);
@@ -152,8 +162,7 @@ where
 /// The row of a cell that could not be tried: there is no cluster for it.
 #[must_use]
 pub fn errored(cell: &Cell<'_>, cause: Cause, today: Date) -> Row {
-    let reason = cell.reason.clone();
-    Row { outcome: Outcome::Errored, cause: Some(cause), ..row::skipped(cell, today, reason) }
+    row::blocked(cell, today, &Blocked { outcome: Outcome::Errored, cause })
 }
 
 async fn reached(deadline: Option<Instant>) {
@@ -168,6 +177,8 @@ struct Course<'c, 'a, 'l, N> {
     cells: &'c [Cell<'a>],
     limits: &'l Limits<'l>,
     schedule: Schedule,
+    /// Those whose turn can't come yet.
+    held: BTreeSet<usize>,
     /// The attempts at each cell so far.
     tries: Vec<Vec<Attempted>>,
     rows: Vec<Option<Row>>,
@@ -182,12 +193,14 @@ impl<'c, 'a, 'l, N: FnMut(&Row)> Course<'c, 'a, 'l, N> {
             expected: cell.expected,
             demand: Demand::of(cell.example, cell.request, cell.pods),
             locks: cell.locks.clone(),
+            held: !cell.gates.is_empty(),
         };
         let parallel = limits.parallel.map_or_else(|| auto_parallel(nodes), NonZeroUsize::get);
         Self {
             cells,
             limits,
             schedule: Schedule::new(cells.iter().map(task), Packing::new(nodes), parallel),
+            held: (0..cells.len()).filter(|place| !cells[*place].gates.is_empty()).collect(),
             tries: cells.iter().map(|_| Vec::new()).collect(),
             rows: cells.iter().map(|_| None).collect(),
             ending: None,
@@ -208,8 +221,19 @@ impl<'c, 'a, 'l, N: FnMut(&Row)> Course<'c, 'a, 'l, N> {
             return;
         };
         self.ending = Some(ending);
-        for place in self.schedule.drain() {
+        for place in self.schedule.drain().into_iter().chain(std::mem::take(&mut self.held)) {
             self.finish(place, Some(ending));
+        }
+    }
+
+    /// What a cell waited for is there, or never will be.
+    fn open(&mut self, place: usize, opened: Result<(), Arc<Blocked>>) {
+        if !self.held.remove(&place) {
+            return;
+        }
+        match opened {
+            Ok(()) => self.schedule.push(place),
+            Err(blocked) => self.conclude(place, row::blocked(&self.cells[place], self.limits.today, &blocked)),
         }
     }
 
@@ -245,6 +269,10 @@ impl<'c, 'a, 'l, N: FnMut(&Row)> Course<'c, 'a, 'l, N> {
             }
             None => row::tried(cell, tries, today),
         };
+        self.conclude(place, row);
+    }
+
+    fn conclude(&mut self, place: usize, row: Row) {
         if !row.quarantined && self.limits.fail_on.contains(&row.outcome) {
             self.limits.failures.fetch_add(1, Ordering::Relaxed);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-use super::Cell;
+use super::{Blocked, Cell};
 use crate::catalog::{Example, Object};
 use crate::model::{Cause, CauseClass, Outcome};
 use crate::report::Row;
@@ -29,6 +29,12 @@ pub(super) fn skipped(cell: &Cell<'_>, today: Date, reason: impl Into<String>) -
     row.kubernetes = Some(cell.kubernetes.to_owned());
     row.diagnostics.clone_from(&cell.diagnostics);
     row
+}
+
+/// The row of a cell that could not be tried, for want of what it needs.
+pub(super) fn blocked(cell: &Cell<'_>, today: Date, why: &Blocked) -> Row {
+    let cause = Some(why.cause.clone());
+    Row { outcome: why.outcome, cause, ..skipped(cell, today, cell.reason.clone()) }
 }
 
 /// The row of a cell that was tried (`tries` is not empty).

@@ -31,6 +31,8 @@ pub struct Task {
     pub demand: Demand,
     /// What only one cell at a time may have.
     pub locks: BTreeSet<String>,
+    /// It waits for more than its turn: it is no candidate before it is [pushed](Schedule::push).
+    pub held: bool,
 }
 
 /// The order of turns: what fits on no empty node last, the longest first, then by arrival. The last part is the cell's place.
@@ -97,17 +99,23 @@ struct Reservation {
 }
 
 impl Schedule {
-    /// All tasks, waiting. At most `parallel` of them run at once.
+    /// All tasks, waiting; those that are held are no candidates yet. At most `parallel` of them run at once.
     #[must_use]
     pub fn new(tasks: impl IntoIterator<Item = Task>, nodes: Packing, parallel: usize) -> Self {
         let (mut classes, mut locks) = (Numbers::default(), Numbers::default());
-        let entry = |task: Task| Entry {
-            expected: task.expected,
-            class: classes.of(task.demand),
-            locks: task.locks.into_iter().map(|lock| locks.of(lock)).collect(),
-            waits: false,
+        let mut candidates = Vec::new();
+        let entry = |(place, task): (usize, Task)| {
+            if !task.held {
+                candidates.push(place);
+            }
+            Entry {
+                expected: task.expected,
+                class: classes.of(task.demand),
+                locks: task.locks.into_iter().map(|lock| locks.of(lock)).collect(),
+                waits: false,
+            }
         };
-        let entries: Vec<_> = tasks.into_iter().map(entry).collect();
+        let entries: Vec<_> = tasks.into_iter().enumerate().map(entry).collect();
         let class = |demand: Demand| Class { oversize: nodes.fit(&demand).is_none(), demand, ready: BTreeSet::new() };
         let mut schedule = Self {
             classes: classes.in_order().into_iter().map(class).collect(),
@@ -121,7 +129,9 @@ impl Schedule {
             reservations: 0,
             entries,
         };
-        (0..schedule.entries.len()).for_each(|task| schedule.push(task));
+        for task in candidates {
+            schedule.push(task);
+        }
         schedule
     }
 

@@ -77,6 +77,7 @@ fn cells(examples: &[Example]) -> Vec<Cell<'_>> {
         locks: BTreeSet::new(),
         request: Resources::default(),
         pods: 1,
+        gates: Vec::new(),
     };
     examples.iter().map(cell).collect()
 }
@@ -386,4 +387,50 @@ async fn thousands_of_cells_come_to_an_end() {
     let nodes = [node(4_000, 1_024, 110)];
     let rows = run(&cells, &nodes, &limits(), &CancellationToken::new(), attempt, |_| {}).await;
     assert_eq!(rows.iter().filter(|row| row.outcome == Outcome::Passed).count(), 1_999);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_waits_for_its_gates_and_others_do_not_wait_for_it() {
+    let examples = examples(2);
+    let mut cells = cells(&examples);
+    let (opens, gate) = watch::channel(None);
+    cells[0].gates.push(gate);
+    let begun = RefCell::new(Vec::new());
+    let attempt = |cell: &Cell<'_>, turn: Turn| {
+        begun.borrow_mut().push(cell.example.id.as_str().to_owned());
+        // What the first waits for comes while the second runs.
+        opens.send_replace(Some(Ok(())));
+        async move { attempted(PASSED, turn.number, 10) }
+    };
+    let rows = run(&cells, &[], &limits(), &CancellationToken::new(), attempt, |_| {}).await;
+    assert_eq!(outcomes(&rows), [Outcome::Passed; 2]);
+    assert_eq!(*begun.borrow(), ["0001.yaml", "0000.yaml"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_whose_gate_never_opens_is_told_why_and_not_tried() {
+    let examples = examples(3);
+    let mut cells = cells(&examples);
+    let cause = Cause::new(CauseClass::Image, "BuildFailed", "RUN make: exit code 2");
+    let blocked = Arc::new(Blocked { outcome: Outcome::Failed, cause });
+    cells[0].gates.push(watch::channel(Some(Err(blocked))).1);
+    // Whoever should have opened this one is gone.
+    cells[1].gates.push(watch::channel(None).1);
+    let rows = played(&cells, &limits(), &BTreeMap::new()).await;
+    assert_eq!(outcomes(&rows), [Outcome::Failed, Outcome::Errored, Outcome::Passed]);
+    assert_eq!(rows[0].cause.as_ref().map(|cause| cause.reason.as_str()), Some("BuildFailed"));
+    assert!(rows[0].attempts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_does_not_wait_for_gates() {
+    let examples = examples(1);
+    let mut cells = cells(&examples);
+    let (_opens, gate) = watch::channel(None);
+    cells[0].gates.push(gate);
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let attempt = |_: &Cell<'_>, _: Turn| std::future::pending::<Attempted>();
+    let rows = run(&cells, &[], &limits(), &cancel, attempt, |_| {}).await;
+    assert_eq!(outcomes(&rows), [Outcome::Skipped]);
 }

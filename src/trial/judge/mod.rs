@@ -15,7 +15,7 @@ mod creating;
 mod ending;
 mod expectation;
 mod finding;
-mod images;
+pub(crate) mod images;
 mod intake;
 mod ownership;
 mod pod;

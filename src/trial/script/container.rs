@@ -103,7 +103,7 @@ fn is_loopback(server: &str) -> bool {
 }
 
 /// Where a path of ours is for the engine; `None` if the engine does not see it. The longest folder counts.
-pub(super) fn host_path(path: &Path, folders: &[(PathBuf, PathBuf)]) -> Option<PathBuf> {
+pub(crate) fn host_path(path: &Path, folders: &[(PathBuf, PathBuf)]) -> Option<PathBuf> {
     if folders.is_empty() {
         return Some(path.to_owned());
     }

@@ -18,6 +18,7 @@ mod container;
 mod docker;
 mod error;
 mod kubeconfig;
+pub(crate) mod leftovers;
 mod local;
 mod process;
 mod pull;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use container::host_path;
 pub use error::ScriptError;
 pub use tail::last_line;
 pub use verdict::{Seen, verdict};

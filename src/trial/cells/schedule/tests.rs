@@ -6,7 +6,12 @@ use proptest::prelude::*;
 
 fn task(seconds: u64, cores: i64) -> Task {
     let request = Resources { cpu: Quantity::from_units(cores), memory: Quantity::default() };
-    Task { expected: Duration::from_secs(seconds), demand: Demand::even(request, 1), locks: BTreeSet::new() }
+    Task {
+        expected: Duration::from_secs(seconds),
+        demand: Demand::even(request, 1),
+        locks: BTreeSet::new(),
+        held: false,
+    }
 }
 
 fn locked(seconds: u64, locks: &[&str]) -> Task {
@@ -115,7 +120,7 @@ fn to_task((expected, _, milli, mebi, pods, locks, _): &Drawn) -> Task {
     let cpu = Quantity::parse(&format!("{milli}m")).unwrap();
     let request = Resources { cpu, memory: Quantity::from_units(*mebi << 20) };
     let locks = locks.iter().map(ToString::to_string).collect();
-    Task { expected: Duration::from_secs(*expected), demand: Demand::even(request, *pods), locks }
+    Task { expected: Duration::from_secs(*expected), demand: Demand::even(request, *pods), locks, held: false }
 }
 
 /// Plays a schedule to its end; `check` sees what runs after each step.

@@ -1,19 +1,26 @@
-//! The header by which a registry asks for a token.
+//! The header by which a registry asks for a token, and the token.
+//!
+//! Source: <https://distribution.github.io/distribution/spec/auth/token/>.
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::require_safe;
 
 /// What a `WWW-Authenticate: Bearer` header asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Challenge {
+pub(crate) struct Challenge {
     /// Where tokens are given out.
-    pub realm: String,
+    pub(crate) realm: String,
     /// Who the token is for.
-    pub service: Option<String>,
+    pub(crate) service: Option<String>,
     /// What it allows.
-    pub scope: Option<String>,
+    pub(crate) scope: Option<String>,
 }
 
 impl Challenge {
     /// Reads the value of a header; `None` if it is another scheme or names no realm.
-    pub(super) fn parse(header: &str) -> Option<Self> {
+    pub(crate) fn parse(header: &str) -> Option<Self> {
         let (scheme, mut rest) = header.trim().split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
@@ -33,6 +40,33 @@ impl Challenge {
             rest = tail;
         }
         (!challenge.realm.is_empty()).then_some(challenge)
+    }
+
+    /// Where the token is asked for that lets a repository be pulled from. `Err` is a reason in one line.
+    pub(crate) fn token_url(&self, repository: &str) -> Result<Url, String> {
+        let mut url =
+            Url::parse(&self.realm).map_err(|error| format!("its realm `{}` is not a URL: {error}", self.realm))?;
+        require_safe(&url)?;
+        let scope = self.scope.clone().unwrap_or_else(|| format!("repository:{repository}:pull"));
+        let mut query = url.query_pairs_mut();
+        query.extend_pairs(self.service.iter().map(|service| ("service", service)));
+        query.append_pair("scope", &scope);
+        drop(query);
+        Ok(url)
+    }
+}
+
+/// What a token server gives out; the name of the field differs.
+#[derive(Deserialize)]
+pub(crate) struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Token {
+    /// The token, if there is one.
+    pub(crate) fn into_text(self) -> Option<String> {
+        self.token.or(self.access_token)
     }
 }
 

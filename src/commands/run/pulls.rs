@@ -1,0 +1,125 @@
+//! The images of others: fetched once a run, by a registry of our own that the nodes ask first, and ahead while clusters boot.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::ground::Ground;
+use super::on_clusters::Work;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::image::disk;
+use crate::image::external::{Proxy, Stats, install};
+use crate::image_reference::ImageReference;
+use crate::lint::registry::images_to_ask;
+use crate::trial::cells::Cell;
+use crate::trial::isolate;
+
+/// How long the network of the clusters may take to be there: kind makes it first.
+const NETWORK: Duration = Duration::from_secs(30);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(200);
+/// Between two looks at the disk.
+const DISK: Duration = Duration::from_secs(20);
+
+/// The registry of a run, once it is known whether there is one.
+pub struct Pulls {
+    images: BTreeSet<ImageReference>,
+    proxy: watch::Sender<Option<Result<Served, String>>>,
+}
+
+/// The registry, and where nodes reach it.
+type Served = (Arc<Proxy>, SocketAddr);
+
+impl Pulls {
+    /// What the cells and the operator are known to need of others.
+    pub fn plan(work: &Work<'_, '_>, cells: &[&Cell<'_>]) -> Self {
+        let workspace = work.workspace;
+        let examples = cells
+            .iter()
+            .flat_map(|cell| isolate::needs(cell.example, &workspace.catalog).into_iter().chain([cell.example]));
+        let mut images = images_to_ask(examples, &workspace.config.images);
+        let operator = workspace.operator.iter().flatten();
+        images.extend(crate::lint::registry::images_of_objects(operator, &workspace.config.images));
+        Self { images, proxy: watch::Sender::new(None) }
+    }
+
+    /// Starts the registry as soon as the clusters have a network, and fetches what is needed.
+    pub async fn run(&self, work: &Work<'_, '_>, ground: &Ground, platform: &str) {
+        let started = start(work, ground).await;
+        if let Err(why) = &started {
+            tracing::warn!("the nodes pull images by themselves, each its own copy: {why}");
+        }
+        let ahead = started.as_ref().ok().map(|(proxy, _)| proxy.ahead());
+        self.proxy.send_replace(Some(started));
+        if let Some(ahead) = ahead {
+            ahead.fetch(self.images.clone(), platform).await;
+        }
+    }
+
+    /// Makes the nodes of a cluster ask our registry first.
+    pub async fn serve(&self, ground: &Ground, nodes: &[String]) {
+        if !ground.config.reads_mirrors {
+            return tracing::warn!("kind's config says where nodes find registries: they pull by themselves");
+        }
+        let mut proxy = self.proxy.subscribe();
+        let Ok(Ok(known)) = tokio::time::timeout(NETWORK, proxy.wait_for(Option::is_some)).await else { return };
+        let Some(Ok((proxy, address))) = &*known else { return };
+        let (address, direct) = (*address, proxy.direct());
+        drop(known);
+        let installs = nodes.iter().map(|node| install(&ground.engine, node, address, &direct));
+        for why in futures::future::join_all(installs).await.into_iter().filter_map(Result::err) {
+            tracing::warn!("{why}");
+        }
+    }
+
+    /// Gives back what nobody needs whenever the engine's disk is nearly full, as long as this is polled.
+    pub async fn watch_disk(&self, ground: &Ground, nodes: &[String]) -> Infallible {
+        loop {
+            tokio::time::sleep(DISK).await;
+            let known = self.proxy.borrow().as_ref().and_then(|known| Some(Arc::clone(&known.as_ref().ok()?.0)));
+            match disk::relieve(&ground.disk, &ground.engine, known.as_deref(), nodes).await {
+                Ok(told) => told.into_iter().for_each(|told| tracing::warn!("{told}")),
+                Err(error) => tracing::debug!("the disk can't be watched: {error}"),
+            }
+        }
+    }
+
+    /// What was pulled.
+    pub fn stats(&self) -> Option<Stats> {
+        self.proxy.borrow().as_ref()?.as_ref().ok().map(|(proxy, _)| proxy.stats())
+    }
+
+    /// What a person should know of it: images that did not come, in one line each.
+    pub fn remarks(&self) -> Vec<Diagnostic> {
+        let stats = self.stats().unwrap_or_default();
+        let missing = stats.images.into_iter().filter_map(|pulled| Some((pulled.image, pulled.problem?)));
+        let remark = |(image, why): (String, String)| {
+            Diagnostic::error(format!("{image} was not fetched ahead: {why}")).with_severity(Severity::Note)
+        };
+        missing.map(remark).collect()
+    }
+}
+
+/// Starts the registry where nodes reach it.
+async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<Served, String> {
+    let end = tokio::time::Instant::now() + NETWORK;
+    let place = loop {
+        match ground.kind.own().place().await {
+            Ok(Some(place)) => break place,
+            Ok(None) if tokio::time::Instant::now() < end => tokio::time::sleep(LOOK).await,
+            Ok(None) => return Err("the clusters have no network".to_owned()),
+            Err(why) => return Err(why),
+        }
+    };
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let folder = Path::join(work.scratch, "pulled");
+    let registries = &work.workspace.config.registries;
+    let proxy = Proxy::start(SocketAddr::new(place.listen, 0), registries, &environment, &folder).await?;
+    let address = SocketAddr::new(place.reached, proxy.address().port());
+    Ok((Arc::new(proxy), address))
+}

@@ -208,8 +208,14 @@ impl Deploying<'_> {
             configurations.extend(objects.get(&reference.name).await.ok());
         }
         let configurations: Vec<_> = configurations.iter().collect();
-        timeout_at(self.deadline, probe::ask(&self.target.client, &configurations)).await.unwrap_or(Ok(()))
+        in_time(self.deadline, probe::ask(&self.target.client, &configurations)).await
     }
+}
+
+/// What the webhooks answer; one that hangs has not answered.
+async fn in_time(deadline: Instant, asked: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let late = || Err("its webhooks gave no answer in time".to_owned());
+    timeout_at(deadline, asked).await.unwrap_or_else(|_| late())
 }
 
 /// Time is up: what it was waiting for.
@@ -252,6 +258,14 @@ mod tests {
         let expected = "the operator is not ready after 300 s: Deployment a/x: 0 of 1 available; Deployment a/y: 0 of 1 available; \
                         Deployment a/z: 0 of 1 available; and 1 more";
         assert_eq!((cause.message.as_str(), cause.object.as_str()), (expected, "Deployment/x"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_that_hangs_has_not_answered() {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let hung = in_time(deadline, std::future::pending()).await;
+        assert_eq!(hung.unwrap_err(), "its webhooks gave no answer in time");
+        assert_eq!(in_time(deadline, async { Ok(()) }).await, Ok(()));
     }
 
     #[test]

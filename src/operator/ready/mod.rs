@@ -149,6 +149,12 @@ endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
     }
 
     #[test]
+    fn a_webhook_that_may_be_passed_over_is_not_waited_for() {
+        let ignored = OPERATOR.replace("{name: a.op,", "{name: a.op, failurePolicy: Ignore,").replace("ready: true", "ready: false");
+        assert_eq!(why(&ignored.replace("QUJD", "''")), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_webhook_that_is_called_by_its_address_needs_no_service() {
         let found = why(&OPERATOR.replace("service: {name: op, namespace: system}", "url: 'https://x.test'"));
         assert_eq!(found, Vec::<String>::new());

@@ -261,6 +261,18 @@ async fn an_operator_that_crash_loops_is_told_long_before_its_time_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_exit_until_the_last_step_is_installed() {
+    let mut scene = Scene::new().await;
+    scene.ready.timeout = Duration::from_secs(20);
+    let steps = [
+        scene.manifests(&operator("crash-loop")),
+        scene.file("late.yaml", &WIDGET.replace("kind: Widget", "kind: Gadget")),
+    ];
+    let cause = scene.deploy(scene.folder.path(), &steps).await.err().unwrap();
+    assert_eq!(cause.reason, "NoKindMatch", "{}", cause.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_does_not_exist_is_told_with_its_name() {
     let mut scene = Scene::new().await;
     scene.graces.image_not_found = Duration::from_secs(1);

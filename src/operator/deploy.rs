@@ -115,7 +115,7 @@ impl Deploying<'_> {
         let namespaces: BTreeSet<_> = steps.iter().flat_map(install::Step::namespaces).chain(self.named()).collect();
         lookout.join(&namespaces).await?;
         let known = steps.iter().flat_map(install::Step::brings).collect();
-        lookout.expect(self.expected(known));
+        lookout.expect(self.expected(known, false));
         let mut installed = Installed::default();
         for step in &steps {
             let brought = tokio::select! {
@@ -125,7 +125,7 @@ impl Deploying<'_> {
             };
             installed.objects.extend(brought);
         }
-        let expected = self.expected(installed.objects.clone());
+        let expected = self.expected(installed.objects.clone(), true);
         lookout.join(&self.places(&expected)).await?;
         lookout.expect(expected.clone());
         self.ready(lookout, &expected).await?;
@@ -141,8 +141,8 @@ impl Deploying<'_> {
         Ok(steps)
     }
 
-    /// What has to be ready, if this is there.
-    fn expected(&self, objects: Vec<Reference>) -> Expected {
+    /// What has to be ready, if this is there; `installed`: nothing comes after it.
+    fn expected(&self, objects: Vec<Reference>, installed: bool) -> Expected {
         let named = &self.deployment.ready.deployments;
         let deployment = |named: &String| {
             let (namespace, name) = named.split_once('/')?;
@@ -155,7 +155,7 @@ impl Deploying<'_> {
         } else {
             named.iter().filter_map(deployment).collect()
         };
-        Expected { workloads, webhooks: all.webhook_configurations().cloned().collect() }
+        Expected { workloads, webhooks: all.webhook_configurations().cloned().collect(), installed }
     }
 
     /// The namespaces of the Deployments that the config names.
@@ -175,6 +175,10 @@ impl Deploying<'_> {
         let waiting = async {
             loop {
                 lookout.complete().await;
+                if !lookout.stays().await {
+                    unanswered = Some("its containers do not stay up".to_owned());
+                    continue;
+                }
                 match self.probe(expected).await {
                     Ok(()) => return,
                     Err(why) => unanswered = Some(why),

@@ -41,6 +41,8 @@ pub struct Deployment<'a> {
     pub built: &'a Replacements,
     /// Helm, for the steps that are charts.
     pub helm: Helm<'a>,
+    /// Whether the cluster is this run's own. On any other one, what is there and is not ours is never touched.
+    pub own_cluster: bool,
     /// Where its logs, events and objects are kept.
     pub folder: &'a Folder,
 }
@@ -111,7 +113,12 @@ struct Deploying<'a> {
 
 impl Deploying<'_> {
     async fn run(&self, lookout: &mut Lookout) -> Result<Installed, Box<Cause>> {
-        let steps = self.read().await?;
+        let mut steps = self.read().await?;
+        if !self.deployment.own_cluster {
+            for step in &mut steps {
+                step.claim(self.target).await?;
+            }
+        }
         let namespaces: BTreeSet<_> = steps.iter().flat_map(install::Step::namespaces).chain(self.named()).collect();
         lookout.join(&namespaces).await?;
         let known = steps.iter().flat_map(install::Step::brings).collect();

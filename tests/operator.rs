@@ -97,6 +97,7 @@ struct Scene {
     ready: OperatorReady,
     graces: Graces,
     built: Replacements,
+    own_cluster: bool,
 }
 
 impl Scene {
@@ -108,7 +109,19 @@ impl Scene {
         let (target, kubeconfig) = (Target::new(cluster.client), cluster.kubeconfig);
         let (helm, environment) = (PathBuf::from("helm"), std::env::vars_os().collect());
         let (graces, built) = (Graces::default(), Replacements::default());
-        Self { simulator, target, kubeconfig, helm, environment, folder, evidence, ready, graces, built }
+        Self {
+            simulator,
+            target,
+            kubeconfig,
+            helm,
+            environment,
+            folder,
+            evidence,
+            ready,
+            graces,
+            built,
+            own_cluster: true,
+        }
     }
 
     fn manifests(&self, text: &str) -> OperatorStep {
@@ -138,6 +151,7 @@ impl Scene {
             graces: &self.graces,
             root,
             built: &self.built,
+            own_cluster: self.own_cluster,
             helm: self.helm(),
             folder: &folder,
         };
@@ -261,6 +275,36 @@ async fn an_operator_that_crash_loops_is_told_long_before_its_time_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_and_not_ours_is_not_touched_on_a_cluster_of_others() {
+    let mut scene = Scene::new().await;
+    scene.own_cluster = false;
+    scene.deploy_text(&operator("hang")).await.unwrap();
+    // It is ours now.
+    scene.deploy_text(&operator("hang")).await.unwrap();
+    let store = scene.simulator.store();
+    let given_away = |object: &mut Json| object["metadata"]["managedFields"][0]["manager"] = "kubectl".into();
+    let definition = Key::cluster("apiextensions.k8s.io", "customresourcedefinitions", "widgets.k.test");
+    store.update(&definition, given_away).unwrap();
+    scene.deploy_text(&operator("hang")).await.unwrap();
+    store.update(&Key::namespaced("", "services", "system", "op"), given_away).unwrap();
+    let cause = scene.refused(&operator("hang")).await;
+    assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Operator, "NotOurs"));
+    assert!(cause.message.contains("Service system/op") && cause.object == "Service/op", "{}", cause.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_exit_until_the_last_step_is_installed() {
+    let mut scene = Scene::new().await;
+    scene.ready.timeout = Duration::from_secs(20);
+    let steps = [
+        scene.manifests(&operator("crash-loop")),
+        scene.file("late.yaml", &WIDGET.replace("kind: Widget", "kind: Gadget")),
+    ];
+    let cause = scene.deploy(scene.folder.path(), &steps).await.err().unwrap();
+    assert_eq!(cause.reason, "NoKindMatch", "{}", cause.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_does_not_exist_is_told_with_its_name() {
     let mut scene = Scene::new().await;
     scene.graces.image_not_found = Duration::from_secs(1);
@@ -334,6 +378,7 @@ async fn a_cancelled_deployment_ends_at_once() {
         graces,
         root: scene.folder.path(),
         built,
+        own_cluster: true,
         helm: scene.helm(),
         folder: &folder,
     };
@@ -443,7 +488,21 @@ async fn a_real_helm_installs_a_chart_with_a_dependency_and_images_of_the_run() 
     assert!(widgets.is_some());
     // Once more, as on a cluster that is there.
     scene.deploy(scene.folder.path(), &[chart(&[])]).await.unwrap();
-    assert!(!scene.folder.path().join("charts/op/charts").join("lib").exists(), "dependencies are archives");
+    assert!(!scene.folder.path().join("charts/op/charts").exists(), "the user's chart stays as it was");
+    // On a cluster that is not the run's own, it would be somebody else's.
+    scene.own_cluster = false;
+    let cause = scene.deploy(scene.folder.path(), &[chart(&[])]).await.err().unwrap();
+    assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Operator, "NotOurs"));
+    let other = match chart(&[]) {
+        OperatorStep::Helm { chart, values, set, images, .. } => {
+            let (release, namespace) = ("lone".to_owned(), "lone".to_owned());
+            OperatorStep::Helm { chart: chart.replace("op", "lib"), release, namespace, values, set, images }
+        }
+        other => other,
+    };
+    for _ in 0..2 {
+        scene.deploy(scene.folder.path(), std::slice::from_ref(&other)).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,6 +41,8 @@ pub struct Deployment<'a> {
     pub built: &'a Replacements,
     /// Helm, for the steps that are charts.
     pub helm: Helm<'a>,
+    /// Whether the cluster is this run's own. On any other one, what is there and is not ours is never touched.
+    pub own_cluster: bool,
     /// Where its logs, events and objects are kept.
     pub folder: &'a Folder,
 }
@@ -111,11 +113,16 @@ struct Deploying<'a> {
 
 impl Deploying<'_> {
     async fn run(&self, lookout: &mut Lookout) -> Result<Installed, Box<Cause>> {
-        let steps = self.read().await?;
+        let mut steps = self.read().await?;
+        if !self.deployment.own_cluster {
+            for step in &mut steps {
+                step.claim(self.target).await?;
+            }
+        }
         let namespaces: BTreeSet<_> = steps.iter().flat_map(install::Step::namespaces).chain(self.named()).collect();
         lookout.join(&namespaces).await?;
         let known = steps.iter().flat_map(install::Step::brings).collect();
-        lookout.expect(self.expected(known));
+        lookout.expect(self.expected(known, false));
         let mut installed = Installed::default();
         for step in &steps {
             let brought = tokio::select! {
@@ -125,7 +132,7 @@ impl Deploying<'_> {
             };
             installed.objects.extend(brought);
         }
-        let expected = self.expected(installed.objects.clone());
+        let expected = self.expected(installed.objects.clone(), true);
         lookout.join(&self.places(&expected)).await?;
         lookout.expect(expected.clone());
         self.ready(lookout, &expected).await?;
@@ -141,8 +148,8 @@ impl Deploying<'_> {
         Ok(steps)
     }
 
-    /// What has to be ready, if this is there.
-    fn expected(&self, objects: Vec<Reference>) -> Expected {
+    /// What has to be ready, if this is there; `installed`: nothing comes after it.
+    fn expected(&self, objects: Vec<Reference>, installed: bool) -> Expected {
         let named = &self.deployment.ready.deployments;
         let deployment = |named: &String| {
             let (namespace, name) = named.split_once('/')?;
@@ -155,7 +162,7 @@ impl Deploying<'_> {
         } else {
             named.iter().filter_map(deployment).collect()
         };
-        Expected { workloads, webhooks: all.webhook_configurations().cloned().collect() }
+        Expected { workloads, webhooks: all.webhook_configurations().cloned().collect(), installed }
     }
 
     /// The namespaces of the Deployments that the config names.
@@ -175,6 +182,10 @@ impl Deploying<'_> {
         let waiting = async {
             loop {
                 lookout.complete().await;
+                if !lookout.stays().await {
+                    unanswered = Some("its containers do not stay up".to_owned());
+                    continue;
+                }
                 match self.probe(expected).await {
                     Ok(()) => return,
                     Err(why) => unanswered = Some(why),
@@ -208,8 +219,14 @@ impl Deploying<'_> {
             configurations.extend(objects.get(&reference.name).await.ok());
         }
         let configurations: Vec<_> = configurations.iter().collect();
-        timeout_at(self.deadline, probe::ask(&self.target.client, &configurations)).await.unwrap_or(Ok(()))
+        in_time(self.deadline, probe::ask(&self.target.client, &configurations)).await
     }
+}
+
+/// What the webhooks answer; one that hangs has not answered.
+async fn in_time(deadline: Instant, asked: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let late = || Err("its webhooks gave no answer in time".to_owned());
+    timeout_at(deadline, asked).await.unwrap_or_else(|_| late())
 }
 
 /// Time is up: what it was waiting for.
@@ -229,4 +246,43 @@ fn late(sight: &Sight, unanswered: Option<String>, timeout: Duration) -> Cause {
 fn cancelled() -> Cause {
     let message = "the run was cancelled while the operator was being deployed";
     Cause::new(CauseClass::Internal, "Cancelled", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight(missing: &[&str]) -> Sight {
+        let reference = |name: &str| Reference {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            namespace: Some("a".to_owned()),
+            name: name.to_owned(),
+        };
+        let missing = missing.iter().map(|name| (reference(name), format!("Deployment a/{name}: 0 of 1 available")));
+        Sight { missing: missing.collect(), waiting: vec!["its pod waits".to_owned()], ..Sight::default() }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_its_object_and_not_too_much_of_it() {
+        let cause = late(&sight(&["x", "y", "z"]), None, Duration::from_secs(300));
+        let expected = "the operator is not ready after 300 s: Deployment a/x: 0 of 1 available; Deployment a/y: 0 of 1 available; \
+                        Deployment a/z: 0 of 1 available; and 1 more";
+        assert_eq!((cause.message.as_str(), cause.object.as_str()), (expected, "Deployment/x"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_that_hangs_has_not_answered() {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let hung = in_time(deadline, std::future::pending()).await;
+        assert_eq!(hung.unwrap_err(), "its webhooks gave no answer in time");
+        assert_eq!(in_time(deadline, async { Ok(()) }).await, Ok(()));
+    }
+
+    #[test]
+    fn a_webhook_that_does_not_answer_is_told_where_nothing_else_is_missing() {
+        let cause = late(&sight(&[]), Some("webhook v does not answer: refused".to_owned()), Duration::from_secs(2));
+        assert_eq!(cause.message, "the operator is not ready after 2 s: webhook v does not answer: refused");
+        assert_eq!(cause.class, CauseClass::Operator);
+    }
 }

@@ -26,6 +26,9 @@ use eye::Eye;
 /// How long a kind may take to be listed for the first time.
 const LISTING: Duration = Duration::from_secs(30);
 
+/// How long an operator without readiness probes has to stay up before it counts as ready.
+const STABLE: Duration = Duration::from_secs(2);
+
 /// What is told to the eye.
 enum Told {
     Change(Change),
@@ -41,11 +44,15 @@ enum Told {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sight {
     /// How often it was told what to expect.
-    told: u32,
+    pub(super) told: u32,
     /// What is missing, each with its object.
     pub(super) missing: Vec<(Reference, String)>,
     /// What its pods wait for, in the judge's words.
     pub(super) waiting: Vec<String>,
+    /// Whether its containers have readiness probes, all of them.
+    pub(super) probed: bool,
+    /// How often its containers have started anew or ended.
+    pub(super) ends: i64,
     /// Why it can't become ready.
     pub(super) hopeless: Option<Cause>,
 }
@@ -134,11 +141,25 @@ impl Lookout {
     /// Waits until nothing is missing.
     pub(super) async fn complete(&self) {
         let mut sight = self.sight.clone();
-        let is_complete = |sight: &Sight| sight.told >= self.expected && sight.missing.is_empty();
-        if sight.wait_for(is_complete).await.is_err() {
+        if sight.wait_for(|sight| self.is_complete(sight)).await.is_err() {
             // The task is gone, and `hopeless` says so.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Whether it stays complete for a moment, without a container that ends. Where probes say what is ready there is no need to wait.
+    pub(super) async fn stays(&self) -> bool {
+        let mut sight = self.sight.clone();
+        let first = sight.borrow_and_update().clone();
+        if first.probed {
+            return true;
+        }
+        let is_over = |now: &Sight| !self.is_complete(now) || now.ends != first.ends;
+        tokio::time::timeout(STABLE, sight.wait_for(is_over)).await.is_err()
+    }
+
+    fn is_complete(&self, sight: &Sight) -> bool {
+        sight.told >= self.expected && sight.missing.is_empty()
     }
 
     /// What is seen now.

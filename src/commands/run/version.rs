@@ -149,6 +149,7 @@ impl<'a> Shared<'_, 'a, '_> {
             graces: &config.graces,
             root: &self.work.outputs.root,
             built: &self.images,
+            own_cluster: brought.cluster.provider != "existing",
             folder: &folder,
             helm: Helm {
                 program: &self.work.helm,

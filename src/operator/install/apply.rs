@@ -78,6 +78,9 @@ fn place(item: &Item) -> usize {
 
 /// Tries one object once.
 async fn one(target: &Target, item: &Item, deadline: Instant) -> Result<Tried, Box<Cause>> {
+    if item.stays {
+        return Ok(Tried::Accepted(item.reference()));
+    }
     let (api_version, kind) = (&item.object.api_version, &item.object.kind);
     let served = match target.discovery.find(api_version, kind).await {
         Ok(Lookup::Found(served)) => served,
@@ -116,7 +119,7 @@ fn judged(item: &Item, error: &kube::Error) -> Result<Tried, Box<Cause>> {
 }
 
 /// An object of the operator was refused: the operator is to blame, unless it is the cluster.
-fn blame(refused: &Refused, more: &str) -> Cause {
+pub(super) fn blame(refused: &Refused, more: &str) -> Cause {
     let cause = refused.cause.clone();
     let class = if cause.class == CauseClass::Cluster { CauseClass::Cluster } else { CauseClass::Operator };
     let message = format!("the operator can't be installed: {} is refused{more}: {}", cause.object, cause.message);

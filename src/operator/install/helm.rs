@@ -28,6 +28,11 @@ pub use post_renderer::post_render;
 /// How long a question to Helm may take that touches no network but the cluster's.
 const SHORT: Duration = Duration::from_secs(60);
 
+/// Why the images of hooks may not be replaced.
+const HOOKS: &str = "Helm 3 does not hand hooks to post-renderers; set these images with `values` or `set`";
+/// The label of releases that are ours.
+const LABEL: &str = "installed-by=example-validator";
+
 /// Helm, and what it needs around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Helm<'a> {
@@ -56,6 +61,8 @@ pub(in super::super) struct Release {
     values: Vec<PathBuf>,
     set: BTreeMap<String, String>,
     replacements: Replacements,
+    /// Whether it gets the label by which a later run knows it.
+    labelled: bool,
     scratch: PathBuf,
     renderer: PathBuf,
     tool: Tool,
@@ -87,6 +94,7 @@ impl Release {
             tool: homes::chosen(tool, helm.environment, &scratch, described.chart, folder.as_deref()),
             folder,
             replacements,
+            labelled: false,
             scratch,
             renderer: helm.renderer.to_owned(),
         }
@@ -97,19 +105,48 @@ impl Release {
         BTreeSet::from([self.namespace.clone()])
     }
 
+    /// Makes sure that an earlier run has installed it, if it is there. From now on its label tells.
+    ///
+    /// # Errors
+    /// Somebody else has installed it.
+    pub(super) async fn claim(&mut self) -> Result<(), Box<Cause>> {
+        self.labelled = true;
+        let status = ["status", &self.name, "--namespace", &self.namespace];
+        let answer = self.ask(&self.tool, &arguments(&status), SHORT).await?;
+        if !answer.succeeded {
+            let is_absent = answer.err.contains("not found");
+            return if is_absent { Ok(()) } else { Err(self.refused("status", &answer.err).into()) };
+        }
+        let filter = format!("^{}$", self.name);
+        let mut list =
+            vec!["list", "--short", "--namespace", &self.namespace, "--filter", &filter, "--selector", LABEL];
+        list.extend(["--deployed", "--failed", "--pending", "--superseded", "--uninstalled", "--uninstalling"]);
+        let answer = self.ask(&self.tool, &arguments(&list), SHORT).await?;
+        if !answer.succeeded {
+            return Err(self.refused("list", &answer.err).into());
+        }
+        if answer.out.lines().any(|line| line.trim() == self.name) {
+            return Ok(());
+        }
+        let what = format!("Helm's release {} in the namespace {}", self.name, self.namespace);
+        Err(super::not_ours(&what, String::new()).into())
+    }
+
     /// Installs it, or brings it up to date. What Helm says of things that may still come is no answer before the deadline.
     ///
     /// # Errors
     /// Helm is missing, refuses, or the deadline is over.
     pub(super) async fn install(&self, target: &Target, deadline: Instant) -> Result<Vec<Reference>, Box<Cause>> {
         let major = self.major().await?;
-        if let Some(folder) = &self.folder {
-            dependencies::complete(&self.tool, folder, &self.shown, deadline).await?;
-        }
+        let complete = match &self.folder {
+            Some(folder) => dependencies::complete(&self.tool, folder, &self.scratch, &self.shown, deadline).await?,
+            None => None,
+        };
+        let chart = complete.map_or_else(|| self.chart.clone(), PathBuf::into_os_string);
         let rendering = post_renderer::arrange(self, major)?;
         for pause in pauses() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let arguments = command::upgrade(self, &rendering, left);
+            let arguments = command::upgrade(self, &chart, &rendering, left);
             let answer = self.ask(&rendering.tool, &arguments, left + SHORT).await?;
             if answer.succeeded {
                 break;
@@ -142,6 +179,14 @@ impl Release {
             }
             let source = Source::new(self.shown.clone(), answer.out);
             for object in objects_of(&source) {
+                if what == "hooks" && self.keeps_images(&object.root.to_json()) {
+                    tracing::warn!(
+                        "Helm leaves the images of the hook {}/{} as they are: {}",
+                        object.kind,
+                        object.name,
+                        HOOKS
+                    );
+                }
                 // What was just installed is served; what is not known any more is of no interest.
                 let lookup = target.discovery.find(&object.api_version, &object.kind).await;
                 let Ok(Lookup::Found(served)) = lookup else { continue };
@@ -150,6 +195,12 @@ impl Release {
             }
         }
         Ok(found)
+    }
+
+    /// Whether an object has images that should have been replaced.
+    fn keeps_images(&self, object: &serde_json::Value) -> bool {
+        let mut replaced = object.clone();
+        self.replacements.apply(&mut replaced) && replaced != *object
     }
 
     async fn ask(

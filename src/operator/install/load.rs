@@ -28,6 +28,8 @@ pub(in super::super) struct Item {
     pub source: Arc<Source>,
     /// What is applied: the same with its images replaced.
     pub json: Json,
+    /// Whether it is there already just so, not ours, and stays as it is.
+    pub stays: bool,
 }
 
 impl Item {
@@ -105,7 +107,7 @@ fn items(sources: &[Arc<Source>], replacements: &Replacements) -> Result<Vec<Ite
         for object in found {
             let mut json = object.root.to_json();
             replacements.apply(&mut json);
-            items.push(Item { object, source: Arc::clone(source), json });
+            items.push(Item { object, source: Arc::clone(source), json, stays: false });
         }
     }
     Ok(items)

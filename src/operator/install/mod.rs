@@ -1,6 +1,7 @@
 //! Getting the steps onto a cluster, one after the other.
 
 mod apply;
+mod claim;
 mod helm;
 mod load;
 
@@ -70,6 +71,17 @@ impl Step {
         }
     }
 
+    /// Makes sure, before anything is changed on a cluster that is not this run's own, that it would change nothing but what is ours.
+    ///
+    /// # Errors
+    /// What is there and is not ours.
+    pub(super) async fn claim(&mut self, target: &Target) -> Result<(), Box<Cause>> {
+        match self {
+            Self::Objects(items) => claim::claim(target, items).await,
+            Self::Release(release) => release.claim().await,
+        }
+    }
+
     /// Installs it.
     ///
     /// # Errors
@@ -108,6 +120,15 @@ fn replacements(images: &BTreeMap<String, String>, built: &Replacements) -> Repl
         all.insert(from, target);
     }
     all
+}
+
+/// Something is on a cluster that is not this run's own, and was not put there by an earlier one.
+fn not_ours(what: &str, object: String) -> Cause {
+    let message =
+        format!("the operator can't be installed: {what} is there already, and example-validator has not put it there");
+    let hint = "run without --install-operator to use the operator that is there, or use a cluster without one";
+    let cause = Cause::new(CauseClass::Operator, "NotOurs", message);
+    Cause { hint: hint.to_owned(), object, ..cause }
 }
 
 /// Why a step can't be installed: it has no place in the cluster, but perhaps one in the repository.

@@ -31,6 +31,26 @@ const SYNCED: &str = "example-validator.dev/synced";
 /// The time after which the deadline of the deployment has long passed: it alone counts.
 const NEVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The graces of an operator's pods. What they lack (a Secret that a Job, cert-manager or a later step brings, room, a volume, an
+/// account) may come until the time of the deployment is up; it shows in what they wait for.
+fn patient(graces: Graces) -> Graces {
+    Graces { config_missing: NEVER, create_failed: NEVER, claim_unbound: NEVER, unschedulable: NEVER, ..graces }
+}
+
+fn statuses(pod: &Json) -> impl Iterator<Item = &Json> {
+    pod.pointer("/status/containerStatuses").and_then(Json::as_array).into_iter().flatten()
+}
+
+/// A number of each container's status.
+fn counts<'a>(pod: &'a Json, field: &'a str) -> impl Iterator<Item = i64> + 'a {
+    statuses(pod).filter_map(move |status| status[field].as_i64())
+}
+
+/// How many containers have ended.
+fn ended(pod: &Json) -> i64 {
+    statuses(pod).filter(|status| status["state"]["terminated"].is_object()).map(|_| 1).sum()
+}
+
 pub(super) struct Eye {
     client: Client,
     graces: Graces,
@@ -46,6 +66,10 @@ pub(super) struct Eye {
     secrets: Secrets,
     /// One for the workloads of each namespace, until it has seen them well.
     judges: BTreeMap<String, Judge>,
+    /// Namespaces whose workloads were seen well, and are judged again if they do not stay so.
+    well: BTreeSet<String>,
+    /// How often a container had restarted when the last step was installed.
+    restarted: u32,
     hopeless: Option<Cause>,
     follow: FollowContext,
     followers: BTreeMap<String, LogFollower>,
@@ -62,7 +86,7 @@ impl Eye {
         Self {
             follow: FollowContext::new(client.clone(), FOLLOWED),
             client,
-            graces,
+            graces: patient(graces),
             frameworks: Frameworks::default(),
             folder,
             restarts,
@@ -74,6 +98,8 @@ impl Eye {
             world: World::default(),
             secrets: Secrets::default(),
             judges: BTreeMap::new(),
+            well: BTreeSet::new(),
+            restarted: 0,
             hopeless: None,
             followers: BTreeMap::new(),
         }
@@ -182,23 +208,39 @@ impl Eye {
     fn expect(&mut self, expected: Expected) {
         self.told += 1;
         self.expected = expected;
+        if self.expected.installed {
+            self.baseline();
+        }
         let namespaces: BTreeSet<_> =
             self.expected.workloads.iter().filter_map(|workload| workload.namespace.clone()).collect();
         self.judges.clear();
+        self.well.clear();
         for namespace in namespaces {
-            let judge = Judge::new(self.subject(&namespace));
-            self.judges.insert(namespace.clone(), judge);
-            for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Event"] {
-                let objects: Vec<_> = self.world.list(kind, &namespace).cloned().collect();
-                for object in objects {
-                    let now = self.started.elapsed();
-                    let change = Change::Seen(object);
-                    let verdict = self.judges.get_mut(&namespace).and_then(|judge| judge.observe(now, &change));
-                    self.verdict(&namespace, verdict);
-                }
-            }
+            self.judge(&namespace);
             self.pods_again(&namespace);
         }
+    }
+
+    /// Judges the workloads of a namespace from now on, by what is known of them.
+    fn judge(&mut self, namespace: &str) {
+        let judge = Judge::new(self.subject(namespace));
+        self.judges.insert(namespace.to_owned(), judge);
+        for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Event"] {
+            let objects: Vec<_> = self.world.list(kind, namespace).cloned().collect();
+            for object in objects {
+                let now = self.started.elapsed();
+                let change = Change::Seen(object);
+                let verdict = self.judges.get_mut(namespace).and_then(|judge| judge.observe(now, &change));
+                self.verdict(namespace, verdict);
+            }
+        }
+    }
+
+    /// Restarts until the last step is installed are no sign: the operator may wait for what that brings.
+    fn baseline(&mut self) {
+        let pods = self.world.all().filter(|object| text(object, "/kind") == "Pod");
+        let counts = pods.flat_map(|pod| counts(pod, "restartCount"));
+        self.restarted = counts.max().and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
     }
 
     /// The workloads of a namespace, as what is judged.
@@ -212,12 +254,15 @@ impl Eye {
                 framework: self.frameworks.describe("apps", "v1", &workload.kind)?,
             })
         });
+        let mut graces = self.graces.clone();
+        let limit = if self.expected.installed { self.restarted } else { u32::MAX };
+        graces.crash_loop_restarts = graces.crash_loop_restarts.max(1).saturating_add(limit);
         Subject {
             judged: judged.collect(),
             companion: false,
             expect: Expect::Succeeded,
             timeout: NEVER,
-            graces: self.graces.clone(),
+            graces,
             frameworks: self.frameworks.clone(),
         }
     }
@@ -236,6 +281,7 @@ impl Eye {
         let Some(verdict) = verdict else { return };
         self.judges.remove(namespace);
         if verdict.outcome == Outcome::Passed {
+            self.well.insert(namespace.to_owned());
             return;
         }
         let found = verdict.cause.unwrap_or_else(|| Cause::new(CauseClass::Operator, "", "its pods failed"));
@@ -250,14 +296,30 @@ impl Eye {
         self.hopeless.get_or_insert(Cause { hint, object: found.object, ..cause });
     }
 
-    fn show(&self) {
+    fn show(&mut self) {
         if self.settled {
             return;
         }
         let missing = ready::missing(&self.world, &self.expected);
+        let places: BTreeSet<_> = missing.iter().filter_map(|(reference, _)| reference.namespace.clone()).collect();
+        for namespace in places {
+            // What was well and is so no more is judged again: it may crash as soon as it was available.
+            if self.well.remove(&namespace) {
+                self.judge(&namespace);
+            }
+        }
         let waiting = self.judges.values().map(Judge::waiting_for).collect();
         let hopeless = self.hopeless.clone();
-        self.sight.send_replace(Sight { told: self.told, missing, waiting, hopeless });
+        let probed = ready::is_probed(&self.world, &self.expected);
+        let ends = self.ends();
+        self.sight.send_replace(Sight { told: self.told, missing, waiting, probed, ends, hopeless });
+    }
+
+    /// How often containers of the operator have started anew or ended.
+    fn ends(&self) -> i64 {
+        let pods = self.world.all().filter(|object| text(object, "/kind") == "Pod");
+        let own = pods.filter(|pod| is_of_operator(pod, &self.world, &self.expected));
+        own.map(|pod| counts(pod, "restartCount").sum::<i64>() + ended(pod)).sum()
     }
 
     /// Brings what was seen to disk.

@@ -9,6 +9,8 @@ mod world;
 
 pub(super) use world::World;
 
+use serde_json::Value as Json;
+
 use super::installed::Reference;
 
 /// What has to be ready.
@@ -18,6 +20,8 @@ pub(super) struct Expected {
     pub workloads: Vec<Reference>,
     /// The webhook configurations whose servers have to be there.
     pub webhooks: Vec<Reference>,
+    /// Whether every step is installed: nothing that its pods may lack comes later.
+    pub installed: bool,
 }
 
 /// What is still missing, each in one line and with the object that is meant; nothing if the operator is ready.
@@ -36,10 +40,15 @@ pub(super) fn missing(world: &World, expected: &Expected) -> Vec<(Reference, Str
     workloads.chain(webhooks).collect()
 }
 
+/// Whether every container of the expected workloads says itself when it is ready: without a readiness probe it is so as soon as it runs.
+pub(super) fn is_probed(world: &World, expected: &Expected) -> bool {
+    let pods = expected.workloads.iter().filter_map(|reference| world.get(reference)?.pointer("/spec/template/spec"));
+    let mut containers = pods.flat_map(|pod| pod["containers"].as_array().into_iter().flatten());
+    containers.all(|container: &Json| container["readinessProbe"].is_object())
+}
+
 #[cfg(test)]
 pub(super) mod tests {
-    use serde_json::Value as Json;
-
     use super::*;
     use crate::trial::Change;
     use crate::yaml::parse;
@@ -93,6 +102,7 @@ endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
                 None,
                 "hooks",
             )],
+            installed: true,
         };
         missing(&world(text), &expected).into_iter().map(|(_, why)| why).collect()
     }
@@ -124,6 +134,12 @@ endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
     }
 
     #[test]
+    fn pods_that_are_about_to_be_replaced_are_waited_for() {
+        let found = why(&OPERATOR.replace("replicas: 1, updatedReplicas", "replicas: 2, updatedReplicas"));
+        assert_eq!(found, ["Deployment system/op: 1 pods of the version before are still there"]);
+    }
+
+    #[test]
     fn a_deployment_that_is_not_available_says_how_far_it_is() {
         let found = why(&OPERATOR.replace("status: 'True'", "status: 'False'").replace("availableReplicas: 1", "x: 1"));
         assert_eq!(found, ["Deployment system/op: 0 of 1 available"]);
@@ -140,6 +156,14 @@ endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]
             let found = why(&OPERATOR.replace("QUJD", placeholder));
             assert_eq!(found, ["ValidatingWebhookConfiguration hooks: webhook a.op: no caBundle has been injected"]);
         }
+    }
+
+    #[test]
+    fn a_webhook_that_may_be_passed_over_is_not_waited_for() {
+        let ignored = OPERATOR
+            .replace("{name: a.op,", "{name: a.op, failurePolicy: Ignore,")
+            .replace("ready: true", "ready: false");
+        assert_eq!(why(&ignored.replace("QUJD", "''")), Vec::<String>::new());
     }
 
     #[test]

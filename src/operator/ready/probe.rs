@@ -6,7 +6,7 @@ use kube::Client;
 use kube::api::ApiResource;
 use serde_json::{Map, Value as Json, json};
 
-use super::webhooks::{service, webhooks};
+use super::webhooks::{is_needed, service, webhooks};
 use crate::trial::apply::answer::{Blame, Meaning, meaning};
 use crate::trial::apply::request::{Objects, text};
 
@@ -59,7 +59,7 @@ async fn one(client: &Client, guarded: Guarded) -> Result<(), String> {
 
 /// What the webhooks of a configuration guard that stop what they can't be asked about: the first resource of each.
 fn guarded(configuration: &Json) -> Vec<Guarded> {
-    let fails = |webhook: &&Json| text(webhook, "/failurePolicy") != "Ignore" && service(webhook).is_some();
+    let fails = |webhook: &&Json| is_needed(webhook) && service(webhook).is_some();
     let found = webhooks(configuration).filter(fails).filter_map(|webhook| {
         let rules = webhook["rules"].as_array()?;
         rules.iter().find_map(|rule| {

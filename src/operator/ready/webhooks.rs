@@ -8,9 +8,11 @@ use crate::trial::apply::request::text;
 /// Certificates that stand for none: the placeholder of kubebuilder's scaffold is a line break.
 const PLACEHOLDERS: [&str; 3] = ["", "Cg==", "\n"];
 
-/// What a configuration misses; `None` if every webhook of it has a server and a certificate to know it by.
+/// What a configuration misses; `None` if every webhook of it has a server and a certificate to know it by. One without which the
+/// API server goes on (`failurePolicy: Ignore`) needs neither.
 pub(super) fn missing(configuration: &Json, world: &World) -> Option<String> {
-    webhooks(configuration).find_map(|webhook| {
+    let mut needed = webhooks(configuration).filter(|webhook| is_needed(webhook));
+    needed.find_map(|webhook| {
         let (namespace, service) = service(webhook)?;
         let why = if !has_endpoints(world, namespace, service) {
             format!("Service {namespace}/{service} has no ready endpoints")
@@ -26,6 +28,11 @@ pub(super) fn missing(configuration: &Json, world: &World) -> Option<String> {
 /// The webhooks of a configuration.
 pub(super) fn webhooks(configuration: &Json) -> impl Iterator<Item = &Json> {
     configuration["webhooks"].as_array().into_iter().flatten()
+}
+
+/// Whether what a webhook guards is refused while it can't be called.
+pub(super) fn is_needed(webhook: &Json) -> bool {
+    text(webhook, "/failurePolicy") != "Ignore"
 }
 
 /// The namespace and the name of a webhook's Service, unless it is called by an address.

@@ -24,6 +24,10 @@ pub(super) fn missing(object: Option<&Json>) -> Option<String> {
     if updated < wanted && !by_hand {
         return Some(format!(": {updated} of {wanted} pods are of its newest version"));
     }
+    let old = status("replicas") - updated;
+    if text(object, "/kind") == "Deployment" && old > 0 {
+        return Some(format!(": {old} pods of the version before are still there"));
+    }
     let mut conditions = object.pointer("/status/conditions").and_then(Json::as_array).into_iter().flatten();
     let is_unavailable =
         conditions.any(|found| text(found, "/type") == "Available" && text(found, "/status") != "True");

@@ -1,6 +1,6 @@
 //! Helm's arguments, and what it says when it fails. Pure.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use super::Release;
@@ -39,11 +39,14 @@ const HINTS: [(&str, &str); 6] = [
 ];
 
 /// `helm upgrade --install ...`; hooks have `left` to end.
-pub(super) fn upgrade(release: &Release, rendering: &Rendering, left: Duration) -> Vec<OsString> {
+pub(super) fn upgrade(release: &Release, chart: &OsStr, rendering: &Rendering, left: Duration) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["upgrade", "--install"].map(OsString::from).into();
-    arguments.extend([release.name.clone().into(), release.chart.clone()]);
+    arguments.extend([release.name.clone().into(), chart.to_owned()]);
     arguments.extend(["--namespace".into(), release.namespace.clone().into(), "--create-namespace".into()]);
     arguments.extend(["--timeout".into(), format!("{}s", left.as_secs().max(1)).into()]);
+    if release.labelled {
+        arguments.extend(["--labels".into(), super::LABEL.into()]);
+    }
     for file in &release.values {
         arguments.extend(["--values".into(), file.clone().into_os_string()]);
     }

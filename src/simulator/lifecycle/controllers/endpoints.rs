@@ -13,6 +13,9 @@ use crate::simulator::store::Key;
 /// What stands for certificates, in base64.
 const SIMULATED: &str = "c2ltdWxhdGVkLWNlcnRpZmljYXRlCg==";
 
+/// Certificates that stand for none: the placeholder of kubebuilder's scaffold is a line break.
+const PLACEHOLDERS: [&str; 2] = ["", "Cg=="];
+
 /// Keeps the one slice of a Service. Headless ones get none: nobody in here looks names up.
 #[must_use]
 pub fn reconcile(service: &Json, world: World<'_>) -> Vec<Action> {
@@ -79,7 +82,7 @@ pub fn certify(configuration: &Json, key: &Key, world: World<'_>) -> Vec<Action>
         let Some(service) = world.store.get(&Key::namespaced("", "services", place, service)) else { continue };
         let pods = pods_of(&service, world);
         let runs = |pod: &Arc<Json>| text(pod, "/status/phase") == "Running";
-        if text(webhook, "/clientConfig/caBundle").is_empty() && pods.iter().any(runs) {
+        if PLACEHOLDERS.contains(&text(webhook, "/clientConfig/caBundle")) && pods.iter().any(runs) {
             certified.push(index);
             actions.extend(pods.iter().filter(|pod| runs(pod)).flat_map(|pod| fill(pod, world)));
         }

@@ -61,7 +61,8 @@ fn the_shards_of_a_plan_add_up_to_the_whole() {
     common::run(root.path(), &["report", "--plan", "plan.json", "--output", "merged", "out"], 1);
     let merged = json(&root.path().join("merged/report.json"));
     assert_eq!(examples(&merged), all);
-    assert_eq!(merged["summary"]["failed"], 1);
+    // Without a cluster the basic tier has the last word, on each version.
+    assert_eq!(merged["summary"]["failed"], 2);
     assert_eq!(merged["summary"]["conclusion"], "failure");
     assert_eq!(json(&root.path().join("merged/plan.json"))["digest"], planned["digest"]);
 }

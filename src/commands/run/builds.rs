@@ -83,6 +83,10 @@ impl<'a> Builds<'a> {
             // It reads whole contexts: not in the way of what else this thread has to do.
             let identity = tokio::task::block_in_place(|| identify(build, root, &ground.platform));
             let identity = identity.map_err(|error| blocked(Outcome::Failed, error.cause()));
+            let identity = match image::base_of_ours(build, root, &config.images) {
+                Some(cause) => Err(blocked(Outcome::Failed, cause)),
+                None => identity,
+            };
             let first = identity.as_ref().err().map(|why| Err(Arc::clone(why)));
             let told = Mutex::new((if work.store.is_on() { "miss" } else { "off" }, Duration::ZERO));
             Image { place, build, identity, is_run_here: runs(build), archive: watch::Sender::new(first), told }

@@ -80,7 +80,7 @@ impl Lookout {
         let (told, changes) = unbounded_channel();
         let (sight, seen) = watch::channel(Sight::default());
         let restarts = Restarts::default();
-        let eye = Eye::new(client.clone(), graces.clone(), folder.clone(), restarts.clone(), sight);
+        let eye = Eye::new(client.clone(), graces, folder.clone(), restarts.clone(), sight);
         let task = Some(tokio::spawn(eye.watch(changes)));
         let (namespaces, forwarding) = (BTreeSet::new(), JoinSet::new());
         let (lasting, passing) = (Vec::new(), Vec::new());

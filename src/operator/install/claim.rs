@@ -16,6 +16,8 @@ use crate::trial::isolate::is_definition;
 
 /// How many objects are read at once.
 const AT_ONCE: usize = 8;
+/// The annotation of what was put onto a cluster of others.
+const MARK: &str = "example-validator.dev/installed-by";
 /// What the API server and operators fill in where a CRD does not say it.
 const FILLED_IN: [&str; 5] = ["conversion", "listKind", "singular", "caBundle", "port"];
 
@@ -37,8 +39,21 @@ pub(super) async fn claim(target: &Target, items: &mut [Item]) -> Result<(), Box
     let owners: Vec<_> = looks.try_collect().await?;
     for (item, owner) in items.iter_mut().zip(owners) {
         item.stays = owner == Owner::Alike;
+        mark(&mut item.json);
     }
     Ok(())
+}
+
+/// Gives an object a field of ours: of one that has only a name (a Namespace, a Secret to be filled) there would be none to know it by.
+fn mark(object: &mut Json) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) else { return };
+    let annotations = metadata.entry("annotations").or_insert(Json::Null);
+    if annotations.is_null() {
+        *annotations = Json::Object(serde_json::Map::new());
+    }
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.insert(MARK.to_owned(), FIELD_MANAGER.into());
+    }
 }
 
 async fn owner(target: &Target, item: &Item) -> Result<Owner, Box<Cause>> {

@@ -33,8 +33,8 @@ const NEVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The graces of an operator's pods. What they lack (a Secret that a Job, cert-manager or a later step brings, room, a volume, an
 /// account) may come until the time of the deployment is up; it shows in what they wait for.
-fn patient(graces: Graces) -> Graces {
-    Graces { config_missing: NEVER, create_failed: NEVER, claim_unbound: NEVER, unschedulable: NEVER, ..graces }
+fn patient(graces: &Graces) -> Graces {
+    Graces { config_missing: NEVER, create_failed: NEVER, claim_unbound: NEVER, unschedulable: NEVER, ..graces.clone() }
 }
 
 fn statuses(pod: &Json) -> impl Iterator<Item = &Json> {
@@ -78,7 +78,7 @@ pub(super) struct Eye {
 impl Eye {
     pub(super) fn new(
         client: Client,
-        graces: Graces,
+        graces: &Graces,
         folder: Folder,
         restarts: Restarts,
         sight: watch::Sender<Sight>,

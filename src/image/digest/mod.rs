@@ -330,7 +330,7 @@ mod tests {
         let same = ImageBuild { context: "./other/".into(), inputs, ..build() };
         assert_eq!(digest(&same, path), digest(&other, path));
         fs::create_dir(path.join("shared/closed")).unwrap();
-        fs::set_permissions(path.join("shared/closed"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(path.join("shared/closed"), fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(digest(&same, path), digest(&other, path));
         fs::set_permissions(path.join("shared/closed"), fs::Permissions::from_mode(0o700)).unwrap();
     }

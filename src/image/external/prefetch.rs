@@ -55,7 +55,9 @@ impl Ahead {
                 ahead.pulled.lock().unwrap_or_else(PoisonError::into_inner).insert(pulled.image.clone(), pulled);
             }
         };
-        images.iter().for_each(|image| self.cache.plan(&image.registry));
+        for image in &images {
+            self.cache.plan(&image.registry);
+        }
         stream::iter(images).for_each_concurrent(IMAGES, each).await;
     }
 

@@ -50,8 +50,8 @@ pub(super) fn cause(build: &Build<'_>, code: Option<i32>, tail: &Tail) -> (Outco
     if is_disk_full(&said.reason) || said.is_program && tail.lines().rev().take(ENDING).any(is_disk_full) {
         return errored(CauseClass::Cluster, DISK_FULL, DISK_HINT);
     }
-    let is_transient = || is_pull(&said) && images::classify(&said.reason) == Pull::Transient;
-    if !said.is_program && (is_transient() || is_bad_answer(&said.reason)) {
+    let is_transient = is_pull(&said) && images::classify(&said.reason) == Pull::Transient;
+    if !said.is_program && (is_transient || is_bad_answer(&said.reason)) {
         let hint = "the registry, not the build, is at fault: try again, or set a mirror in the engine's settings";
         return errored(CauseClass::Image, "RegistryUnavailable", hint);
     }

@@ -115,7 +115,7 @@ class Reports(Repository):
     def test_a_folder_that_cannot_be_written_is_named(self):
         self.write("examples/good.yaml", JOB.format(name="good"))
         self.write("blocked", "a file stands where the folder should be")
-        done = self.run_program("run", "--output", "blocked", exit_code=3)
+        done = self.run_program("run", "--tier", "basic", "--output", "blocked", exit_code=3)
         self.assertIn("blocked", done.stderr)
         self.assertIn("1 passed", done.stdout, "what was found is shown all the same")
 

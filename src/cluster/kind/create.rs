@@ -16,8 +16,9 @@ use crate::cluster::{Cluster, nodes};
 use crate::error::chain;
 use crate::model::{Cause, CauseClass};
 
-/// How long a cluster may take until it can take work, its second try included, where nobody says otherwise.
-pub const DEADLINE: Duration = Duration::from_secs(300);
+/// How long a cluster may take until it can take work, its second try included. A node image is a gigabyte, and several may be pulled at
+/// once over a slow line.
+pub const DEADLINE: Duration = Duration::from_secs(600);
 /// A second try is not begun with less time left than this: kubeadm alone takes 15 s where all goes well.
 const WORTHWHILE: Duration = Duration::from_secs(20);
 /// A failed create is tried once more.

@@ -27,6 +27,10 @@ pub fn replacements<'a>(built: impl IntoIterator<Item = (&'a ImageBuild, &'a Ide
 #[must_use]
 pub fn needed_by(example: &Example, catalog: &Catalog, builds: &[ImageBuild]) -> BTreeSet<usize> {
     let mut needed = BTreeSet::new();
+    // Most projects build none, and have many examples.
+    if builds.is_empty() {
+        return needed;
+    }
     let mut seen = BTreeSet::new();
     let mut open = vec![example];
     while let Some(example) = open.pop() {

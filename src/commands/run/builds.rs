@@ -239,6 +239,9 @@ fn perhaps_of_operator(work: &Work<'_, '_>) -> BTreeSet<usize> {
 /// only a chart's templates name are not known.
 fn of_operator(work: &Work<'_, '_>) -> BTreeSet<usize> {
     let config = &work.workspace.config;
+    if config.images.is_empty() {
+        return BTreeSet::new();
+    }
     let overrides = config.operator.iter().flat_map(|step| match step {
         OperatorStep::Kustomize { images, .. }
         | OperatorStep::Manifests { images, .. }

@@ -98,11 +98,10 @@ impl<'a> Work<'a, '_> {
             self.outputs.finished(row);
         }
         let all: Vec<_> = versions.values().flatten().collect();
-        let builds = match self.place {
-            Place::Kind(Ok(ground)) => Builds::plan(self, &all, ground),
-            _ => Builds::none(self),
+        let (builds, pulls) = match self.place {
+            Place::Kind(Ok(ground)) => (Builds::plan(self, &all, ground), Pulls::plan(self, &all)),
+            _ => (Builds::none(self), Pulls::none()),
         };
-        let pulls = Pulls::plan(self, &all);
         let shared = Shared {
             work: self,
             definitions: match self.place {

@@ -48,7 +48,12 @@ impl Pulls {
         let mut images = images_to_ask(examples, &workspace.config.images);
         let operator = workspace.operator.iter().flatten();
         images.extend(crate::lint::registry::images_of_objects(operator, &workspace.config.images));
-        Self { images, took: OnceLock::new(), proxy: watch::Sender::new(None) }
+        Self { images, ..Self::none() }
+    }
+
+    /// Nothing: there are no nodes of ours.
+    pub fn none() -> Self {
+        Self { images: BTreeSet::new(), took: OnceLock::new(), proxy: watch::Sender::new(None) }
     }
 
     /// Starts the registry as soon as the clusters have a network, and fetches what is needed.

@@ -20,7 +20,7 @@ use crate::config::Graces;
 use crate::evidence::Folder;
 use crate::model::Cause;
 use crate::trial::Change;
-use crate::trial::hub::Hub;
+use crate::trial::hub::{Hub, resource};
 use eye::Eye;
 
 /// How long a kind may take to be listed for the first time.
@@ -100,8 +100,8 @@ impl Lookout {
         }
         self.namespaces.extend(new);
         // Without Secrets the operator only takes longer.
-        passing.also_watch(&kind("", "v1", "Secret", "secrets"));
-        let (pods, others) = ([kind("", "v1", "Pod", "pods")], others());
+        passing.also_watch(&resource(("", "v1", "Secret", "secrets")));
+        let (pods, others) = ([resource(("", "v1", "Pod", "pods"))], others());
         let listed = tokio::try_join!(passing.watch(&others, LISTING), lasting.watch(&pods, LISTING));
         self.lasting.push(lasting);
         self.passing.push(passing);
@@ -200,28 +200,17 @@ impl Drop for Lookout {
     }
 }
 
-fn kind(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version,
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-    }
-}
-
 /// What shows whether an operator is ready, besides its pods.
 fn others() -> [ApiResource; 8] {
     const WEBHOOKS: &str = "admissionregistration.k8s.io";
     [
-        kind("", "v1", "Event", "events"),
-        kind("apps", "v1", "Deployment", "deployments"),
-        kind("apps", "v1", "ReplicaSet", "replicasets"),
-        kind("apps", "v1", "StatefulSet", "statefulsets"),
-        kind("apps", "v1", "DaemonSet", "daemonsets"),
-        kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
-        kind(WEBHOOKS, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
-        kind(WEBHOOKS, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
+        resource(("", "v1", "Event", "events")),
+        resource(("apps", "v1", "Deployment", "deployments")),
+        resource(("apps", "v1", "ReplicaSet", "replicasets")),
+        resource(("apps", "v1", "StatefulSet", "statefulsets")),
+        resource(("apps", "v1", "DaemonSet", "daemonsets")),
+        resource(("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")),
+        resource((WEBHOOKS, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations")),
+        resource((WEBHOOKS, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations")),
     ]
 }

@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Mutex;
 
-use kube::core::ApiResource;
-
 use crate::catalog::Catalog;
 use crate::cluster::Cluster;
 use crate::config::Config;
@@ -16,7 +14,7 @@ use crate::model::{Cause, ExampleId};
 use crate::operator::Restarts;
 use crate::report::{CheckResult, LogTail};
 use crate::trial::apply::Target;
-use crate::trial::hub::{Hub, WatchError};
+use crate::trial::hub::{Hub, WatchError, resource};
 use crate::trial::janitor::Janitor;
 use crate::trial::script::Containers;
 
@@ -104,16 +102,5 @@ impl World<'_> {
     /// What became of a check, without secrets.
     pub fn redacted_check(&self, check: CheckResult) -> CheckResult {
         CheckResult { message: self.redactor.text(&check.message).into_owned(), ..check }
-    }
-}
-
-fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version,
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
     }
 }

@@ -45,6 +45,18 @@ pub struct WatchError {
     pub refused: bool,
 }
 
+/// A kind that every cluster serves, by its group, version, kind and plural.
+pub(crate) fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version,
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}
+
 impl WatchError {
     /// Why what it was to tell of can't be judged.
     #[must_use]

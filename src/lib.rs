@@ -19,6 +19,7 @@ pub mod error;
 pub mod evidence;
 pub mod framework;
 pub mod git;
+pub mod github;
 pub mod image;
 pub mod image_reference;
 pub mod kustomize;

@@ -23,7 +23,7 @@ use crate::config::{ClusterKind, Config, KubernetesVersion};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::model::{Outcome, Tier};
-pub use context::{RunContext, Terminals};
+pub use context::{RunContext, Services, Terminals};
 pub use inputs::{Input, inputs, inputs_markdown};
 pub use values::{ChangedFiles, HistorySetting, Parallel, Secret, Shard};
 

@@ -5,6 +5,7 @@
 //! [`output`] and [`read_all`] is pure.
 
 pub mod annotations;
+pub mod comment;
 pub mod console;
 mod details;
 pub mod json;

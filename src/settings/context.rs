@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::values;
+use super::values::{self, Secret};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 
@@ -21,6 +21,23 @@ pub struct Terminals {
     pub stdout: bool,
     /// Standard error.
     pub stderr: bool,
+}
+
+/// GitHub's own addresses, where no variable names those of an Enterprise Server.
+const API_URL: &str = "https://api.github.com";
+const SERVER_URL: &str = "https://github.com";
+
+/// What the runner gives to reach the services behind artifacts and cache. All `None` outside GitHub Actions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Services {
+    /// `ACTIONS_RUNTIME_TOKEN`, a JSON Web Token.
+    pub token: Option<Secret>,
+    /// `ACTIONS_RESULTS_URL`: artifacts v4, and the cache's second version.
+    pub results_url: Option<String>,
+    /// `ACTIONS_CACHE_URL`: the cache's first version.
+    pub cache_url: Option<String>,
+    /// `ACTIONS_CACHE_MODE`: what the runner lets a job do with the cache.
+    pub cache_mode: Option<String>,
 }
 
 /// Where the program runs. The fields of GitHub are empty outside its Actions.
@@ -46,6 +63,20 @@ pub struct RunContext {
     pub reference: Option<String>,
     /// The branch that a pull request goes into.
     pub base_ref: Option<String>,
+    /// The branch that a pull request comes from.
+    pub head_ref: Option<String>,
+    /// The REST API's address, without a slash at its end; GitHub's own outside Actions.
+    pub api_url: String,
+    /// The site's address, without a slash at its end.
+    pub server_url: String,
+    /// The workflow's name.
+    pub workflow: Option<String>,
+    /// The job's id in its workflow.
+    pub job: Option<String>,
+    /// The services behind artifacts and cache.
+    pub services: Services,
+    /// How many days the repository keeps artifacts at most.
+    pub retention_days: Option<u32>,
     /// The workflow run.
     pub run_id: Option<String>,
     /// Which attempt at it, from 1.
@@ -56,6 +87,8 @@ pub struct RunContext {
     pub step_summary: Option<PathBuf>,
     /// The file that takes the step's outputs.
     pub output_file: Option<PathBuf>,
+    /// The file that takes what the action's post step is told.
+    pub state_file: Option<PathBuf>,
     /// Where colours are shown.
     pub color: Terminals,
 }
@@ -69,6 +102,9 @@ impl RunContext {
         let github_actions = is("GITHUB_ACTIONS");
         let github = |name: &str| get(name).filter(|_| github_actions).cloned();
         let path = |name: &str| github(name).map(PathBuf::from);
+        let url = |name: &str, usual: &str| {
+            github(name).map_or_else(|| usual.to_owned(), |url| url.trim_end_matches('/').to_owned())
+        };
         Self {
             github_actions,
             // Some systems set `CI` to their name.
@@ -81,11 +117,24 @@ impl RunContext {
             sha: github("GITHUB_SHA"),
             reference: github("GITHUB_REF"),
             base_ref: github("GITHUB_BASE_REF"),
+            head_ref: github("GITHUB_HEAD_REF"),
+            api_url: url("GITHUB_API_URL", API_URL),
+            server_url: url("GITHUB_SERVER_URL", SERVER_URL),
+            workflow: github("GITHUB_WORKFLOW"),
+            job: github("GITHUB_JOB"),
+            services: Services {
+                token: github("ACTIONS_RUNTIME_TOKEN").map(Secret::new),
+                results_url: github("ACTIONS_RESULTS_URL"),
+                cache_url: github("ACTIONS_CACHE_URL"),
+                cache_mode: github("ACTIONS_CACHE_MODE"),
+            },
+            retention_days: github("GITHUB_RETENTION_DAYS").and_then(|days| days.parse().ok()),
             run_id: github("GITHUB_RUN_ID"),
             run_attempt: github("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
             workspace: path("GITHUB_WORKSPACE"),
             step_summary: path("GITHUB_STEP_SUMMARY"),
             output_file: path("GITHUB_OUTPUT"),
+            state_file: path("GITHUB_STATE"),
             color: Terminals { stdout: colored(env, terminals.stdout), stderr: colored(env, terminals.stderr) },
         }
     }

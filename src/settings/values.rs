@@ -85,6 +85,12 @@ pub enum HistorySetting {
 pub struct Secret(String);
 
 impl Secret {
+    /// Takes a text that must not be shown.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text itself, for an authorization header.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -1,0 +1,1 @@
+//! Artifacts, by version 4 of their protocol.

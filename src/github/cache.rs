@@ -1,0 +1,1 @@
+//! The Actions cache, by both versions of its protocol.

@@ -1,0 +1,1 @@
+//! What the jobs of a fan-out left: the plan, and the results of shards, from artifacts of this run or another.

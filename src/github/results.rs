@@ -1,0 +1,1 @@
+//! The results service that is behind artifacts and cache: Twirp over HTTP, and blobs by signed addresses.

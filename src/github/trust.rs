@@ -1,0 +1,1 @@
+//! Whether a run may run the code that it was given.

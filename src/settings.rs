@@ -63,7 +63,10 @@ pub enum Command {
         force: bool,
     },
     /// Delete leftovers.
-    Clean,
+    Clean {
+        /// Of this very run alone, as the action's post step does; others may be at work on the same machine.
+        own: bool,
+    },
     /// Print the config's JSON Schema.
     Schema,
     /// Document a diagnostic.
@@ -275,6 +278,7 @@ impl Settings {
         let terminals = Terminals { stdout: std::io::stdout().is_terminal(), stderr: std::io::stderr().is_terminal() };
         let mut parsed = Self::parse(std::env::args_os(), &env, terminals)?;
         if let Parsed::Work(_, context) = &mut parsed {
+            context.environment = std::env::vars_os().collect();
             context.read_event()?;
         }
         Ok(parsed)

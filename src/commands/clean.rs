@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::say;
 use crate::child::{Tool, environment};
 use crate::cluster::existing::{Access, Unconnected, connect};
-use crate::cluster::kind::{Kind, Leftover as Cluster, end_orphans};
+use crate::cluster::kind::{Kind, Leftover as Cluster, end_orphans, names};
 use crate::cluster::own::Own;
 use crate::commands::run::scratch::remove_abandoned;
 use crate::config::{self, ClusterKind};
@@ -17,7 +17,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result, chain};
 use crate::image::Engine;
 use crate::model::Cause;
-use crate::settings::{RunContext, Settings};
+use crate::settings::{KeepCluster, RunContext, Settings};
 use crate::trial::apply::Target;
 use crate::trial::cleanup::{self, Leftover, Patience, Removed};
 use crate::trial::script::leftovers;
@@ -28,9 +28,46 @@ const YOUNG: SignedDuration = SignedDuration::from_mins(30);
 const SIMULATED: &str = "nothing to delete: a simulated cluster ends with its run\n";
 const NOTHING: &str = "nothing to delete: earlier runs left nothing behind\n";
 
+/// Whose leftovers are deleted.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    /// Those of any run.
+    Anybodys,
+    /// Those of this run: others may be at work.
+    Run(&'a str),
+}
+
+impl Whose<'_> {
+    fn run(&self) -> Option<&str> {
+        match self {
+            Self::Anybodys => None,
+            Self::Run(run) => Some(run),
+        }
+    }
+
+    fn has_cluster(self, name: &str) -> bool {
+        self.run().is_none_or(|run| names::is_of(name, run))
+    }
+}
+
+/// What the action's post step does: deletes what this run left, if it was killed. A failure is a warning, since the examples were
+/// judged long before; clusters that were to be kept stay.
+pub fn clean_own(settings: &Settings, context: &RunContext) -> u8 {
+    let id = context.unique_id(settings.selection.shard);
+    let Some(run) = id.filter(|_| settings.cluster.keep == KeepCluster::Never) else { return 0 };
+    if let Err(error) = clean_of(settings, context, Whose::Run(&run)) {
+        warn(&[chain(&error)], context);
+    }
+    0
+}
+
 /// Deletes every leftover of any run on the cluster, or the Docker engine, of the settings, and says so. Exit code 0 if nothing is
 /// left, 3 otherwise.
 pub fn clean(settings: &Settings, context: &RunContext) -> Result<u8> {
+    clean_of(settings, context, Whose::Anybodys)
+}
+
+fn clean_of(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Result<u8> {
     let named = settings.cluster.kubeconfig.is_some() || settings.cluster.context.is_some();
     let kind = match settings.cluster.kind {
         _ if named => ClusterKind::Existing,
@@ -38,25 +75,27 @@ pub fn clean(settings: &Settings, context: &RunContext) -> Result<u8> {
         None => config::read(&settings.root, settings.config.as_deref())?.cluster,
     };
     match kind {
-        ClusterKind::Existing => on_cluster(settings, context),
+        ClusterKind::Existing => on_cluster(settings, context, whose),
         ClusterKind::Simulated => say(SIMULATED),
-        ClusterKind::Auto | ClusterKind::Kind => on_engine(context),
+        ClusterKind::Auto | ClusterKind::Kind => on_engine(context, whose),
     }
 }
 
-fn on_cluster(settings: &Settings, context: &RunContext) -> Result<u8> {
+fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Result<u8> {
     let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
     let runtime = super::runtime()?;
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
     let found = runtime.block_on(async {
         let cluster = connect(&access, folder.path()).await.map_err(unconnected)?;
         let target = Target::new(cluster.client);
-        let found = cleanup::leftovers(&target, None).await;
+        let found = cleanup::leftovers(&target, whose.run()).await;
         let found = found.map_err(|error| Error::Internal(format!("can't look for leftovers: {}", chain(&error))))?;
         if found.is_empty() {
             return Ok(None);
         }
-        warn(&found.iter().filter_map(|leftover| still_young(leftover, Timestamp::now())).collect::<Vec<_>>(), context);
+        if whose.run().is_none() {
+            warn(&found.iter().filter_map(|left| still_young(left, Timestamp::now())).collect::<Vec<_>>(), context);
+        }
         Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, Patience::default()).await))
     })?;
     let Some(removed) = found else { return say(NOTHING) };
@@ -64,34 +103,29 @@ fn on_cluster(settings: &Settings, context: &RunContext) -> Result<u8> {
 }
 
 /// kind clusters, and containers of scripts.
-fn on_engine(context: &RunContext) -> Result<u8> {
+fn on_engine(context: &RunContext, whose: Whose<'_>) -> Result<u8> {
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
-    let variables: Vec<_> = std::env::vars_os().collect();
-    let engine = Engine::new(&variables, folder.path());
+    let engine = Engine::new(&context.environment, folder.path());
     let runtime = super::runtime()?;
     let removed = runtime.block_on(async {
         if let Err(cause) = engine.platform().await {
             return Err(cause.message);
         }
-        let own = Own::find(&variables, folder.path()).await;
-        let kind = Kind::new(Path::new("kind"), &variables, folder.path(), own);
-        // Before anything is listed: what these would still make can't be seen yet.
-        let orphans = end_orphans();
-        let mut clusters = kind.leftovers().await?;
-        for name in orphans {
-            kind.distrust(&name);
-            if !clusters.iter().any(|cluster| cluster.name == name) {
-                clusters.push(Cluster { name, created: None });
-            }
-        }
+        let own = Own::find(&context.environment, folder.path()).await;
+        let kind = Kind::new(Path::new("kind"), &context.environment, folder.path(), own);
+        let clusters = left_clusters(&kind, whose).await?;
         let now = Timestamp::now();
-        warn(&clusters.iter().filter_map(|left| young_cluster(left, now)).collect::<Vec<_>>(), context);
-        let docker = Tool::new("docker", environment::for_docker(&variables), folder.path());
+        if whose.run().is_none() {
+            warn(&clusters.iter().filter_map(|left| young_cluster(left, now)).collect::<Vec<_>>(), context);
+        }
         let mut removed = Removed { gone: Vec::new(), left: Vec::new(), warnings: Vec::new() };
-        let abandoned = remove_abandoned(&std::env::temp_dir());
-        removed.gone.extend(abandoned.into_iter().map(|path| format!("the folder {}", path.display())));
-        removed.gone.extend(engine.remove_built().await.into_iter().map(|tag| format!("the image {tag}")));
-        match leftovers::remove(&docker).await {
+        if whose.run().is_none() {
+            let abandoned = remove_abandoned(&std::env::temp_dir());
+            removed.gone.extend(abandoned.into_iter().map(|path| format!("the folder {}", path.display())));
+            removed.gone.extend(engine.remove_built().await.into_iter().map(|tag| format!("the image {tag}")));
+        }
+        let docker = Tool::new("docker", environment::for_docker(&context.environment), folder.path());
+        match leftovers::remove(&docker, whose.run()).await {
             Ok(names) => removed.gone.extend(names.into_iter().map(|name| format!("the container {name}"))),
             Err(why) => {
                 removed.warnings.push(why);
@@ -118,6 +152,21 @@ fn on_engine(context: &RunContext) -> Result<u8> {
         Ok(removed) => tell(&removed, context),
         Err(why) => say(&format!("nothing to delete that can be seen: {}\n", inert(&why))),
     }
+}
+
+/// The clusters to delete, those included that a killed run's kind would still have finished.
+async fn left_clusters(kind: &Kind, whose: Whose<'_>) -> Result<Vec<Cluster>, String> {
+    // Before anything is listed: what these would still make can't be seen yet.
+    let orphans = if whose.run().is_none() { end_orphans() } else { Vec::new() };
+    let mut clusters = kind.leftovers().await?;
+    clusters.retain(|cluster| whose.has_cluster(&cluster.name));
+    for name in orphans {
+        kind.distrust(&name);
+        if !clusters.iter().any(|cluster| cluster.name == name) {
+            clusters.push(Cluster { name, created: None });
+        }
+    }
+    Ok(clusters)
 }
 
 fn tell(removed: &Removed, context: &RunContext) -> Result<u8> {

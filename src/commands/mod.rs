@@ -35,7 +35,8 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Init { force } => init::init(settings, *force),
         Command::Schema => say(&(pretty(&config::json_schema()) + "\n")),
         Command::Explain { code } => explain(code),
-        Command::Clean => clean::clean(settings, context),
+        Command::Clean { own: true } => Ok(clean::clean_own(settings, context)),
+        Command::Clean { own: false } => clean::clean(settings, context),
         Command::Simulate => simulate::simulate(settings),
     }
 }

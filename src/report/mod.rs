@@ -17,7 +17,7 @@ pub mod progress;
 mod read;
 mod row;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod summary;
 mod verdict;
 mod words;

@@ -7,7 +7,7 @@ use crate::diagnostic::Severity;
 use crate::model::{Cause, CauseClass, ExampleId, Outcome, Tier};
 
 /// A row of an example judged statically, with nothing to say.
-pub(super) fn row(example: &str, outcome: Outcome) -> Row {
+pub(crate) fn row(example: &str, outcome: Outcome) -> Row {
     Row {
         example: ExampleId::new(example),
         framework: Some("pytorchjob".to_owned()),
@@ -30,13 +30,13 @@ pub(super) fn row(example: &str, outcome: Outcome) -> Row {
 }
 
 /// A finding in a file.
-pub(super) fn finding(code: &str, severity: Severity, file: &str, line: u32, message: &str) -> Finding {
+pub(crate) fn finding(code: &str, severity: Severity, file: &str, line: u32, message: &str) -> Finding {
     let (code, message, file) = (code.to_owned(), message.to_owned(), file.to_owned());
     Finding { code, severity, message, help: String::new(), file, line, column: 5 }
 }
 
 /// A row that failed for an unknown field.
-pub(super) fn broken(example: &str) -> Row {
+pub(crate) fn broken(example: &str) -> Row {
     let mut row = row(example, Outcome::Failed);
     let mut error = finding("EV105", Severity::Error, example, 3, "spec.x: unknown field");
     error.help = "remove it".to_owned();
@@ -54,7 +54,7 @@ pub(super) fn broken(example: &str) -> Row {
 }
 
 /// A row of a cell that ran out of time twice, with every field filled in.
-pub(super) fn slow(example: &str, kubernetes: &str) -> Row {
+pub(crate) fn slow(example: &str, kubernetes: &str) -> Row {
     let attempt = Attempt {
         outcome: Outcome::TimedOut,
         namespace: "ev-1".to_owned(),
@@ -88,7 +88,7 @@ pub(super) fn slow(example: &str, kubernetes: &str) -> Row {
 }
 
 /// A report in which every structure occurs.
-pub(super) fn report() -> Report {
+pub(crate) fn report() -> Report {
     let cluster = Cluster {
         kubernetes: "v1.34.0".to_owned(),
         provider: "kind".to_owned(),

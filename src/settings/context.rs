@@ -3,11 +3,13 @@
 //! Source of the variables: <https://docs.github.com/en/actions/reference/workflows-and-actions/variables>.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
-use super::values::{self, Secret};
+use super::values::{self, Secret, Shard};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 
@@ -73,6 +75,8 @@ pub struct RunContext {
     pub workflow: Option<String>,
     /// The job's id in its workflow.
     pub job: Option<String>,
+    /// The runner's name: two of them may share one machine.
+    pub runner: Option<String>,
     /// The services behind artifacts and cache.
     pub services: Services,
     /// How many days the repository keeps artifacts at most.
@@ -89,6 +93,8 @@ pub struct RunContext {
     pub output_file: Option<PathBuf>,
     /// The file that takes what the action's post step is told.
     pub state_file: Option<PathBuf>,
+    /// The whole environment, of which child processes get what an allow-list leaves.
+    pub environment: Vec<(OsString, OsString)>,
     /// Where colours are shown.
     pub color: Terminals,
 }
@@ -122,6 +128,7 @@ impl RunContext {
             server_url: url("GITHUB_SERVER_URL", SERVER_URL),
             workflow: github("GITHUB_WORKFLOW"),
             job: github("GITHUB_JOB"),
+            runner: get("RUNNER_NAME").filter(|_| github_actions).cloned(),
             services: Services {
                 token: github("ACTIONS_RUNTIME_TOKEN").map(Secret::new),
                 results_url: github("ACTIONS_RESULTS_URL"),
@@ -135,6 +142,7 @@ impl RunContext {
             step_summary: path("GITHUB_STEP_SUMMARY"),
             output_file: path("GITHUB_OUTPUT"),
             state_file: path("GITHUB_STATE"),
+            environment: Vec::new(),
             color: Terminals { stdout: colored(env, terminals.stdout), stderr: colored(env, terminals.stderr) },
         }
     }
@@ -143,6 +151,19 @@ impl RunContext {
     #[must_use]
     pub fn event(&self) -> &str {
         self.event_name.as_deref().unwrap_or(LOCAL_EVENT)
+    }
+
+    /// What tells this run from every other on one machine or cluster: attempts, shards, jobs and runners of one workflow run, too.
+    /// `None` outside a workflow run.
+    #[must_use]
+    pub fn unique_id(&self, shard: Option<Shard>) -> Option<String> {
+        let run = self.run_id.as_ref()?;
+        let attempt = self.run_attempt.map(|attempt| format!("-{attempt}")).unwrap_or_default();
+        let shard = shard.map(|shard| format!("-{}", shard.number)).unwrap_or_default();
+        // Two jobs, or two legs of a matrix on runners of their own, may meet on one engine.
+        let place = [self.job.as_deref(), self.runner.as_deref()].map(Option::unwrap_or_default).join("\0");
+        let place: String = Sha256::digest(place).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+        Some(format!("{run}{attempt}{shard}-{place}"))
     }
 
     /// The repository's default branch, as the payload has it.
@@ -212,6 +233,23 @@ mod tests {
             (context.base_ref.as_deref(), context.reference, context.run_attempt),
             (Some("main"), None, Some(2))
         );
+    }
+
+    #[test]
+    fn attempts_shards_jobs_and_runners_of_one_run_are_told_apart() {
+        let id = |job: &str, runner: &str, attempt: u32, shard: Option<&str>| {
+            let [run, job, runner] = ["7", job, runner].map(|text| Some(text.to_owned()));
+            let context = RunContext { run_id: run, run_attempt: Some(attempt), job, runner, ..RunContext::default() };
+            context.unique_id(shard.map(|shard| shard.parse().unwrap())).unwrap()
+        };
+        let one = id("a", "r", 1, None);
+        assert!(one.starts_with("7-1-"), "{one}");
+        assert_eq!(one, id("a", "r", 1, None));
+        for other in [id("b", "r", 1, None), id("a", "s", 1, None), id("a", "r", 2, None), id("a", "r", 1, Some("1/2"))]
+        {
+            assert_ne!(one, other);
+        }
+        assert_eq!(RunContext::default().unique_id(None), None);
     }
 
     #[test]

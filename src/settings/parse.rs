@@ -1,8 +1,8 @@
 //! From arguments and environment to settings.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -17,6 +17,9 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::model::Tier;
 
+/// The name by which the action's post step starts this program: all stages of a container action get the same arguments and inputs.
+const POST_STEP: &str = "example-validator-clean";
+
 /// See [`Settings::parse`].
 pub(super) fn parse(args: Vec<OsString>, env: &BTreeMap<String, String>, terminals: Terminals) -> Result<Parsed> {
     let mut context = RunContext::new(env, terminals);
@@ -24,6 +27,7 @@ pub(super) fn parse(args: Vec<OsString>, env: &BTreeMap<String, String>, termina
         let help = cli::command().render_help();
         return Ok(Parsed::Print { text: paint(&help, context.color.stderr), exit_code: 2 });
     }
+    let is_post = context.github_actions && args.first().is_some_and(|program| is_named(program, POST_STEP));
     let cli = match cli::read(args) {
         Ok(cli) => cli,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -42,7 +46,10 @@ pub(super) fn parse(args: Vec<OsString>, env: &BTreeMap<String, String>, termina
         reader.add_inputs(&shared);
         reader.add_inputs(&own);
     }
-    let (command, paths) = command(cli.verb, &context, &mut reader);
+    let (command, paths) = match is_post {
+        true => (Command::Clean { own: true }, Vec::new()),
+        false => command(cli.verb, &context, &mut reader),
+    };
     let settings = read(command, paths, verbosity(&cli.terminal, &context), &mut reader);
     check_together(&settings, &mut reader);
     if reader.problems.is_empty() {
@@ -50,6 +57,11 @@ pub(super) fn parse(args: Vec<OsString>, env: &BTreeMap<String, String>, termina
     } else {
         Err(Error::Usage(reader.problems))
     }
+}
+
+/// Whether a program was started by this name.
+fn is_named(program: &OsStr, name: &str) -> bool {
+    Path::new(program).file_name().is_some_and(|found| found == name)
 }
 
 fn paint(text: &clap::builder::StyledStr, color: bool) -> String {
@@ -110,7 +122,7 @@ fn command(verb: Option<Verb>, context: &RunContext, reader: &mut Reader) -> (Co
             (Command::Report { format: format(reader), from_run }, args.folders)
         }
         Some(Verb::Init { force }) => (Command::Init { force }, Vec::new()),
-        Some(Verb::Clean) => (Command::Clean, Vec::new()),
+        Some(Verb::Clean) => (Command::Clean { own: false }, Vec::new()),
         Some(Verb::Schema) => (Command::Schema, Vec::new()),
         Some(Verb::Explain { code }) => (Command::Explain { code }, Vec::new()),
         Some(Verb::Simulate) => (Command::Simulate, Vec::new()),

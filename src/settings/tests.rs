@@ -44,6 +44,22 @@ fn messages<T: std::fmt::Debug>(result: Result<T>) -> Vec<String> {
 }
 
 #[test]
+fn the_post_step_is_known_by_the_programs_name_and_takes_the_same_inputs() {
+    let post = |program: &str, actions: &str| {
+        let args = [program, "lint"].map(OsString::from);
+        let env = [("GITHUB_ACTIONS", actions), ("INPUT_COMMAND", "run"), ("INPUT_CLUSTER", "kind")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        match Settings::parse(args.into_iter(), &env, Terminals::default()).unwrap() {
+            Parsed::Work(settings, _) => settings.command,
+            Parsed::Print { text, .. } => panic!("printed {text}"),
+        }
+    };
+    assert_eq!(post("/usr/local/bin/example-validator-clean", "true"), Command::Clean { own: true });
+    assert_eq!(post("/usr/local/bin/example-validator", "true"), Command::Lint(Format::Github));
+    assert_eq!(post("example-validator-clean", ""), Command::Lint(Format::Text));
+}
+
+#[test]
 fn every_command_is_read() {
     assert_eq!(settings(&["run"]).command, Command::Run(Format::Text));
     assert_eq!(settings(&["lint", "--format", "json"]).command, Command::Lint(Format::Json));
@@ -52,7 +68,7 @@ fn every_command_is_read() {
     assert_eq!(report.command, Command::Report { format: Format::Text, from_run: Some(7) });
     assert_eq!(report.paths, [PathBuf::from("a"), PathBuf::from("b")]);
     assert_eq!(settings(&["init", "--force"]).command, Command::Init { force: true });
-    assert_eq!(settings(&["clean"]).command, Command::Clean);
+    assert_eq!(settings(&["clean"]).command, Command::Clean { own: false });
     assert_eq!(settings(&["schema"]).command, Command::Schema);
     assert_eq!(settings(&["explain", "EV105"]).command, Command::Explain { code: "EV105".to_owned() });
     assert_eq!(settings(&["simulate"]).command, Command::Simulate);

@@ -6,8 +6,10 @@ use sha2::{Digest, Sha256};
 const NAME: usize = 63 - "-external-load-balancer".len();
 /// Most of a version that is shown; the run has the rest.
 const VERSION: usize = 12;
-/// Hexadecimal digits by which clusters differ, whatever was cut from their names.
-const UNIQUE: usize = 6;
+/// Hexadecimal digits by which runs differ, whatever was cut from their names.
+const RUN: usize = 6;
+/// Hexadecimal digits by which the clusters of a run differ.
+const UNIQUE: usize = 4;
 /// Hexadecimal digits that follow from the rest of the name: a cluster that a user called `ev-...` has others.
 const CHECK: usize = 4;
 
@@ -16,8 +18,9 @@ const CHECK: usize = 4;
 pub fn cluster_name(run: &str, kubernetes: &str) -> String {
     // No dots: the name is part of a hostname, which would be cut at the first one.
     let version = slug(kubernetes, VERSION);
-    let shown = slug(run, NAME - "ev---".len() - version.len() - UNIQUE - CHECK);
-    let words = ["ev", &shown, &version, &hash(&[run, kubernetes])[..UNIQUE]];
+    let shown = slug(run, NAME - "ev---".len() - version.len() - RUN - UNIQUE - CHECK);
+    let unique = format!("{}{}", &hash(&[run])[..RUN], &hash(&[run, kubernetes])[..UNIQUE]);
+    let words = ["ev", &shown, &version, &unique];
     let name = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
     let check = check(&name);
     name + &check
@@ -29,6 +32,13 @@ pub fn is_ours(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let Some(split) = name.len().checked_sub(CHECK).filter(|_| name.bytes().all(allowed)) else { return false };
     name.starts_with("ev-") && check(&name[..split]) == name[split..]
+}
+
+/// Whether a cluster of this name was made by this run.
+#[must_use]
+pub fn is_of(name: &str, run: &str) -> bool {
+    let end = name.len().saturating_sub(UNIQUE + CHECK);
+    is_ours(name) && name.get(end.saturating_sub(RUN)..end) == Some(&hash(&[run])[..RUN])
 }
 
 /// The last digits of a name of ours, which follow from what stands before them.
@@ -89,6 +99,7 @@ mod tests {
             let name = cluster_name(&run, &version);
             prop_assert!(is_good(&name), "{}", name);
             prop_assert!(is_ours(&name), "{}", name);
+            prop_assert!(is_of(&name, &run) && !is_of(&name, &format!("{run}1")), "{}", name);
         }
 
         #[test]

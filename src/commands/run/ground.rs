@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::image::Engine;
 use crate::model::{Cause, CauseClass};
 use crate::plan::Plan;
-use crate::settings::Settings;
+use crate::settings::{RunContext, Settings};
 
 /// A machine on which clusters can be made, as far as was looked.
 pub struct Machine {
@@ -46,13 +46,12 @@ pub struct Ground {
 }
 
 /// Helm, if a step of the operator is a chart: where there is none to be had, its absence is told when it is needed.
-pub async fn helm(settings: &Settings, config: &Config, scratch: &Path) -> PathBuf {
+pub async fn helm(settings: &Settings, context: &RunContext, config: &Config, scratch: &Path) -> PathBuf {
     let named = PathBuf::from("helm");
     if !config.operator.iter().any(|step| matches!(step, OperatorStep::Helm { .. })) {
         return named;
     }
-    let environment: Vec<_> = std::env::vars_os().collect();
-    match toolbox(settings, &environment, scratch).find(Wanted::Helm, None).await {
+    match toolbox(settings, &context.environment, scratch).find(Wanted::Helm, None).await {
         Ok(found) => found.path,
         Err(error) => {
             tracing::warn!("{error}: {}", error.hint());
@@ -69,8 +68,13 @@ fn toolbox(settings: &Settings, environment: &[Variable], scratch: &Path) -> Too
 
 impl Machine {
     /// Looks at it. `Err` says that there is no Docker engine, and why.
-    pub async fn look(settings: &Settings, config: &Config, scratch: &Path) -> std::result::Result<Self, Diagnostic> {
-        let environment: Vec<_> = std::env::vars_os().collect();
+    pub async fn look(
+        settings: &Settings,
+        context: &RunContext,
+        config: &Config,
+        scratch: &Path,
+    ) -> std::result::Result<Self, Diagnostic> {
+        let environment = context.environment.clone();
         let toolbox = toolbox(settings, &environment, scratch);
         let mut facts = Facts::look(&environment, &toolbox, config.kind.version.as_deref()).await;
         tracing::debug!("{}", facts.summary());

@@ -52,7 +52,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     }
     let prefix = judge::prefix(settings, context);
     let outputs = Outputs::open(settings, context, format, &run, &prefix, &chosen.cells())?;
-    let id = cluster_id(&run.id, context, settings);
+    let id = context.unique_id(settings.selection.shard).unwrap_or_else(|| run.id.clone());
     let work = Work {
         settings,
         workspace: &workspace,
@@ -66,6 +66,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         store: Store::new(&settings.cache),
         helm,
         signals: &signals,
+        environment: &context.environment,
     };
     let Judged { rows, clusters, images, mut remarks, logs } = runtime.block_on(work.judge(rows))?;
     remarks.extend(runtime.block_on(place.leave()));
@@ -123,8 +124,8 @@ impl Found {
             Place::Existing(cluster) => cluster.is_ok() && settings.cluster.install_operator,
             _ => false,
         };
-        let helm =
-            is_deployed.then(|| runtime.block_on(unless_cancelled(signals, ground::helm(settings, &config, scratch))));
+        let helm = is_deployed
+            .then(|| runtime.block_on(unless_cancelled(signals, ground::helm(settings, context, &config, scratch))));
         let helm = helm.flatten().unwrap_or_else(|| PathBuf::from("helm"));
         Ok(Self { workspace, plan, place, helm })
     }
@@ -149,11 +150,4 @@ fn skipped(workspace: &Workspace, chosen: &Chosen, start: &Start) -> impl Iterat
 /// What identifies a run outside GitHub Actions.
 fn local_id(at: Timestamp) -> String {
     format!("local-{:x}-{:x}", at.as_millisecond(), std::process::id())
-}
-
-/// What identifies a run on a cluster: the attempts and shards of one workflow run have namespaces of their own.
-fn cluster_id(run: &str, context: &RunContext, settings: &Settings) -> String {
-    let attempt = context.run_attempt.map(|attempt| format!("-{attempt}")).unwrap_or_default();
-    let shard = settings.selection.shard.map(|shard| format!("-{}", shard.number)).unwrap_or_default();
-    format!("{run}{attempt}{shard}")
 }

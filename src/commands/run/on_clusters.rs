@@ -16,6 +16,7 @@ use super::place::Place;
 use super::pulls::Pulls;
 use super::version::Shared;
 use crate::cancel::Signals;
+use crate::child::Variable;
 use crate::commands::judge::Start;
 use crate::commands::workspace::Workspace;
 use crate::diagnostic::Diagnostic;
@@ -48,6 +49,8 @@ pub struct Work<'a, 'o> {
     /// Helm: a file, or a name to look for on the PATH.
     pub helm: PathBuf,
     pub signals: &'a Signals,
+    /// This program's environment, of which child processes get what an allow-list leaves.
+    pub environment: &'a [Variable],
 }
 
 /// What was found out.
@@ -113,7 +116,7 @@ impl<'a> Work<'a, '_> {
             pulls: &pulls,
             stop: self.signals.cancel.child_token(),
             failures: Arc::new(AtomicUsize::new(0)),
-            environment: std::env::vars_os().collect(),
+            environment: self.environment.to_vec(),
             logs: Mutex::default(),
         };
         let judging = async {

@@ -60,7 +60,7 @@ impl Reached {
                 _ if settings.selection.tier == Some(Tier::Basic) => {
                     Ok(Self::Place(Place::Nowhere("the basic tier alone".to_owned())))
                 }
-                kind => match Machine::look(settings, config, scratch).await {
+                kind => match Machine::look(settings, context, config, scratch).await {
                     Ok(machine) => Ok(Self::Machine(Box::new(machine))),
                     Err(why) if kind == ClusterKind::Auto && !context.ci => {
                         Ok(Self::Place(Place::Nowhere(why.message)))

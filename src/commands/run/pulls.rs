@@ -134,10 +134,9 @@ async fn start(work: &Work<'_, '_>, ground: &Ground) -> Result<Served, String> {
             None => tokio::time::sleep(LOOK).await,
         }
     };
-    let environment: Vec<_> = std::env::vars_os().collect();
     let folder = Path::join(work.scratch, "pulled");
     let registries = &work.workspace.config.registries;
-    let proxy = Proxy::start(SocketAddr::new(place.listen, 0), registries, &environment, &folder).await?;
+    let proxy = Proxy::start(SocketAddr::new(place.listen, 0), registries, work.environment, &folder).await?;
     let address = SocketAddr::new(place.reached, proxy.address().port());
     Ok((Arc::new(proxy), address))
 }

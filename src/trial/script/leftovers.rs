@@ -8,12 +8,12 @@ use crate::trial::isolate::RUN;
 /// How long Docker may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Removes every container that a run of this program started for a script; their names.
+/// Removes every container that a run of this program, or this very one, started for a script; their names.
 ///
 /// # Errors
 /// Docker does not do it; why, in one line.
-pub(crate) async fn remove(docker: &Tool) -> Result<Vec<String>, String> {
-    let filter = format!("label={RUN}");
+pub(crate) async fn remove(docker: &Tool, run: Option<&str>) -> Result<Vec<String>, String> {
+    let filter = run.map_or_else(|| format!("label={RUN}"), |run| format!("label={RUN}={run}"));
     let listed = told(docker, &["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]).await?;
     let names: Vec<_> = listed.lines().map(str::to_owned).collect();
     if !names.is_empty() {

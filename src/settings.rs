@@ -6,6 +6,7 @@
 mod cli;
 mod context;
 mod inputs;
+mod outputs_table;
 mod parse;
 mod reader;
 #[cfg(test)]
@@ -24,7 +25,8 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::model::{Outcome, Tier};
 pub use context::{RunContext, Services, Terminals};
-pub use inputs::{Input, inputs, inputs_markdown};
+pub use inputs::{Input, inputs, inputs_markdown, inputs_yaml};
+pub use outputs_table::{OUTPUTS, Output, outputs_markdown, outputs_yaml};
 pub use values::{ChangedFiles, HistorySetting, Parallel, Secret, Shard};
 
 /// What the arguments ask for.

@@ -6,16 +6,30 @@ use std::path::Path;
 use example_validator::diagnostic::Source;
 use example_validator::{config, settings, yaml};
 
-fn compare(name: &str, generated: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dist").join(name);
-    if std::env::var_os("UPDATE_GENERATED").is_some() {
-        assert!(std::fs::write(&path, generated).is_ok(), "can't write {}", path.display());
-    }
+/// Compares a file, from the package's root, with what it should be, made of what it is.
+fn compare_with(name: &str, expected: impl FnOnce(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == generated,
-        "dist/{name} is out of date: run `UPDATE_GENERATED=1 cargo test --test generated` and commit it"
-    );
+    let expected = expected(&committed);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        assert!(std::fs::write(&path, &expected).is_ok(), "can't write {}", path.display());
+    } else {
+        assert!(
+            committed == expected,
+            "{name} is out of date: run `UPDATE_GENERATED=1 cargo test --test generated` and commit it"
+        );
+    }
+}
+
+fn compare(name: &str, generated: &str) {
+    compare_with(&format!("dist/{name}"), |_| generated.to_owned());
+}
+
+/// `text` with `generated` between the two marks, which have to be there.
+fn between(text: &str, start: &str, end: &str, generated: &str) -> String {
+    let (before, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("no {end} after {start}"));
+    format!("{before}{start}\n{generated}{end}{after}")
 }
 
 #[test]
@@ -24,8 +38,36 @@ fn the_schema_of_the_config_is_the_committed_one() {
 }
 
 #[test]
-fn the_table_of_inputs_is_the_committed_one() {
-    compare("inputs.md", &settings::inputs_markdown());
+fn the_tables_of_inputs_and_outputs_are_the_committed_ones() {
+    let (inputs, outputs) = (settings::inputs_markdown(), settings::outputs_markdown());
+    compare("inputs.md", &inputs);
+    compare("outputs.md", &outputs);
+    compare_with("README.md", |readme| {
+        let readme = between(readme, "<!-- inputs -->", "<!-- /inputs -->", &format!("\n{inputs}\n"));
+        between(&readme, "<!-- outputs -->", "<!-- /outputs -->", &format!("\n{outputs}\n"))
+    });
+}
+
+#[test]
+fn the_inputs_and_outputs_of_the_action_are_those_of_the_code() {
+    compare_with("action.yml", |action| {
+        let action = between(action, "# <inputs>", "# </inputs>", &settings::inputs_yaml());
+        between(&action, "# <outputs>", "# </outputs>", &settings::outputs_yaml())
+    });
+}
+
+#[test]
+fn what_the_action_declares_is_what_the_runner_will_pass() {
+    let action = yaml::parse(include_str!("../action.yml")).documents[0].root.to_json();
+    for (name, input) in action["inputs"].as_object().unwrap() {
+        // Every other default would win over the config.
+        let default = if name == "github-token" { Some("${{ github.token }}") } else { None };
+        assert_eq!(input.get("default").and_then(serde_json::Value::as_str), default, "{name}");
+        assert!(input["description"].as_str().is_some_and(|text| text.len() > 10), "{name}");
+    }
+    let names = |key: &str| action[key].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names("inputs"), settings::inputs().into_iter().map(|input| input.name).collect::<Vec<_>>());
+    assert_eq!(names("outputs"), settings::OUTPUTS.map(|output| output.name));
 }
 
 #[test]

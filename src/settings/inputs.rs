@@ -95,6 +95,31 @@ pub fn inputs_markdown() -> String {
     text
 }
 
+/// The `inputs:` of `action.yml`.
+///
+/// A default of ours is only told, not set: what is set would arrive as if the workflow's author had written it, and win over the config.
+#[must_use]
+pub fn inputs_yaml() -> String {
+    let mut text = String::from("inputs:\n");
+    for Input { name, description, default } in inputs() {
+        let set = default.as_deref().filter(|default| default.starts_with("${{"));
+        let description = match (&default, set) {
+            (Some(default), None) => format!("{description} [default: {default}]"),
+            _ => description,
+        };
+        text.push_str(&format!("  {name}:\n    description: {}\n", quoted(&description)));
+        if let Some(default) = set {
+            text.push_str(&format!("    default: {default}\n"));
+        }
+    }
+    text
+}
+
+/// A text as a YAML scalar, in quotes.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// Reads the inputs that are not empty: those that are flags too, and the others.
 pub(super) fn read(env: &BTreeMap<String, String>, problems: &mut Vec<Diagnostic>) -> (Options, ActionInputs) {
     let given: Vec<(String, String)> = env

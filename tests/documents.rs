@@ -39,7 +39,7 @@ fn every_config_in_the_documents_is_valid() {
     assert!(configs.len() >= 6, "{}", configs.len());
     for (name, text) in configs {
         if let Err(error) = config::load(&Source::new(&name, &text)) {
-            panic!("{name}: {error}\n{text}");
+            panic!("{name}: {error:?}\n{text}");
         }
     }
 }
@@ -68,7 +68,7 @@ fn every_workflow_in_the_documents_gives_inputs_that_exist() {
         for step in found {
             steps += 1;
             for entry in step.get("with").into_iter().flat_map(Node::entries) {
-                let input = entry.key.as_str().unwrap_or_default();
+                let input = &*entry.key;
                 assert!(known.iter().any(|known| known == input), "{name}: no input `{input}`");
             }
         }

@@ -26,6 +26,7 @@ pub mod kustomize;
 pub mod lint;
 pub mod model;
 pub mod operator;
+pub mod pid_one;
 pub mod plan;
 pub mod pod_template;
 pub mod quantity;

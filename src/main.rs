@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use example_validator::settings::{Parsed, Settings};
 
 fn main() -> ExitCode {
+    match example_validator::pid_one::supervise() {
+        None => {}
+        Some(Ok(code)) => return code,
+        Some(Err(error)) => return error.report(false),
+    }
     // Helm calls this program to have images replaced in what it renders.
     if let Some(code) = example_validator::operator::post_render(std::env::args_os()) {
         return ExitCode::from(code);

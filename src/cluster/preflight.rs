@@ -156,7 +156,8 @@ fn silent(why: &str) -> Diagnostic {
     let help = if denied {
         "add this user to the group `docker`, or mount a socket that it may use"
     } else {
-        "start the Docker engine, and mount its socket where this runs in a container; or use `--cluster existing`"
+        "start the Docker engine; in a container mount its socket (`--volume /var/run/docker.sock:/var/run/docker.sock`, as GitHub's \
+         runner does for actions); or judge on a cluster that is there (`--cluster existing`)"
     };
     Diagnostic::error(format!("no cluster can be made: no Docker engine answers: {why}")).with_help(help)
 }

@@ -1,0 +1,94 @@
+//! Files that the API hands out by a redirect to a signed address: the zips of artifacts, the logs of runs.
+
+use std::path::Path;
+
+use http::header::LOCATION;
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use reqwest::Response;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt as _;
+
+use super::answer::Answer;
+use super::error::{Error, Result};
+use super::{Api, REQUEST_TIMEOUT};
+
+/// What was downloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Downloaded {
+    /// How much, in bytes.
+    pub bytes: u64,
+    /// The digest as the API writes those of artifacts: `sha256:` and hexadecimal digits.
+    pub digest: String,
+}
+
+impl Api {
+    /// Downloads what `route` hands out into `file`, which appears whole or not at all. The token goes to the API alone, never to where it
+    /// sends us. Cut downloads are begun anew, with a new address.
+    ///
+    /// # Errors
+    /// As [`Error`] tells them: [`Error::TooLarge`] beyond `limit` bytes (nothing more is read then), [`Error::Gone`] for an expired
+    /// artifact, [`Error::Disk`].
+    pub async fn download(&self, route: &str, limit: u64, file: &Path) -> Result<Downloaded> {
+        let mut tried = 0;
+        loop {
+            let error = match self.download_once(route, limit, file).await {
+                Ok(downloaded) => return Ok(downloaded),
+                Err(error) => error,
+            };
+            tried += 1;
+            let Some(pause) = self.patience.pause(&error, true, tried) else { return Err(error) };
+            tracing::debug!("download of {route}: {error}; trying again in {pause:?}");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn download_once(&self, route: &str, limit: u64, file: &Path) -> Result<Downloaded> {
+        let mut response = self.in_time(self.ask(&Method::GET, route, None::<&()>)).await?;
+        if response.status().is_redirection() {
+            let address = response.headers().get(LOCATION).and_then(|address| address.to_str().ok());
+            let address = address.and_then(|address| self.base.join(address).ok());
+            let address = address.ok_or_else(|| Error::Unreadable {
+                route: route.to_owned(),
+                message: "it is sent on, and does not say where".to_owned(),
+            })?;
+            response = self.in_time(async { self.bare.get(address).send().await.map_err(|e| Error::line(&e)) }).await?;
+        }
+        if response.status() != StatusCode::OK {
+            let status = response.status().as_u16();
+            Answer::read(response).await?.good(route, Timestamp::now())?;
+            return Err(Error::Answered { status, message: "a download was expected".to_owned() });
+        }
+        keep(response, route, limit, file).await
+    }
+
+    async fn in_time<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::time::timeout(REQUEST_TIMEOUT, request).await.unwrap_or_else(|_| Err(Error::timeout()))
+    }
+}
+
+/// Writes a body into a file beside its place, and puts it there when it is whole.
+async fn keep(mut response: Response, route: &str, limit: u64, file: &Path) -> Result<Downloaded> {
+    let disk = |error: std::io::Error| Error::Disk { path: file.display().to_string(), message: error.to_string() };
+    let too_large = || Error::TooLarge { what: route.to_owned(), limit };
+    if response.content_length().is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (opened, place) = NamedTempFile::new_in(folder).map_err(disk)?.into_parts();
+    let mut writer = tokio::fs::File::from_std(opened);
+    let (mut bytes, mut hash) = (0_u64, Sha256::new());
+    while let Some(piece) = response.chunk().await.map_err(|error| Error::line(&error))? {
+        bytes += piece.len() as u64;
+        if bytes > limit {
+            return Err(too_large());
+        }
+        hash.update(&piece);
+        writer.write_all(&piece).await.map_err(disk)?;
+    }
+    writer.flush().await.map_err(disk)?;
+    place.persist(file).map_err(|error| disk(error.error))?;
+    let hexadecimal: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Downloaded { bytes, digest: format!("sha256:{hexadecimal}") })
+}

@@ -12,6 +12,9 @@ const SETTINGS: [&str; 2] = ["core.fsmonitor=false", "core.hooksPath=/dev/null"]
 /// Where `actions/checkout` is told to fetch enough.
 const HINT: &str = "set `fetch-depth: 0` at actions/checkout, or give the list with --changed-files";
 
+/// The longest file that is read from the past, in bytes.
+const MOST_TEXT: u64 = 4 << 20;
+
 /// What the working tree is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since<'a> {
@@ -42,6 +45,85 @@ pub fn changed_files(root: &Path, since: Since, uncommitted: bool) -> Result<Vec
     }
     let relative: BTreeSet<String> = files.iter().map(|file| seen_from(&git.inside, file)).collect();
     Ok(relative.into_iter().collect())
+}
+
+/// The text of a file before the change: at the commit that [`changed_files`] compares with; `None` if it was not there. `path` is
+/// relative to the root, and may climb out of it.
+///
+/// # Errors
+/// Says why it can't be known.
+pub fn file_before(root: &Path, since: Since, path: &str) -> Result<Option<String>, String> {
+    let git = Git::find(root)?;
+    let base = git.base(since)?;
+    let from_top = crate::plan::paths::join(&git.inside.join("/"), path);
+    let object = format!("{base}:{from_top}");
+    let Ok(size) = git.text(&["cat-file", "-s", &object]) else { return Ok(None) };
+    if size.parse::<u64>().is_ok_and(|size| size > MOST_TEXT) {
+        return Err(format!("{path} was longer than {MOST_TEXT} bytes"));
+    }
+    String::from_utf8(git.run(&["cat-file", "blob", &object])?)
+        .map(Some)
+        .map_err(|_| format!("{path} was not UTF-8 text"))
+}
+
+/// Lines that hold a text, in a file that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedLines {
+    /// The file, relative to the root.
+    pub file: String,
+    /// Those that went.
+    pub before: Vec<String>,
+    /// Those that came.
+    pub after: Vec<String>,
+}
+
+/// The changed lines that hold `text`, by file in git's order: of what [`changed_files`] compares.
+///
+/// # Errors
+/// Says why they can't be known.
+pub fn changed_lines(root: &Path, since: Since, uncommitted: bool, text: &str) -> Result<Vec<ChangedLines>, String> {
+    let git = Git::find(root)?;
+    let base = git.base(since)?;
+    let wanted = format!("-G{}", regex::escape(text));
+    let mut diff =
+        vec!["-c", "core.quotePath=false", "diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv"];
+    diff.extend(["--no-renames", "--src-prefix=a/", "--dst-prefix=b/", &wanted, &base]);
+    diff.extend((!uncommitted).then_some("HEAD"));
+    diff.push("--");
+    let patch = git.run(&diff)?;
+    Ok(lines_of_patch(&String::from_utf8_lossy(&patch), text)
+        .into_iter()
+        .map(|lines| ChangedLines { file: seen_from(&git.inside, &lines.file), ..lines })
+        .collect())
+}
+
+/// The lines of a patch without context that hold `text`. How long a part is its head says: what follows may look like a head.
+fn lines_of_patch(patch: &str, text: &str) -> Vec<ChangedLines> {
+    let mut found: Vec<ChangedLines> = Vec::new();
+    let (mut file, mut left) = (None, 0_usize);
+    for line in patch.split('\n') {
+        if left > 0 && line.starts_with(['+', '-']) {
+            left -= 1;
+            let Some(file) = file.filter(|_| line.contains(text)) else { continue };
+            if found.last().is_none_or(|last| last.file != file) {
+                found.push(ChangedLines { file: String::from(file), before: Vec::new(), after: Vec::new() });
+            }
+            if let Some(last) = found.last_mut() {
+                let side = if line.starts_with('-') { &mut last.before } else { &mut last.after };
+                side.push(line[1..].trim_end().to_owned());
+            }
+        } else if let Some(name) = line.strip_prefix("--- a/").or_else(|| line.strip_prefix("+++ b/")) {
+            // A name with a blank has a tab behind it.
+            file = Some(name.trim_end_matches('\t'));
+        } else if let Some(ranges) = line.strip_prefix("@@ ") {
+            let lines = |range: &str| match range.split_once(',') {
+                Some((_, count)) => count.parse().unwrap_or(0),
+                None => 1,
+            };
+            left = ranges.split(' ').take(2).map(lines).sum();
+        }
+    }
+    found
 }
 
 /// A repository, and where the root is inside it.
@@ -132,7 +214,8 @@ impl Git {
             return Ok(output.stdout);
         }
         let first = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no message").to_owned();
-        Err(format!("`git {}` failed: {first}", arguments[0]))
+        let verb = arguments.iter().find(|argument| !argument.starts_with('-') && !argument.contains('='));
+        Err(format!("`git {}` failed: {first}", verb.unwrap_or(&"")))
     }
 }
 
@@ -303,6 +386,79 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = changed_files(folder.path(), Since::Default, true).unwrap_err();
         assert!(error.contains("not inside a git repository"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_before_the_change() {
+        let repository = branched();
+        repository.write("sub/x", "").write("c.yaml", "changed on topic").commit();
+        let before = |root: &Path, path: &str| file_before(root, Since::Branch("main"), path).unwrap();
+        assert_eq!(before(repository.path(), "c.yaml").as_deref(), Some("c"));
+        assert_eq!(before(&repository.path().join("sub"), "../b.yaml").as_deref(), Some("b"));
+        assert_eq!(before(repository.path(), "moved.yaml"), None, "it is new");
+        assert!(file_before(repository.path(), Since::Branch("other"), "c.yaml").is_err());
+    }
+
+    #[test]
+    fn changed_lines_are_told_by_file() {
+        let repository = Repository::new();
+        repository
+            .write("sub/a b.yaml", "# ev: tier=full\nx: 1\n")
+            .write("gone.yaml", "# ev: x\n")
+            .write("same.yaml", "# ev: y\n")
+            .commit();
+        std::fs::remove_file(repository.path().join("gone.yaml")).unwrap();
+        repository
+            .write("sub/a b.yaml", "# ev: tier=basic\nx: 2\n")
+            .write("new.yaml", "a\n-- a/fake\n# ev: n\n")
+            .commit();
+        let lines = |file: &str, before: &[&str], after: &[&str]| ChangedLines {
+            file: file.to_owned(),
+            before: before.iter().map(ToString::to_string).collect(),
+            after: after.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(
+            changed_lines(&repository.path().join("sub"), Since::Default, false, "# ev:").unwrap(),
+            [
+                lines("../gone.yaml", &["# ev: x"], &[]),
+                lines("../new.yaml", &[], &["# ev: n"]),
+                lines("a b.yaml", &["# ev: tier=full"], &["# ev: tier=basic"]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_looks_like_the_head_of_a_file_inside_a_part_is_a_line() {
+        let patch = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1 @@\n--- a/evil\n-# ev: 1\n+++ b/evil # ev: 2\n";
+        let found = lines_of_patch(patch, "# ev:");
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].file.as_str(), found[0].after[0].as_str()), ("x", "++ b/evil # ev: 2"));
+    }
+
+    #[test]
+    fn a_checkout_of_another_user_is_read() {
+        let repository = branched();
+        let other = || Some(rustix::fs::Uid::from_raw(54_321));
+        let mut folders = vec![repository.path().to_owned()];
+        while let Some(path) = folders.pop() {
+            if rustix::fs::chown(&path, other(), None).is_err() {
+                eprintln!("skipped: only root can give files away");
+                return;
+            }
+            if path.is_dir() && !path.is_symlink() {
+                folders.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        // That git would refuse it is what this is about.
+        let mut plain = Command::new("git");
+        plain
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("HOME", "/nowhere");
+        let refused = plain.arg("-C").arg(repository.path()).args(["rev-parse", "HEAD"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("dubious ownership"), "{refused:?}");
+        assert_eq!(repository.changed(Since::Branch("main")).unwrap().len(), 4);
     }
 
     #[test]

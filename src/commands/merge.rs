@@ -1,7 +1,7 @@
 //! `report`: one report from the results of several shards.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -14,9 +14,12 @@ use crate::error::{Error, Result};
 use crate::evidence::archive::{self, ARCHIVE, COLLECTED};
 use crate::evidence::{Journal, Limits};
 use crate::plan::Plan;
-use crate::report::merge::{self, Cell};
+use crate::report::merge::{self, Cell, Planned};
 use crate::report::{self, Details, Report, Run};
 use crate::settings::{Format, RunContext, Settings};
+
+/// More shards than this are none of ours, whatever a report says.
+const MOST_SHARDS: usize = 10_000;
 
 /// Merges the reports of the folders that were named (of `--output`, if none was), writes the merged one and prints it.
 pub fn report(settings: &Settings, context: &RunContext, format: Format, from_run: Option<u64>) -> Result<u8> {
@@ -27,7 +30,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         ));
     }
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
-    let plan = settings.selection.plan.as_deref().map(planning::read_plan).transpose()?;
+    let plan = planning::given_plan(settings)?;
     let folders = if settings.paths.is_empty() { vec![settings.output.clone()] } else { settings.paths.clone() };
     let left = RefCell::new(Vec::new());
     let reports = report::read_all(&folders, |folder, there| {
@@ -39,7 +42,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         }))
     })?;
     let left = left.into_inner();
-    let planned = plan.as_ref().map(|plan| cells(plan, &reports)).unwrap_or_default();
+    let planned = plan.as_ref().map(|plan| planned(plan, &reports)).unwrap_or_default();
     let merged = merge::merge(reports, &planned, &config.fail_on)
         .ok_or_else(|| Error::usage(Diagnostic::error("there is no report to merge")))?;
     let mut remarks: Vec<_> = merged.remarks.iter().map(warning).collect();
@@ -82,12 +85,38 @@ fn archived(folder: &Path) -> Vec<Diagnostic> {
     }
 }
 
+/// What the plan wants of the reports.
+fn planned(plan: &Plan, reports: &[Report]) -> Planned {
+    let shards = shards(plan, reports);
+    let there: BTreeSet<_> = reports.iter().filter_map(|report| merge::shard(&report.run)).collect();
+    let lost_clusters = shards.iter().any(|(shard, versions)| !there.contains(shard) && !versions.is_empty());
+    Planned { cells: cells(plan, reports, lost_clusters), shards }
+}
+
+/// The plan's shards that have something to do: of as many as the reports speak of; where there is none, of as many as the matrix
+/// has. A run that is not parted has no shards.
+fn shards(plan: &Plan, reports: &[Report]) -> BTreeMap<(usize, usize), Vec<String>> {
+    let mut counts: BTreeSet<usize> =
+        reports.iter().filter_map(|report| merge::shard(&report.run)).map(|(count, _)| count).collect();
+    if reports.is_empty() {
+        counts.insert(plan.shards);
+    }
+    // More than there can be jobs are no shards of this plan.
+    let counts = counts.into_iter().filter(|count| *count <= MOST_SHARDS);
+    let of = |count: usize| {
+        let shards = plan.shards_with_work(count).into_iter();
+        shards.map(move |(number, versions)| ((count, number), versions.into_iter().map(str::to_owned).collect()))
+    };
+    counts.flat_map(of).collect()
+}
+
 /// What the plan wants judged: each example on its versions, and without one where the basic tier is all. Where no report
-/// knows of a version, none of the runs had a cluster, and one result an example is all that there can be.
-fn cells(plan: &Plan, reports: &[Report]) -> Vec<Cell> {
+/// knows of a version and none is missing that would, none of the runs had a cluster, and one result an example is all that there
+/// can be.
+fn cells(plan: &Plan, reports: &[Report], lost_clusters: bool) -> Vec<Cell> {
     let on_clusters =
         |report: &Report| !report.clusters.is_empty() || report.results.iter().any(|row| row.kubernetes.is_some());
-    let cells: BTreeSet<Cell> = if reports.iter().any(on_clusters) {
+    let cells: BTreeSet<Cell> = if lost_clusters || reports.iter().any(on_clusters) {
         plan.selected().map(|row| (row.example.clone(), row.kubernetes.clone())).collect()
     } else {
         plan.rows.iter().filter(|row| row.basic).map(|row| (row.example.clone(), None)).collect()
@@ -147,12 +176,15 @@ mod tests {
         }))
         .unwrap();
         let report = Report::new(Run::default(), vec![], vec![], vec![row], &[]);
-        assert_eq!(shown(&cells(&plan(), &[report])), [("a", Some("v1.33.4")), ("a", Some("v1.34.0")), ("b", None)]);
+        assert_eq!(
+            shown(&cells(&plan(), &[report], false)),
+            [("a", Some("v1.33.4")), ("a", Some("v1.34.0")), ("b", None)]
+        );
     }
 
     #[test]
     fn without_clusters_an_example_is_wanted_once() {
         let report = Report::new(Run::default(), vec![], vec![], vec![], &[]);
-        assert_eq!(shown(&cells(&plan(), &[report])), [("a", None), ("b", None), ("gpu", None)]);
+        assert_eq!(shown(&cells(&plan(), &[report], false)), [("a", None), ("b", None), ("gpu", None)]);
     }
 }

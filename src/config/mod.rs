@@ -1,5 +1,6 @@
 //! The file `.github/example-validator.yml`: its validated form. `raw` is what it may hold, `load` turns one into the other.
 
+mod differs;
 mod forms;
 mod load;
 mod place;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use differs::differences;
 pub use forms::glob;
 pub(crate) use forms::{branch_name, http_url, time};
 pub use load::{DEFAULT_PATH, load, read};

@@ -142,7 +142,12 @@ impl Journal {
     /// read. Lines that can't be read are told; a last line that is torn is what the run was writing when it was killed.
     #[must_use]
     pub fn read(dir: &Path) -> Option<Journalled> {
-        let bytes = fs::read(dir.join(NAME)).ok()?;
+        Self::parse(&fs::read(dir.join(NAME)).ok()?)
+    }
+
+    /// What the content of a journal says; see [`Journal::read`].
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Journalled> {
         let (mut header, mut warnings) = (None, Vec::new());
         let (mut clusters, mut rows) = (Vec::<Cluster>::new(), Vec::<Option<Row>>::new());
         let mut places = BTreeMap::new();

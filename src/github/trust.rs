@@ -1,1 +1,156 @@
 //! Whether a run may run the code that it was given.
+//!
+//! A `pull_request` from a fork is harmless: GitHub gives its jobs a token that reads and no secrets. Other events run a
+//! workflow of the default branch, with secrets and a token that may write, about a change that anybody may have proposed.
+//! Judging examples there would hand all of that to the change: `run` starts its containers, scripts and builds, and even the
+//! basic tier follows its symbolic links and renders its kustomize folders. Such a run is refused before anything is created.
+//! <https://docs.github.com/en/actions/reference/security/secure-use#mitigating-the-risks-of-untrusted-code-checkout>
+//!
+//! It is refused by the event, not by what was checked out: what a step before this one checked out can't be told for sure, and
+//! where it left the default branch, the run would judge the wrong commit. Changes from branches of the repository itself pass:
+//! who can push there can change its workflows too.
+//!
+//! The token of a job is masked in its log by the runner; that of the results service is too. Neither is put into the
+//! environment of a child process (see `child`), and this program never prints them.
+
+use serde_json::Value;
+
+use crate::diagnostic::Diagnostic;
+use crate::error::{Error, Result};
+use crate::settings::{Command, RunContext};
+
+/// Where the pair of workflows is described that comments on pull requests of forks without running their code where the
+/// token can write.
+pub const FORK_SAFE_PAIR: &str = "https://github.com/org/example-validator#pull-requests-from-forks";
+
+/// Refuses to look at a stranger's change in a job that may have secrets and a token that writes, unless it is allowed by the
+/// input `allow-untrusted`.
+///
+/// # Errors
+/// [`Error::Usage`], with what could happen and what to do instead.
+pub fn check(context: &RunContext, allow_untrusted: bool, command: &Command) -> Result<()> {
+    // The other commands read nothing of the checkout but the config, and start nothing of it.
+    let looks_at_code = matches!(command, Command::Run(_) | Command::Lint(_) | Command::Plan(_));
+    if allow_untrusted || !looks_at_code || !context.github_actions {
+        return Ok(());
+    }
+    let Some(origin) = stranger(context.event(), &context.event_payload) else { return Ok(()) };
+    let message = format!(
+        "the event {} may bring {origin} to a job with secrets and a token that can write: its containers, builds and scripts \
+         could take both",
+        context.event()
+    );
+    let help = format!(
+        "let a workflow on `pull_request` run the examples, and one on `workflow_run` comment: {FORK_SAFE_PAIR}; or set \
+         `allow-untrusted: true`, if somebody looks at each change before it runs"
+    );
+    Err(Error::usage(Diagnostic::error(message).with_help(help)))
+}
+
+/// Whose code a privileged event may bring; `None` where it can only be that of people who can write to the repository.
+/// Events: <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
+fn stranger(event: &str, payload: &Value) -> Option<&'static str> {
+    match event {
+        "pull_request_target" => {
+            let head = payload.pointer("/pull_request/head/repo/full_name");
+            let base = payload
+                .pointer("/pull_request/base/repo/full_name")
+                .or_else(|| payload.pointer("/repository/full_name"));
+            (!is_same(head, base)).then_some("the change of a fork")
+        }
+        "workflow_run" => {
+            let run = payload.get("workflow_run");
+            let head = run.and_then(|run| run.pointer("/head_repository/full_name"));
+            let base = payload.pointer("/repository/full_name");
+            (!is_same(head, base)).then_some("the change of a fork")
+        }
+        // Anybody may comment, and what the pull request is of at that moment the payload does not say.
+        "issue_comment" => payload.pointer("/issue/pull_request").is_some().then_some("the change of a pull request"),
+        _ => None,
+    }
+}
+
+/// Whether both are there and the same repository: that of a deleted fork is `null`.
+fn is_same(head: Option<&Value>, base: Option<&Value>) -> bool {
+    let name = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_lowercase);
+    name(head).is_some_and(|head| name(base) == Some(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Format, PlanFormat};
+    use serde_json::json;
+
+    const RUN: Command = Command::Run(Format::Github);
+
+    fn context(event: &str, payload: Value) -> RunContext {
+        RunContext {
+            github_actions: true,
+            event_name: Some(event.to_owned()),
+            event_payload: payload,
+            ..RunContext::default()
+        }
+    }
+
+    fn target(head: Value) -> Value {
+        json!({"pull_request": {"head": {"repo": head}, "base": {"repo": {"full_name": "o/r"}}}, "repository": {"full_name": "o/r"}})
+    }
+
+    fn of_run(head: Value) -> Value {
+        json!({"workflow_run": {"event": "pull_request", "head_repository": head}, "repository": {"full_name": "o/r"}})
+    }
+
+    fn passes(event: &str, payload: Value) -> bool {
+        check(&context(event, payload), false, &RUN).is_ok()
+    }
+
+    #[test]
+    fn the_change_of_a_fork_is_refused_where_the_token_can_write() {
+        for fork in [json!({"full_name": "stranger/r"}), Value::Null] {
+            assert!(!passes("pull_request_target", target(fork.clone())));
+            assert!(!passes("workflow_run", of_run(fork)));
+        }
+        assert!(!passes("issue_comment", json!({"issue": {"pull_request": {"url": "u"}}})));
+        // A payload that says nothing proves nothing.
+        assert!(!passes("pull_request_target", Value::Null) && !passes("workflow_run", json!({})));
+    }
+
+    #[test]
+    fn what_people_with_access_bring_passes() {
+        let own = || json!({"full_name": "O/r"});
+        assert!(passes("pull_request_target", target(own())) && passes("workflow_run", of_run(own())));
+        assert!(passes("issue_comment", json!({"issue": {"number": 1}})));
+        assert!(passes("push", Value::Null) && passes("schedule", Value::Null) && passes("merge_group", Value::Null));
+        // A fork's own pull request has neither secrets nor a token that writes.
+        assert!(passes("pull_request", target(json!({"full_name": "stranger/r"}))));
+    }
+
+    #[test]
+    fn every_command_that_looks_at_the_code_is_refused_and_no_other() {
+        let context = context("pull_request_target", target(Value::Null));
+        let of = |command: Command| check(&context, false, &command).is_ok();
+        assert!(!of(RUN) && !of(Command::Lint(Format::Text)) && !of(Command::Plan(PlanFormat::Table)));
+        assert!(of(Command::Report { format: Format::Github, from_run: Some(1) }) && of(Command::Clean));
+    }
+
+    #[test]
+    fn it_can_be_allowed_knowingly_and_does_not_concern_a_terminal() {
+        let mut context = context("pull_request_target", target(Value::Null));
+        assert!(check(&context, true, &RUN).is_ok());
+        context.github_actions = false;
+        assert!(check(&context, false, &RUN).is_ok());
+    }
+
+    #[test]
+    fn the_refusal_says_what_could_happen_and_what_to_do() {
+        let error = check(&context("workflow_run", json!({})), false, &RUN).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let Error::Usage(diagnostics) = error else { panic!("expected a usage error") };
+        assert!(diagnostics[0].message.contains("the change of a fork"), "{}", diagnostics[0].message);
+        let help = diagnostics[0].help.as_deref().unwrap_or_default();
+        assert!(
+            help.contains("pull_request") && help.contains("allow-untrusted: true") && help.contains(FORK_SAFE_PAIR)
+        );
+    }
+}

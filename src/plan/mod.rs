@@ -303,4 +303,19 @@ impl Plan {
         let numbers = shards::assign(&self.rows, n);
         self.rows.iter().zip(numbers).filter(|(_, number)| *number == Some(m)).map(|(row, _)| row).collect()
     }
+
+    /// The shards of `n` that have anything to do, by their number, and the versions of their cells in the plan's order; a
+    /// shard with none checks statically alone.
+    #[must_use]
+    pub fn shards_with_work(&self, n: usize) -> BTreeMap<usize, Vec<&str>> {
+        let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (row, shard) in self.rows.iter().zip(shards::assign(&self.rows, n)) {
+            if let Some(shard) = shard {
+                let version = self.kubernetes.iter().position(|version| Some(version) == row.kubernetes.as_ref());
+                used.entry(shard).or_default().extend(version);
+            }
+        }
+        let names = |places: BTreeSet<usize>| places.into_iter().map(|place| self.kubernetes[place].as_str()).collect();
+        used.into_iter().map(|(shard, places)| (shard, names(places))).collect()
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::shards::{MAX_JOBS, assign};
+use super::shards::MAX_JOBS;
 use super::{Plan, PlanRow};
 use crate::diagnostic::Diagnostic;
 use crate::duration;
@@ -120,18 +120,8 @@ pub fn github_matrix(plan: &Plan) -> Result<String> {
         let help = format!("ask for at most {MAX_JOBS} shards (--shard 1/{MAX_JOBS}); each then takes more examples");
         return Err(Error::usage(Diagnostic::error(message).with_help(help)));
     }
-    let mut versions: Vec<Option<BTreeSet<usize>>> = vec![None; n];
-    for (row, shard) in plan.rows.iter().zip(assign(&plan.rows, n)) {
-        if let Some(shard) = shard {
-            let used = versions[shard - 1].get_or_insert_default();
-            used.extend(plan.kubernetes.iter().position(|version| Some(version) == row.kubernetes.as_ref()));
-        }
-    }
-    let entry = |(place, used): (usize, Option<BTreeSet<usize>>)| {
-        let names: Vec<&str> = used?.into_iter().map(|version| plan.kubernetes[version].as_str()).collect();
-        Some(json!({"shard": format!("{}/{n}", place + 1), "kubernetes": names.join(","), "plan": plan.digest}))
-    };
-    let include: Vec<_> = versions.into_iter().enumerate().filter_map(entry).collect();
+    let entry = |(number, versions): (usize, Vec<&str>)| json!({"shard": format!("{number}/{n}"), "kubernetes": versions.join(","), "plan": plan.digest});
+    let include: Vec<_> = plan.shards_with_work(n).into_iter().map(entry).collect();
     Ok(json!({ "include": include }).to_string())
 }
 

@@ -7,8 +7,20 @@ use jiff::Timestamp;
 use super::{Image, Report, Row, Run, words};
 use crate::model::{Cause, CauseClass, Conclusion, ExampleId, Outcome, Tier};
 
+/// More shards than this are no shards of ours: a matrix has at most 256 jobs, and a report may say anything.
+const MOST_SHARDS: usize = 10_000;
+
 /// An example and the version on which the plan wants it; `None` for the basic tier alone.
 pub type Cell = (ExampleId, Option<String>);
+
+/// What the plan wants of the reports; empty if the plan is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// The cells.
+    pub cells: Vec<Cell>,
+    /// The shards that have something to do, as their count and their number, with the versions of their cells.
+    pub shards: BTreeMap<(usize, usize), Vec<String>>,
+}
 
 /// What several reports come to.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,16 +34,20 @@ pub struct Merged {
 /// Merges reports; `None` if there are none. The order in which they are given makes no difference.
 ///
 /// Of two results for the same example and version the one of the later run holds (a shard that was run again), of two runs
-/// at the same time the worse. A cell of the plan (`planned`, empty if the plan is not known) without a result is errored,
-/// and so is the run when a shard is missing: what was not judged is not known to be good. Of a run that was cancelled or
+/// at the same time the worse. A cell of the plan without a result is errored, and so is the run when a shard is missing: what was
+/// not judged is not known to be good. Where the plan is not known, the shards are all that the others speak of. Of a run that was cancelled or
 /// killed, all shards of which are there, such a cell is skipped: it had no turn.
 #[must_use]
-pub fn merge(mut reports: Vec<Report>, planned: &[Cell], fail_on: &[Outcome]) -> Option<Merged> {
+pub fn merge(mut reports: Vec<Report>, planned: &Planned, fail_on: &[Outcome]) -> Option<Merged> {
     reports.sort_by_cached_key(|report| (report.run.started_at.clone(), format!("{report:?}")));
     let run = run(&reports)?;
-    let missing_shards = missing_shards(&reports);
+    let missing_shards = missing_shards(&reports, &planned.shards);
     let mut remarks = commits(&reports);
-    remarks.extend(missing_shards.iter().map(|shard| format!("shard {shard} is missing: no report is of it")));
+    remarks.extend(missing_shards.iter().map(|(shard, versions)| match versions.as_str() {
+        "" => format!("shard {shard} is missing: no report is of it"),
+        versions => format!("shard {shard} ({versions}) is missing: no report is of it"),
+    }));
+    let missing_shards: Vec<_> = missing_shards.into_iter().map(|(shard, _)| shard).collect();
     let was_cancelled = reports.iter().any(|report| report.summary.conclusion == Conclusion::Cancelled);
     let schemas: BTreeSet<_> = reports.iter().filter_map(|report| report.tool.schemas.clone()).collect();
     let schemas: Vec<_> = schemas.into_iter().collect();
@@ -41,7 +57,7 @@ pub fn merge(mut reports: Vec<Report>, planned: &[Cell], fail_on: &[Outcome]) ->
     let images = images(&reports);
     let mut rows = rows(reports, &mut remarks);
     let cut_short = was_cancelled && missing_shards.is_empty();
-    rows.extend(missing_rows(&rows, planned, &missing_shards, cut_short));
+    rows.extend(missing_rows(&rows, &planned.cells, &missing_shards, cut_short));
 
     let mut report = Report::new(run, clusters, images, rows, fail_on);
     if !schemas.is_empty() {
@@ -89,20 +105,25 @@ fn commits(reports: &[Report]) -> Vec<String> {
     )]
 }
 
-/// The shards, `3/4`, that the others speak of and that are not there.
-fn missing_shards(reports: &[Report]) -> Vec<String> {
-    let shards = reports.iter().filter_map(|report| {
-        let (index, count) = report.run.shard.as_deref()?.split_once('/')?;
-        Some((count.parse::<u32>().ok()?, index.parse::<u32>().ok()?))
-    });
-    let mut seen: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
-    for (count, index) in shards {
-        seen.entry(count).or_default().insert(index);
-    }
-    let missing = |(count, there): (u32, BTreeSet<u32>)| {
-        (1..=count).filter(move |index| !there.contains(index)).map(move |index| format!("{index}/{count}"))
+/// The shards, `3/4`, that are planned (or, without a plan, that the others speak of) and not there, with their versions.
+fn missing_shards(reports: &[Report], planned: &BTreeMap<(usize, usize), Vec<String>>) -> Vec<(String, String)> {
+    let there: BTreeSet<(usize, usize)> = reports.iter().filter_map(|report| shard(&report.run)).collect();
+    let wanted: BTreeMap<(usize, usize), String> = if planned.is_empty() {
+        let counts: BTreeSet<usize> =
+            there.iter().map(|(count, _)| *count).filter(|count| *count <= MOST_SHARDS).collect();
+        counts.into_iter().flat_map(|count| (1..=count).map(move |number| ((count, number), String::new()))).collect()
+    } else {
+        planned.iter().map(|(shard, versions)| (*shard, versions.join(", "))).collect()
     };
-    seen.into_iter().flat_map(missing).collect()
+    let missing = wanted.into_iter().filter(|(shard, _)| !there.contains(shard));
+    missing.map(|((count, number), versions)| (format!("{number}/{count}"), versions)).collect()
+}
+
+/// The count of the shards of a run, and which of them it is.
+#[must_use]
+pub fn shard(run: &Run) -> Option<(usize, usize)> {
+    let (number, count) = run.shard.as_deref()?.split_once('/')?;
+    Some((count.parse().ok()?, number.parse().ok()?))
 }
 
 /// Each image once: where it was built rather than where it was taken from the cache.
@@ -221,6 +242,10 @@ mod tests {
         Report::new(run, vec![], vec![], rows, FAIL_ON).with_schemas("v1.37")
     }
 
+    fn cells<const N: usize>(cells: [Cell; N]) -> Planned {
+        Planned { cells: cells.into(), ..Planned::default() }
+    }
+
     fn on(example: &str, version: &str, outcome: Outcome) -> Row {
         let mut row = sample::row(example, outcome);
         row.kubernetes = Some(version.to_owned());
@@ -236,7 +261,7 @@ mod tests {
     fn shards_add_up() {
         let one = report("1/2", "2026-11-23T20:00:00Z", vec![on("b", "v1.34.0", Outcome::Passed)]);
         let two = report("2/2", "2026-11-23T20:00:05Z", vec![on("a", "v1.34.0", Outcome::Failed)]);
-        let merged = merge(vec![two, one], &[], FAIL_ON).unwrap();
+        let merged = merge(vec![two, one], &Planned::default(), FAIL_ON).unwrap();
         assert_eq!(
             outcomes(&merged),
             [("a", Some("v1.34.0"), Outcome::Failed), ("b", Some("v1.34.0"), Outcome::Passed)]
@@ -252,7 +277,7 @@ mod tests {
     fn a_later_result_replaces_an_earlier_one_and_that_is_told() {
         let early = report("1/1", "2026-11-23T20:00:00Z", vec![on("a", "v1.34.0", Outcome::Failed)]);
         let late = report("1/1", "2026-11-23T21:00:00Z", vec![on("a", "v1.34.0", Outcome::Passed)]);
-        let merged = merge(vec![late, early], &[], FAIL_ON).unwrap();
+        let merged = merge(vec![late, early], &Planned::default(), FAIL_ON).unwrap();
         assert_eq!(outcomes(&merged), [("a", Some("v1.34.0"), Outcome::Passed)]);
         assert_eq!(merged.remarks, ["a on v1.34.0 failed in one report and passed in another"]);
     }
@@ -261,7 +286,7 @@ mod tests {
     fn of_two_results_at_the_same_time_the_worse_holds() {
         let report = |outcome| report("1/1", "2026-11-23T20:00:00Z", vec![on("a", "v1.34.0", outcome)]);
         for order in [[Outcome::Passed, Outcome::Errored], [Outcome::Errored, Outcome::Passed]] {
-            let merged = merge(order.map(report).to_vec(), &[], FAIL_ON).unwrap();
+            let merged = merge(order.map(report).to_vec(), &Planned::default(), FAIL_ON).unwrap();
             assert_eq!(outcomes(&merged), [("a", Some("v1.34.0"), Outcome::Errored)]);
         }
     }
@@ -271,7 +296,7 @@ mod tests {
         let shard = |rows| report("1/1", "2026-11-23T20:00:00Z", rows);
         let merged = |basic| {
             let cell = on("a", "v1.34.0", Outcome::Passed);
-            merge(vec![shard(vec![sample::row("a", basic)]), shard(vec![cell])], &[], FAIL_ON).unwrap()
+            merge(vec![shard(vec![sample::row("a", basic)]), shard(vec![cell])], &Planned::default(), FAIL_ON).unwrap()
         };
         assert_eq!(outcomes(&merged(Outcome::Passed)), [("a", Some("v1.34.0"), Outcome::Passed)]);
         assert_eq!(merged(Outcome::Failed).report.results.len(), 2);
@@ -280,7 +305,7 @@ mod tests {
     #[test]
     fn a_missing_shard_is_named_and_the_run_is_no_success() {
         let there = report("1/3", "2026-11-23T20:00:00Z", vec![sample::row("a", Outcome::Passed)]);
-        let merged = merge(vec![there], &[], FAIL_ON).unwrap();
+        let merged = merge(vec![there], &Planned::default(), FAIL_ON).unwrap();
         assert_eq!(
             merged.remarks,
             ["shard 2/3 is missing: no report is of it", "shard 3/3 is missing: no report is of it"]
@@ -293,7 +318,7 @@ mod tests {
     fn a_cell_of_the_plan_without_a_result_is_errored_and_says_what_to_run_again() {
         let there = report("1/2", "2026-11-23T20:00:00Z", vec![on("a", "v1.34.0", Outcome::Passed)]);
         let cell = |example: &str| (ExampleId::new(example), Some("v1.34.0".to_owned()));
-        let merged = merge(vec![there], &[cell("a"), cell("b")], FAIL_ON).unwrap();
+        let merged = merge(vec![there], &cells([cell("a"), cell("b")]), FAIL_ON).unwrap();
         let row = &merged.report.results[1];
         assert_eq!((row.example.as_str(), row.outcome, row.tier), ("b", Outcome::Errored, Tier::Full));
         assert_eq!(row.cause.as_ref().map(|cause| cause.hint.as_str()), Some("run shard 2/2 again"));
@@ -302,7 +327,7 @@ mod tests {
     #[test]
     fn a_cell_that_a_killed_run_did_not_come_to_is_skipped_and_the_run_is_cancelled() {
         let cell = |example: &str| (ExampleId::new(example), Some("v1.34.0".to_owned()));
-        let planned = [cell("a"), cell("b")];
+        let planned = cells([cell("a"), cell("b")]);
         let rows = || vec![on("a", "v1.34.0", Outcome::Failed)];
         let killed = Report::of_killed(Run::default(), vec![], rows(), FAIL_ON);
         let merged = merge(vec![killed], &planned, FAIL_ON).unwrap();
@@ -328,7 +353,7 @@ mod tests {
             report
         };
         let cancelled = report("2/2", "2026-11-23T20:00:00Z", vec![]).cancelled();
-        let conclusion = |reports| merge(reports, &[], FAIL_ON).unwrap().report.summary.conclusion;
+        let conclusion = |reports| merge(reports, &Planned::default(), FAIL_ON).unwrap().report.summary.conclusion;
         let good = report("2/2", "2026-11-23T20:00:00Z", vec![]);
         assert_eq!(conclusion(vec![simulated.clone(), good]), Conclusion::Simulated);
         assert_eq!(conclusion(vec![simulated, cancelled]), Conclusion::Cancelled);
@@ -341,9 +366,9 @@ mod tests {
             report.run.commit = commit.to_owned();
             report
         };
-        let merged = merge(vec![of("1/2", "abc"), of("2/2", "def")], &[], FAIL_ON).unwrap();
+        let merged = merge(vec![of("1/2", "abc"), of("2/2", "def")], &Planned::default(), FAIL_ON).unwrap();
         assert_eq!(merged.remarks, ["the reports are of 2 different commits (abc and def): merge those of one run"]);
-        assert_eq!(merge(vec![], &[], FAIL_ON), None);
+        assert_eq!(merge(vec![], &Planned::default(), FAIL_ON), None);
     }
 
     proptest! {
@@ -359,8 +384,8 @@ mod tests {
                     report(&format!("{}/3", shard + 1), time, rows.collect())
                 })
                 .collect();
-            let forward = merge(reports.clone(), &[], FAIL_ON);
-            let backward = merge(reports.into_iter().rev().collect(), &[], FAIL_ON);
+            let forward = merge(reports.clone(), &Planned::default(), FAIL_ON);
+            let backward = merge(reports.into_iter().rev().collect(), &Planned::default(), FAIL_ON);
             prop_assert_eq!(forward, backward);
         }
     }

@@ -25,6 +25,7 @@ use octocrab::Octocrab;
 use reqwest::{Client, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use crate::settings::{RunContext, Secret};
 use answer::Answer;
@@ -49,6 +50,8 @@ const MEDIA_TYPE: &str = "application/vnd.github+json";
 #[derive(Clone, Debug)]
 pub struct Api {
     crab: Octocrab,
+    /// The same token at GraphQL, which is beside the REST API.
+    graph: Octocrab,
     /// A client that knows no token, for signed addresses elsewhere.
     bare: Client,
     base: Url,
@@ -79,15 +82,14 @@ impl Api {
         if token.is_empty() || HeaderValue::from_str(&format!("Bearer {token}")).is_err() {
             return Err(Error::Unusable("the token is empty, or holds what no header can".to_owned()));
         }
-        let unusable = |error: octocrab::Error| Error::Unusable(crate::error::chain(&error));
-        let crab = Octocrab::builder()
-            .base_uri(base.as_str())
-            .map_err(unusable)?
-            .add_header(ACCEPT, MEDIA_TYPE.to_owned())
-            .personal_token(token.to_owned())
-            .build_with_reqwest(client(reqwest::redirect::Policy::none())?)
-            .map_err(unusable)?;
-        Ok(Self { crab, bare: client(reqwest::redirect::Policy::limited(MAX_REDIRECTS))?, base, patience })
+        let client = client(reqwest::redirect::Policy::none())?;
+        Ok(Self {
+            crab: crab(&base, token, client.clone())?,
+            graph: crab(&graph_base(&base), token, client)?,
+            bare: self::client(reqwest::redirect::Policy::limited(MAX_REDIRECTS))?,
+            base,
+            patience,
+        })
     }
 
     /// What `GET route` answers. A route begins with `/` and may have a query, see [`repository_route`] and [`query`].
@@ -121,6 +123,26 @@ impl Api {
     /// As [`Error`] tells them. [`Error::NotFound`] may mean that a first try did it whose answer was lost.
     pub async fn delete(&self, route: &str) -> Result<()> {
         self.send(Method::DELETE, route, None::<&()>).await.map(drop)
+    }
+
+    /// The login of whom the token speaks for: a user, or an app (`github-actions[bot]` for a job's own token). REST tells users alone.
+    ///
+    /// Source: <https://docs.github.com/en/graphql/reference/queries#viewer>.
+    ///
+    /// # Errors
+    /// As [`Error`] tells them.
+    pub async fn viewer(&self) -> Result<String> {
+        let graph = Self { crab: self.graph.clone(), ..self.clone() };
+        let answer: Value = graph.post("/graphql", &json!({"query": "query { viewer { login } }"})).await?;
+        let login = answer.pointer("/data/viewer/login").and_then(Value::as_str);
+        login
+            .map(str::to_owned)
+            .ok_or_else(|| Error::Unreadable { route: "/graphql".to_owned(), message: "it names no viewer".to_owned() })
+    }
+
+    /// How patient it is.
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// A request until it is answered, or until trying again can't help.
@@ -176,6 +198,22 @@ fn base(address: &str) -> Result<Url> {
         ("https" | "http", Some(_)) if url.query().is_none() => Ok(url),
         _ => Err(unusable("is not an API's address: expected `https://host` and a path")),
     }
+}
+
+/// Where GraphQL is: an Enterprise Server has it beside the REST API, not below it.
+fn graph_base(base: &Url) -> Url {
+    let mut graph = base.clone();
+    if let Some(above) = base.path().trim_end_matches('/').strip_suffix("/v3") {
+        graph.set_path(above);
+    }
+    graph
+}
+
+fn crab(base: &Url, token: &str, client: Client) -> Result<Octocrab> {
+    let builder = Octocrab::builder().base_uri(base.as_str()).map(|builder| {
+        builder.add_header(ACCEPT, MEDIA_TYPE.to_owned()).personal_token(token.to_owned()).build_with_reqwest(client)
+    });
+    builder.flatten().map_err(|error| Error::Unusable(crate::error::chain(&error)))
 }
 
 fn client(redirects: reqwest::redirect::Policy) -> Result<Client> {

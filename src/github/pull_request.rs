@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::{self, Api, query, repository_route};
+pub(super) use lookup::is_sha;
 pub use lookup::{Head, Lookup, lookup};
 
 /// The login under which Dependabot opens pull requests; what they start is as read-only as what forks start.

@@ -63,7 +63,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         run_id: &id,
         scratch: scratch.path(),
         outputs: &outputs,
-        store: Store::new(&settings.cache),
+        store: Store::new(&settings.cache, context, workspace.config.cache_on_pull_request, scratch.path()),
         helm,
         signals: &signals,
         environment: &context.environment,

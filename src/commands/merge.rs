@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::gather::{self, Artifacts, Found, Gathered, warning};
+use super::gather::{self, Another, Artifacts, Found, Gathered, warning};
 use super::judge::{self, Shown, Start, show, write_reports};
 use super::planning;
 use crate::config;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::report::merge::{self, Cell, Planned};
@@ -35,9 +35,14 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         let run = judge::run_of(context, settings, &Start::now(), false);
         reports.push(Report::new(report::Run { shard: None, ..run }, vec![], vec![], vec![], &config.fail_on));
     }
-    let merged = merge::merge(reports, &planned, &config.fail_on).ok_or_else(|| nothing(&remarks, artifacts.as_ref()))?;
+    let merged =
+        merge::merge(reports, &planned, &config.fail_on).ok_or_else(|| nothing(&remarks, artifacts.as_ref()))?;
     let mut told: Vec<_> = merged.remarks.iter().map(warning).collect();
     told.append(&mut remarks);
+    let another = artifacts.as_ref().and_then(|artifacts| artifacts.another.as_ref());
+    let sensitive = another.iter().flat_map(|another| &another.sensitive);
+    told.extend(sensitive.map(|what| warning(format!("this change {what}"))));
+    told.extend(artifacts.iter().flat_map(|artifacts| evidence(&merged.report, artifacts)));
     let report = match &artifacts {
         Some(artifacts) => of_run(merged.report, artifacts),
         None => merged.report,
@@ -79,15 +84,30 @@ fn nothing(remarks: &[Diagnostic], artifacts: Option<&Artifacts>) -> Error {
     Error::Usage(remarks.iter().cloned().chain([error]).collect())
 }
 
+/// Where the evidence of what went wrong is: it stays in the artifacts of the jobs that collected it.
+fn evidence(report: &Report, artifacts: &Artifacts) -> Vec<Diagnostic> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for row in report.results.iter().filter(|row| row.is_bad() && row.evidence.is_some()) {
+        if let Some(artifact) = artifacts.collected.artifact_of(row) {
+            *counts.entry((&artifact.name, &artifact.url)).or_default() += 1;
+        }
+    }
+    let told = counts.into_iter().map(|((name, url), count)| {
+        let cells = report::plural(count, "cell");
+        Diagnostic::error(format!("the evidence of {cells} that went wrong is in the artifact {name}: {url}"))
+            .with_severity(Severity::Note)
+    });
+    told.collect()
+}
+
 /// The report of another run says of that run what GitHub says, not what the artifacts say.
 fn of_run(mut report: Report, artifacts: &Artifacts) -> Report {
-    let Some(run) = &artifacts.run else { return report };
+    let Some(Another { run, pull_request, .. }) = &artifacts.another else { return report };
     report.run.id = run.id.to_string();
     report.run.repository.clone_from(&run.repository);
     report.run.commit.clone_from(&run.head_sha);
     report.run.event.clone_from(&run.event);
-    // Whoever publishes asks GitHub for the number.
-    report.run.pull_request = None;
+    report.run.pull_request = pull_request.as_ref().ok().map(|found| found.number);
     if run.was_cancelled() { report.cancelled() } else { report }
 }
 

@@ -1,5 +1,6 @@
 //! One file a command: which stages it runs, in which order, and what it writes.
 
+mod changes;
 mod clean;
 mod gather;
 mod init;

@@ -85,7 +85,8 @@ mod tests {
         assert_eq!(kind("r", "r"), Some(Kind::Whole));
         assert_eq!(kind("r", "r-2-of-4"), Some(Kind::Shard(2, 4)));
         assert_eq!(kind("r", PLAN_NAME), Some(Kind::Plan));
-        for other in ["r-5-of-4", "r-0-of-4", "r-a-of-b", "r-01-of-4", "r- 1-of-4", "r2-of-4", "rx", "x", "r-", "r-1/4"] {
+        for other in ["r-5-of-4", "r-0-of-4", "r-a-of-b", "r-01-of-4", "r- 1-of-4", "r2-of-4", "rx", "x", "r-", "r-1/4"]
+        {
             assert_eq!(kind("r", other), None, "{other}");
         }
     }

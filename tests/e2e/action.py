@@ -21,6 +21,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -142,6 +143,12 @@ def state():
         # act keeps one for tools.
         "volumes": [name for name in docker("volume", "ls", "--quiet").split() if name != "act-toolcache"],
     }
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((GATEWAY, 0))
+        return probe.getsockname()[1]
 
 
 def say(text):
@@ -361,6 +368,10 @@ class InARepository(unittest.TestCase):
         repository = {"full_name": "org/project", "name": "project", "default_branch": "main", "owner": {"login": "org"}}
         if event == "push":
             return {"ref": "refs/heads/main", "before": "0" * 40, "after": head, "repository": repository}
+        if event == "workflow_run":
+            head_repository = {"full_name": "org/project", "owner": {"login": "org"}, "fork": False}
+            of_run = {"id": 1, "event": "pull_request", "head_sha": head, "head_branch": "topic", "head_repository": head_repository, "pull_requests": []}
+            return {"action": "completed", "workflow_run": of_run, "repository": repository}
         side = lambda ref, sha: {"ref": ref, "sha": sha, "repo": repository | {"fork": False}}
         pull = {"number": 7, "state": "open", "head": side("topic", head), "base": side("main", head)}
         return {"action": "synchronize", "number": 7, "pull_request": pull, "repository": repository}
@@ -424,7 +435,8 @@ class WithAct(InARepository):
         """Starts act in a group of its own; gives the process, and the file that it writes."""
         head = self.commit()
         if github:
-            github.head = head
+            github.head = github.head if event == "workflow_run" else head
+            head = github.head
         event_file = self.folder / "event.json"
         event_file.write_text(json.dumps(self.payload(event, head)))
         environment = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG", "DOCKER_HOST") if name in os.environ}
@@ -434,7 +446,7 @@ class WithAct(InARepository):
             TOOLS / "act", event, "--json", "--platform", f"ubuntu-latest={BASE}", "--network", "bridge", "--pull=false", "--rm",
             "--eventpath", event_file, "--secret", f"GITHUB_TOKEN={TOKEN}",
             *(part for name, value in variables.items() for part in ("--env", f"{name}={value}")),
-            "--artifact-server-path", self.folder / "artifacts", "--artifact-server-addr", GATEWAY, "--artifact-server-port", "0",
+            "--artifact-server-path", self.folder / "artifacts", "--artifact-server-addr", GATEWAY, "--artifact-server-port", free_port(),
             "--cache-server-path", self.folder / "cache", "--cache-server-addr", GATEWAY, *more,
         ]
         log = self.folder / "act.log"
@@ -572,8 +584,62 @@ class OnKind(WithAct):
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
         process.wait(120)
-        say(f"act ended {time.monotonic() - sent:.1f} s after SIGINT; left by it: {nodes()}")
+        done = Done(process.returncode, log.read_text().splitlines(), self.folder / "artifacts")
+        say(f"act ended {time.monotonic() - sent:.1f} s after SIGINT")
+        # act kills the container; the post step is what deletes.
+        self.assertIn("deleted the kind cluster", done.step("./", "Post"), done.text)
         self.assert_nothing_left()
+
+
+class FanOut(WithAct):
+    """The workflows of docs/, as they are but for the action's name."""
+
+    def ready_made(self, name, checkout=False):
+        text = (ROOT / "docs/workflows" / name).read_text().replace("org/example-validator@v1", "./")
+        if checkout:
+            # A local action has to be checked out; a published one does not.
+            text = re.sub(r"(?m)^    steps:\n      - uses: \./", "    steps:\n      - uses: actions/checkout@v7\n      - uses: ./", text)
+        return text
+
+    def test_shards_run_one_plan_and_the_report_merges_them(self):
+        self.demo()
+        self.workflow(self.ready_made("fan-out.yml", checkout=True).replace("with: {command: plan}", "with: {command: plan, shard: 1/2}"))
+        with GitHub(GATEWAY, TOKEN) as github:
+            done = self.act("pull_request", github)
+            self.assertEqual(github.refused, [])
+            artifacts = done.artifacts()
+            shards = {f"example-validator-report-{number}-of-2" for number in (1, 2)}
+            self.assertEqual(set(artifacts), shards | {"example-validator-plan", "example-validator-report"})
+            plan = json.loads(artifacts["example-validator-plan"]["plan.json"])
+            merged = json.loads(artifacts["example-validator-report"]["report.json"])
+            parts = [json.loads(artifacts[name]["report.json"]) for name in sorted(shards)]
+            key = lambda row: (row["example"], row["kubernetes"] or "")
+            rows = sorted((key(row), row["outcome"]) for part in parts for row in part["results"])
+            self.assertEqual(sorted((key(row), row["outcome"]) for row in merged["results"]), rows)
+            self.assertEqual({json.loads(files["plan.json"])["digest"] for name, files in artifacts.items() if name in shards}, {plan["digest"]})
+            [comment] = github.own()
+            self.assertIn("KeyError", comment["body"])
+
+            # A shard that never was is named, and what it had is not judged.
+            lost = self.act("pull_request", github, "--matrix", "shard:1/2", code=1)
+            merged = json.loads(lost.artifacts()["example-validator-report"]["report.json"])
+            self.assertEqual(merged["summary"]["errored"], len(parts[1]["results"]), lost.text)
+            [comment] = github.own()
+            self.assertIn("2/2", comment["body"])
+
+    def test_a_workflow_without_rights_runs_and_another_one_comments(self):
+        self.demo()
+        self.workflow(self.ready_made("fork-safe-run.yml"))
+        with GitHub(GATEWAY, TOKEN) as github:
+            self.act("pull_request", github)
+            self.assertEqual(github.own(), [])
+            for path in (self.folder / "artifacts").rglob("*.zip"):
+                github.artifacts[path.stem] = path.read_bytes()
+            self.workflow(self.ready_made("fork-safe-comment.yml", checkout=True))
+            self.act("workflow_run", github)
+            self.assertEqual(github.refused, [])
+            [comment] = github.own()
+            self.assertIn("KeyError", comment["body"])
 
 
 class AsTheRunnerDoes(InARepository):
@@ -586,7 +652,7 @@ class AsTheRunnerDoes(InARepository):
             (self.folder / name).mkdir()
         self.stages = 0
 
-    def start(self, *, github=None, image=IMAGE, entrypoint="/usr/local/bin/example-validator", socket=True, inputs=None, **variables):
+    def start(self, *, github=None, image=IMAGE, entrypoint="/usr/local/bin/example-validator", has_socket=True, inputs=None, **variables):
         """Starts a stage; gives the container's name and the process that waits for it, as the runner has them."""
         self.stages += 1
         name = f"ev-e2e-{os.getpid()}-{self.folder.name.rsplit('-', 1)[1].lower()}-{self.stages}"
@@ -610,7 +676,7 @@ class AsTheRunnerDoes(InARepository):
         } | variables
         mounts = {self.folder / "temp": "/github/runner_temp", self.folder / "home": "/github/home", self.folder / "workflow": "/github/workflow",
                   self.folder / "file_commands": "/github/file_commands", self.root: "/github/workspace", self.seen: "/seen"}
-        if socket:
+        if has_socket:
             mounts[SOCKET] = SOCKET
         command = [
             "docker", "run", "--name", name, "--workdir", "/github/workspace", "--rm", "--entrypoint", entrypoint,
@@ -683,7 +749,7 @@ class AsTheRunnerDoes(InARepository):
 
     def test_without_the_docker_socket_it_says_how_to_get_one(self):
         self.on_a_node()
-        output = self.stage(code=3, socket=False, inputs={"cluster": "kind"})
+        output = self.stage(code=3, has_socket=False, inputs={"cluster": "kind"})
         self.assertRegex(output, r"/var/run/docker\.sock")
         self.assert_nothing_left()
 

@@ -1,8 +1,9 @@
-"""As much of GitHub's REST API as the action needs for one pull request, strict about what it is asked: a wrong method, path, header, query or
+"""As much of GitHub's REST API as the action needs for one pull request and the artifacts of one workflow run, strict about what it is asked: a wrong method, path, header, query or
 body is refused as GitHub would, and noted in `refused`. Shapes: <https://docs.github.com/en/rest/issues/comments>, <https://docs.github.com/en/rest/pulls/pulls>.
 """
 
 import contextlib
+import hashlib
 import http.server
 import json
 import re
@@ -30,6 +31,8 @@ class GitHub:
     def __init__(self, host, token, repository="org/project", number=7, files=(), head="1" * 40):
         self.token, self.repository, self.number, self.files, self.head = token, repository, number, list(files), head
         self.comments, self.requests, self.refused = [], [], []
+        # The artifacts of workflow run 1, by name: their archives.
+        self.artifacts = {}
         self._lock = threading.Lock()
         server = self
 
@@ -41,9 +44,11 @@ class GitHub:
                 body = self.rfile.read(length)
                 with server._lock:
                     status, value, headers = server.answer(self.command, self.path, self.headers, body)
-                data = b"" if status == 204 else json.dumps(value).encode()
+                is_blob = isinstance(value, bytes)
+                data = value if is_blob else json.dumps(value).encode()
                 self.send_response(status)
-                for name, text in {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(data)), **headers}.items():
+                kind = "application/zip" if is_blob else "application/json; charset=utf-8"
+                for name, text in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
                     self.send_header(name, text)
                 self.end_headers()
                 self.wfile.write(data)
@@ -56,14 +61,20 @@ class GitHub:
         self._http = http.server.ThreadingHTTPServer((host, 0), Handler)
         self._http.daemon_threads = True
         self.url = f"http://{host}:{self._http.server_address[1]}"
+        # Another port, and thereby another place.
+        self._storage = http.server.ThreadingHTTPServer((host, 0), Handler)
+        self._storage.daemon_threads = True
+        self.storage = f"http://{host}:{self._storage.server_address[1]}"
 
     def __enter__(self):
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+        for served in (self._http, self._storage):
+            threading.Thread(target=served.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *_):
-        self._http.shutdown()
-        self._http.server_close()
+        for served in (self._http, self._storage):
+            served.shutdown()
+            served.server_close()
 
     def comment(self, login, body):
         """A comment, as somebody wrote it."""
@@ -77,6 +88,16 @@ class GitHub:
             "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "performed_via_github_app": None,
         })
         return self.comments[-1]
+
+    def artifact(self, number):
+        name = list(self.artifacts)[number]
+        url = f"https://api.github.com/repos/{self.repository}/actions/artifacts/{500 + number}"
+        run = {"id": 1, "repository_id": 1, "head_repository_id": 1, "head_branch": "topic", "head_sha": self.head}
+        return {
+            "id": 500 + number, "node_id": f"A_{number}", "name": name, "size_in_bytes": len(self.artifacts[name]), "url": url, "expired": False,
+            "archive_download_url": f"{url}/zip", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+            "expires_at": "2026-04-01T00:00:00Z", "digest": f"sha256:{hashlib.sha256(self.artifacts[name]).hexdigest()}", "workflow_run": run,
+        }
 
     def own(self):
         """The comments of the bot."""
@@ -104,6 +125,11 @@ class GitHub:
             self.refused.append(f"{method} {target}: {status} {message}")
             return status, {"message": message, "status": str(status)}, {}
 
+        if found := re.fullmatch(r"/blobs/(\d+)", path):
+            # Storage of another host: the token must not get there.
+            if headers.get("Authorization") or query != {"sig": "signed"}:
+                return refuse(400, "the token went to the storage, or the signature did not")
+            return 200, list(self.artifacts.values())[int(found[1])], {}
         if headers.get("Authorization") not in (f"Bearer {self.token}", f"token {self.token}"):
             return refuse(401, "Bad credentials")
         if not headers.get("User-Agent"):
@@ -119,7 +145,20 @@ class GitHub:
         elif body:
             return refuse(400, "a body where none belongs")
 
+        if (method, path) == ("POST", "/graphql"):
+            return 200, {"data": {"viewer": {"login": BOT}}}, {}
         repository = f"/repos/{self.repository}"
+        if (method, path) == ("GET", f"{repository}/pulls"):
+            is_asked = query.get("head") in (None, f"{self.repository.split('/')[0]}:topic") and query.get("state", "open") in ("open", "all")
+            return self.page(path, query, [self.pull()] if is_asked else [], refuse)
+        if (method, path) == ("GET", f"{repository}/actions/runs/1/artifacts"):
+            listed = [self.artifact(number) for number in range(len(self.artifacts))]
+            listed = [artifact for artifact in listed if query.get("name") in (None, artifact["name"])]
+            status, items, links = self.page(path, query, listed, refuse)
+            return (status, {"total_count": len(listed), "artifacts": items}, links) if status == 200 else (status, items, links)
+        if found := re.fullmatch(rf"{repository}/actions/artifacts/(\d+)/zip", path):
+            if method == "GET" and 0 <= int(found[1]) - 500 < len(self.artifacts):
+                return 302, {}, {"Location": f"{self.storage}/blobs/{int(found[1]) - 500}?sig=signed"}
         if (method, path) == ("GET", f"{repository}/pulls/{self.number}"):
             return 200, self.pull(), {}
         if (method, path) == ("GET", f"{repository}/pulls/{self.number}/files"):

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio_util::sync::CancellationToken;
+
 use super::gather::{self, Another, Artifacts, Found, Gathered, warning};
 use super::judge::{self, Shown, Start, show, write_reports};
-use super::planning;
+use super::publish::{self, Addressee, Finished};
+use super::{changes, planning};
 use crate::config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
+use crate::github::trust::Notice;
 use crate::plan::Plan;
+use crate::report::comment::RunPage;
 use crate::report::merge::{self, Cell, Planned};
 use crate::report::{self, Details, Report};
 use crate::settings::{Format, PlanSource, RunContext, Settings};
@@ -40,18 +45,42 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let mut told: Vec<_> = merged.remarks.iter().map(warning).collect();
     told.append(&mut remarks);
     let another = artifacts.as_ref().and_then(|artifacts| artifacts.another.as_ref());
-    let sensitive = another.iter().flat_map(|another| &another.sensitive);
-    told.extend(sensitive.map(|what| warning(format!("this change {what}"))));
+    let sensitive = match another {
+        Some(another) => another.sensitive.clone(),
+        None => changes::sensitive(settings, context),
+    };
+    told.extend(sensitive.iter().map(|what| warning(format!("this change {what}"))));
     told.extend(artifacts.iter().flat_map(|artifacts| evidence(&merged.report, artifacts)));
-    let report = match &artifacts {
+    let mut report = match &artifacts {
         Some(artifacts) => of_run(merged.report, artifacts),
         None => merged.report,
     };
+    let runtime = super::runtime()?;
+    let addressee = runtime.block_on(addressee(settings, context, another));
+    report.run.pull_request = report.run.pull_request.or(addressee.pull_request().map(|found| found.number));
     let details = Details::default();
-    let written = write_reports(settings, context, &report, &details, plan.as_ref());
+    let written = write_reports(settings, &report, &details, plan.as_ref());
     show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
+    let prefix = judge::prefix(settings, context);
+    let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    about.notices.extend(merged.remarks);
+    if let Some(Another { run, .. }) = another {
+        about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
+    }
+    let cancel = &CancellationToken::new();
+    let finished = Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    super::tell(&runtime.block_on(finished.publish()), context);
     written?;
     Ok(report::exit_code(&report, &config.fail_on))
+}
+
+/// Who gets the comment: the pull request of the other run, as GitHub knows it, or of this one.
+async fn addressee(settings: &Settings, context: &RunContext, another: Option<&Another>) -> Addressee {
+    let Some(Another { pull_request, .. }) = another else { return publish::addressee(settings, context).await };
+    match pull_request {
+        Ok(found) => publish::of(settings, context, found.clone()),
+        Err(Notice(why)) => Addressee::Unknown(why.clone()),
+    }
 }
 
 /// The plan that the results are held to: the one that was named, else the one that came along.

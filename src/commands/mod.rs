@@ -7,6 +7,7 @@ mod init;
 mod judge;
 mod merge;
 mod planning;
+mod publish;
 mod run;
 mod simulate;
 mod workspace;

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{changes, gather, say, tell, workspace::Workspace};
+use super::{changes, gather, publish, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
+use crate::github::outputs;
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
 use crate::report;
 use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
@@ -25,6 +26,7 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
         keep(settings, &plan)?;
         let sensitive = changes::sensitive(settings, context).into_iter().map(|what| format!("this change {what}"));
         tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
+        hand_over(settings, context, &plan)?;
     }
     say(&match format {
         PlanFormat::Table => plan::table(&plan),
@@ -38,6 +40,23 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
 fn keep(settings: &Settings, plan: &Plan) -> Result<()> {
     plan::github_matrix(plan)?;
     report::output::write_all(&settings.output, &[(PLAN_FILE, plan::json(plan).as_bytes())])
+}
+
+/// Gives the plan to the jobs that will obey it: as an artifact, with the matrix as an output.
+fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<()> {
+    let Some(outputs_file) = context.output_file.as_deref() else { return Ok(()) };
+    let matrix = plan::github_matrix(plan)?;
+    let mut outputs = vec![("matrix", matrix)];
+    let uploaded = super::runtime()?.block_on(publish::plan(settings, context, &settings.output.join(PLAN_FILE)));
+    match uploaded {
+        Ok(id) => outputs.push(("artifact-id", id.to_string())),
+        Err(why) => tell(
+            &[gather::warning(format!("the plan is no artifact, so that no other job can obey it by its digest: {why}"))
+                .with_help("give it to the other jobs as a file, and name it with `plan`")],
+            context,
+        ),
+    }
+    outputs::append(outputs_file, &outputs).map_err(|error| Error::io("write", outputs_file, error))
 }
 
 /// The plan that this command obeys. Where there is one cluster, `only` is its version, whatever the config asks for.

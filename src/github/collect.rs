@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 
-pub use names::{DEFAULT_NAME, Kind, PLAN_NAME, artifact_name};
+pub use names::{DEFAULT_NAME, Kind, PLAN_NAME, artifact_name, namesake};
 pub use run::WorkflowRun;
 pub use source::Source;
 
@@ -157,7 +157,7 @@ fn meant(base: &str, entries: Vec<Entry>) -> Vec<(Kind, Entry)> {
     let listed = entries.iter().map(|entry| entry.listed.clone()).collect();
     let mut meant = names::meant(base, listed);
     if meant.iter().any(|(kind, _)| matches!(kind, Kind::Shard(..))) {
-        meant.retain(|(kind, _)| *kind != Kind::Whole);
+        meant.retain(|(kind, _)| !matches!(kind, Kind::Whole(_)));
     }
     let by_id: BTreeMap<u64, Entry> = entries.into_iter().map(|entry| (entry.listed.id, entry)).collect();
     meant.into_iter().filter_map(|(kind, listed)| Some((kind, by_id.get(&listed.id)?.clone()))).collect()
@@ -166,7 +166,7 @@ fn meant(base: &str, entries: Vec<Entry>) -> Vec<(Kind, Entry)> {
 fn told(kind: Kind, name: &str, why: &Unusable) -> String {
     let of = match kind {
         Kind::Shard(number, count) => format!(" of shard {number}/{count}"),
-        Kind::Plan | Kind::Whole => String::new(),
+        Kind::Plan | Kind::Whole(_) => String::new(),
     };
     let hint = if matches!(why, Unusable::Expired) { ": run it again" } else { "" };
     format!("the artifact {name}{of} is not used: {}{hint}", inert(&why.to_string()))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Finished, Told};
 use crate::github::artifact::{self, ArtifactError, Contents, NewArtifact};
-use crate::github::collect::{DEFAULT_NAME, PLAN_NAME, artifact_name};
+use crate::github::collect::{DEFAULT_NAME, PLAN_NAME, artifact_name, namesake};
 use crate::github::results::Results;
 use crate::report::comment::Artifact;
 use crate::settings::{RunContext, Settings};
@@ -58,7 +58,7 @@ async fn send(
 ) -> Result<(String, artifact::Uploaded), String> {
     let results = Results::new(&context.services, &context.server_url).map_err(|absent| absent.to_string())?;
     for number in 1..=MOST_NAMESAKES {
-        let name = if number == 1 { name.to_owned() } else { format!("{name}-{number}") };
+        let name = namesake(name, number);
         let new = NewArtifact {
             name: &name,
             retention_days: settings.github.retention_days,

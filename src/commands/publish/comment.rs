@@ -3,35 +3,84 @@
 use super::{Finished, Told};
 use crate::github::api::Api;
 use crate::github::comment::{self, Action, Body, Error, decide};
-use crate::github::pull_request::PullRequest;
+use crate::github::pull_request::{self, Lookup, PullRequest, lookup};
 use crate::report::comment::{State, render};
-use crate::settings::CommentWhen;
+use crate::settings::{CommentWhen, RunContext, Settings};
 
 /// Who gets the comment.
-pub enum Addressee<'a> {
-    /// A pull request.
-    PullRequest(&'a Api, &'a PullRequest),
-    /// Nobody: no pull request, no token, or a shard, whose report is merged by another job.
+pub enum Addressee {
+    /// A pull request; without an API, its comment can't be written.
+    PullRequest(Option<Box<Api>>, Box<PullRequest>),
+    /// Nobody: no pull request, or a shard, whose report another job merges.
     Nobody,
     /// A pull request that could not be found or believed, for this reason.
     Unknown(String),
 }
 
+impl Addressee {
+    /// The pull request.
+    pub fn pull_request(&self) -> Option<&PullRequest> {
+        match self {
+            Self::PullRequest(_, found) => Some(found),
+            Self::Nobody | Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// The pull request that is known already. Call it within the asynchronous runtime.
+pub fn of(settings: &Settings, context: &RunContext, found: PullRequest) -> Addressee {
+    match settings.github.token.as_ref().map(|token| Api::new(context, token)).transpose() {
+        Ok(api) => Addressee::PullRequest(api.map(Box::new), Box::new(found)),
+        Err(error) => Addressee::Unknown(error.to_string()),
+    }
+}
+
+/// Finds out who gets the comment of this run. What the event itself holds is not asked for.
+pub async fn addressee(settings: &Settings, context: &RunContext) -> Addressee {
+    if !context.github_actions {
+        return Addressee::Nobody;
+    }
+    let lookup = lookup(context.event(), &context.event_payload, context.sha.as_deref());
+    if let Lookup::Known(found) = lookup {
+        return of(settings, context, *found);
+    }
+    // Nobody waits for it: it is not worth asking.
+    if settings.github.comment == CommentWhen::Never || settings.selection.shard.is_some() {
+        return Addressee::Nobody;
+    }
+    let (Some(token), Some(repository)) = (&settings.github.token, &context.repository) else { return Addressee::Nobody };
+    let found = match Api::new(context, token) {
+        Ok(api) => pull_request::find(&api, repository, lookup).await.map(|found| found.map(|found| (api, found))),
+        Err(error) => Err(error),
+    };
+    match found {
+        Ok(Some((api, found))) => Addressee::PullRequest(Some(Box::new(api)), Box::new(found)),
+        Ok(None) => Addressee::Nobody,
+        Err(error) => Addressee::Unknown(format!("the pull request of this run could not be found: {error}")),
+    }
+}
+
 /// Posts the comment, if there is to be one.
 pub(super) async fn post(finished: &mut Finished<'_>, told: &mut Told) {
-    let when = finished.settings.github.comment;
-    let (api, pull_request) = match &finished.addressee {
-        _ if when == CommentWhen::Never => return,
+    let settings = finished.settings;
+    if settings.github.comment == CommentWhen::Never || settings.selection.shard.is_some() {
+        return;
+    }
+    let (api, pull_request) = match finished.addressee {
         Addressee::Nobody => return,
         Addressee::Unknown(why) => {
             told.remarks.push(format!("no comment was posted: {why}"));
             return;
         }
-        Addressee::PullRequest(api, pull_request) => (*api, *pull_request),
+        Addressee::PullRequest(None, found) => {
+            let number = found.number;
+            told.remarks.push(format!("pull request {number} got no comment: the input `github-token` is empty"));
+            return;
+        }
+        Addressee::PullRequest(Some(api), found) => (api, found),
     };
     match write(finished, api, pull_request, told).await {
-        Ok(Some(url)) => told.outputs.push(("comment-url", url)),
-        Ok(None) => {}
+        Ok(url) => told.outputs.extend(url.map(|url| ("comment-url", url))),
         Err(error) => {
             let notice = refusal(&error, pull_request);
             finished.about.notices.push(notice.clone());

@@ -3,28 +3,33 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{Finished, Told};
+use super::Told;
+use crate::error::{Error, chain};
 use crate::github::outputs;
-use crate::report::summary;
+use crate::report::comment::About;
+use crate::report::{Details, Report, summary};
+use crate::settings::{RunContext, Settings};
 
 /// Appends the report to the step's summary.
-pub(super) fn summary(finished: &Finished<'_>, told: &mut Told) {
-    let Some(path) = &finished.context.step_summary else { return };
-    let Finished { report, details, about, .. } = finished;
-    let text = summary::render_with(report, details, Some(about), told.before.as_ref(), summary::STEP_LIMIT);
-    let written = text.map_err(|error| error.to_string()).and_then(|text| append(path, &text).map_err(|error| error.to_string()));
+pub(super) fn summary(context: &RunContext, report: &Report, details: &Details, about: &About, told: &mut Told) {
+    let Some(path) = &context.step_summary else { return };
+    let text = summary::render_about(report, details, about, told.before.as_ref(), summary::STEP_LIMIT);
+    let written = text.and_then(|text| append(path, &text).map_err(|error| Error::io("write", path, error)));
     if let Err(error) = written {
-        told.remarks.push(format!("the step's summary can't be written: {error}"));
+        told.remarks.push(format!("the step's summary is missing: {}", chain(&error)));
     }
 }
 
 /// Writes the outputs, those of the report and those that were noted meanwhile.
-pub(super) fn outputs(finished: &Finished<'_>, told: &mut Told) {
-    let Some(path) = &finished.context.output_file else { return };
-    let output = &finished.settings.output;
-    let mut all = outputs::of_report(finished.report);
-    all.push(("report", output.join("report.json").display().to_string()));
-    all.push(("summary", output.join("summary.md").display().to_string()));
+pub(super) fn outputs(settings: &Settings, context: &RunContext, report: &Report, told: &mut Told) {
+    let Some(path) = &context.output_file else { return };
+    let mut all = outputs::of_report(report);
+    for (name, file) in [("report", "report.json"), ("summary", "summary.md")] {
+        let file = settings.output.join(file);
+        if file.exists() {
+            all.push((name, file.display().to_string()));
+        }
+    }
     all.append(&mut told.outputs);
     if let Err(error) = outputs::append(path, &all) {
         told.remarks.push(format!("the step's outputs can't be written: {error}"));

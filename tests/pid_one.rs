@@ -2,6 +2,8 @@
 //!
 //! A PID namespace of `unshare` stands for the container; where that is not allowed, these tests say so and are skipped.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::process::{Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_example-validator");

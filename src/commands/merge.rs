@@ -11,11 +11,13 @@ use super::{changes, planning};
 use crate::config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
+use crate::github::collect;
 use crate::github::trust::Notice;
+use crate::model::ExampleId;
 use crate::plan::Plan;
-use crate::report::comment::RunPage;
+use crate::report::comment::{Artifact, RunPage};
 use crate::report::merge::{self, Cell, Planned};
-use crate::report::{self, Details, Report};
+use crate::report::{self, Details, Report, Row};
 use crate::settings::{Format, PlanSource, RunContext, Settings};
 
 /// More shards than this are none of ours, whatever a report says.
@@ -64,11 +66,13 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let prefix = judge::prefix(settings, context);
     let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
     about.notices.extend(merged.remarks);
+    about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
     if let Some(Another { run, .. }) = another {
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
     }
     let cancel = &CancellationToken::new();
-    let finished = Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    let finished =
+        Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
     super::tell(&runtime.block_on(finished.publish()), context);
     written?;
     Ok(report::exit_code(&report, &config.fail_on))
@@ -111,6 +115,16 @@ fn nothing(remarks: &[Diagnostic], artifacts: Option<&Artifacts>) -> Error {
         ),
     };
     Error::Usage(remarks.iter().cloned().chain([error]).collect())
+}
+
+/// In which artifact the evidence of each cell is: it stays where the job put it that collected it.
+fn links(report: &Report, artifacts: &Artifacts) -> Vec<((ExampleId, Option<String>), Artifact)> {
+    let link = |row: &Row| {
+        let collect::Artifact { name, url, .. } = artifacts.collected.artifact_of(row)?;
+        let artifact = Artifact { name: name.clone(), url: Some(url.clone()) };
+        Some(((row.example.clone(), row.kubernetes.clone()), artifact))
+    };
+    report.results.iter().filter_map(link).collect()
 }
 
 /// Where the evidence of what went wrong is: it stays in the artifacts of the jobs that collected it.

@@ -46,10 +46,8 @@ pub(super) fn parse(args: Vec<OsString>, env: &BTreeMap<String, String>, termina
         reader.add_inputs(&shared);
         reader.add_inputs(&own);
     }
-    let (command, paths) = match is_post {
-        true => (Command::Clean { own: true }, Vec::new()),
-        false => command(cli.verb, &context, &mut reader),
-    };
+    let (command, paths) =
+        if is_post { (Command::Clean { own: true }, Vec::new()) } else { command(cli.verb, &context, &mut reader) };
     let settings = read(command, paths, verbosity(&cli.terminal, &context), &mut reader);
     check_together(&settings, &mut reader);
     if reader.problems.is_empty() {
@@ -204,12 +202,8 @@ fn read_selection(reader: &mut Reader) -> SelectionSettings {
 
 fn read_cluster(reader: &mut Reader) -> ClusterSettings {
     use ClusterKind::{Auto, Existing, Kind, Simulated};
-    const CLUSTERS: &[(&str, ClusterKind)] = &[
-        (Auto.as_str(), Auto),
-        (Kind.as_str(), Kind),
-        (Existing.as_str(), Existing),
-        (Simulated.as_str(), Simulated),
-    ];
+    const CLUSTERS: &[(&str, ClusterKind)] =
+        &[(Auto.as_str(), Auto), (Kind.as_str(), Kind), (Existing.as_str(), Existing), (Simulated.as_str(), Simulated)];
     const KEEP: &[(&str, KeepCluster)] =
         &[("never", KeepCluster::Never), ("on-failure", KeepCluster::OnFailure), ("always", KeepCluster::Always)];
     ClusterSettings {

@@ -1,9 +1,12 @@
 //! What a comment has to know besides the report: where things are on GitHub, and what there is to say of the run itself.
 
+use std::collections::BTreeMap;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::report::Report;
+use crate::model::ExampleId;
 use crate::report::markdown::Markdown;
+use crate::report::{Report, Row};
 
 /// What a part of a path can't hold in an address. The slash parts the folders.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -24,6 +27,8 @@ pub struct About {
     pub run: Option<RunPage>,
     /// Where the evidence is; `None` if none was uploaded.
     pub artifact: Option<Artifact>,
+    /// Whose evidence is in another one, by example and version: what a shard collected stays in its own.
+    pub artifacts: BTreeMap<(ExampleId, Option<String>), Artifact>,
     /// What leads from the top of the repository to the root: `services/a/`, or nothing.
     pub prefix: String,
     /// What a reader must know besides: that this comes from a fork, that the pull request changes `fail-on`.
@@ -85,6 +90,12 @@ impl About {
         let query = if is_document && line > 0 { "?plain=1" } else { "" };
         let line = if line > 0 { format!("#L{line}") } else { String::new() };
         self.page(&format!("blob/{}/{}{query}{line}", encoded(&self.commit), encoded(&path)))
+    }
+
+    /// Which artifact the evidence of a row is in.
+    pub(in crate::report) fn artifact_of(&self, row: &Row) -> Option<&Artifact> {
+        let own = self.artifacts.get(&(row.example.clone(), row.kubernetes.clone()));
+        own.or(self.artifact.as_ref())
     }
 
     /// The path of a file of the root from the top of the repository; `None` for what lies outside of it.
@@ -159,6 +170,21 @@ mod tests {
         assert_eq!(About::default().file_url("a.yaml", 1), "");
         assert_eq!(About { commit: String::new(), ..about() }.file_url("a.yaml", 1), "");
         assert_eq!(About::default().run_url(), "");
+    }
+
+    #[test]
+    fn the_evidence_of_a_shard_is_in_its_own_artifact() {
+        let artifact = |name: &str| Artifact { name: name.to_owned(), url: Some(format!("https://e/{name}")) };
+        let row = |version: &str| {
+            let mut row = crate::report::sample::slow("a.yaml", version);
+            row.evidence = Some(format!("{version}/a.yaml"));
+            row
+        };
+        let (one, other) = (row("v1.33.4"), row("v1.34.0"));
+        let own = ((one.example.clone(), one.kubernetes.clone()), artifact("r-1-of-2"));
+        let about = About { artifact: Some(artifact("r")), artifacts: [own].into(), ..about() };
+        let names = [&one, &other].map(|row| about.artifact_of(row).map(|artifact| artifact.name.as_str()));
+        assert_eq!(names, [Some("r-1-of-2"), Some("r")]);
     }
 
     #[test]

@@ -145,10 +145,18 @@ pub(in crate::report) fn told(alike: &[&Row], frame: Frame<'_>) -> Vec<(&'static
 /// Where the evidence of rows is: in which folder of which artifact.
 fn evidence(alike: &[&Row], about: &About) -> Markdown {
     const MOST: usize = 3;
-    let folders = alike.iter().filter_map(|row| row.evidence.as_ref()).take(MOST);
-    let folders = folders.map(|folder| Markdown::code(&format!("evidence/{folder}")));
-    let folders = folders.reduce(|all, folder| all.and(", ", &folder)).unwrap_or_default();
-    folders.and(" in ", &about.artifact.as_ref().map(Artifact::link).unwrap_or_default())
+    let link = |row: &Row| about.artifact_of(row).map(Artifact::link).unwrap_or_default();
+    let folder = |row: &&Row| Some((Markdown::code(&format!("evidence/{}", row.evidence.as_ref()?)), link(row)));
+    let folders: Vec<_> = alike.iter().filter_map(folder).take(MOST).collect();
+    let all = |folders: Vec<Markdown>| folders.into_iter().reduce(|all, next| all.and(", ", &next)).unwrap_or_default();
+    match folders.split_first() {
+        Some(((_, first), others)) if others.iter().all(|(_, link)| link == first) => {
+            let link = first.clone();
+            all(folders.into_iter().map(|(folder, _)| folder).collect()).and(" in ", &link)
+        }
+        // Shards keep what they collected.
+        _ => all(folders.into_iter().map(|(folder, link)| folder.and(" in ", &link)).collect()),
+    }
 }
 
 fn shown(fact: &Fact) -> Markdown {

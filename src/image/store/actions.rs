@@ -146,7 +146,7 @@ impl Actions {
             // Somebody else's, or broken: the next build's will be the newest.
             Ok(Err(CacheError::Broken(why))) => tracing::debug!("layers from the Actions cache can't be used: {why}"),
             Ok(Err(error)) => {
-                self.failed(Remark::Restoring(error.kind()), "asking the Actions cache for layers", &error)
+                self.failed(Remark::Restoring(error.kind()), "asking the Actions cache for layers", &error);
             }
             Ok(Ok(())) => {}
             Err(_) => tracing::debug!("layers from the Actions cache were not here after {} s", RESTORE.as_secs()),

@@ -5,6 +5,7 @@
 //! such a folder, with the two files of its key.
 
 mod actions;
+mod layers;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::{self, Written};
+use super::build::LayerFolder;
 use crate::diagnostic::Diagnostic;
 use crate::github::cache::Cache;
 use crate::github::cache::policy::{Access, Caps};
@@ -79,12 +81,33 @@ impl Store {
         !matches!(self, Self::None)
     }
 
-    /// Where buildx may keep layers between runs: beside the archives.
+    /// Where buildx may keep layers of an image between runs: beside the archives. See [`Self::get_layers`].
     #[must_use]
-    pub fn layers(&self) -> Option<PathBuf> {
+    pub fn layers(&self, image: &str) -> Option<LayerFolder> {
         match self {
-            Self::Folder { path, is_written: true } => Some(path.join("layers")),
-            _ => None,
+            Self::Folder { path, is_written: true } => {
+                Some(LayerFolder { path: layers::place(path, image), is_written: true })
+            }
+            Self::Actions(actions) => actions.layers(image),
+            Self::Folder { .. } | Self::None => None,
+        }
+    }
+
+    /// Fetches layers of this build, or else of the newest of the same image, into their folder. `key` is the archive's.
+    pub async fn get_layers(&self, key: &str, folder: &LayerFolder) {
+        if let Self::Actions(actions) = self {
+            actions.get_layers(key, &folder.path).await;
+        }
+    }
+
+    /// Keeps the layers of a folder, as [`Self::put`] does an archive. `key` is the archive's.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn put_layers(&self, key: &str, folder: &LayerFolder) -> io::Result<()> {
+        match self {
+            Self::Actions(actions) => actions.put_layers(key, &folder.path),
+            Self::Folder { .. } | Self::None => Ok(()),
         }
     }
 

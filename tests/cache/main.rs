@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../github/node.rs"]
+mod node;
+mod npm;
 mod protocol;
 mod server;
 mod store;
@@ -39,6 +42,11 @@ async fn both() -> [(Server, Cache); 2] {
     let (old, new) = (v1::start().await, v2::start().await);
     let (of_old, of_new) = (cache(None, Some(&old)), cache(Some(&new), None));
     [(old, of_old), (new, of_new)]
+}
+
+/// Another cache of the same server.
+fn cache_of(server: &Server) -> Cache {
+    if server.is_old { cache(None, Some(server)) } else { cache(Some(server), None) }
 }
 
 fn bytes(length: usize) -> Vec<u8> {

@@ -20,6 +20,8 @@ const MAX_BODY: usize = 256 << 20;
 pub struct Server {
     pub url: String,
     pub world: Shared,
+    /// Whether it speaks the first version of the protocol.
+    pub is_old: bool,
 }
 
 pub type Shared = Arc<Mutex<World>>;
@@ -74,7 +76,7 @@ pub fn status(status: u16, text: &str) -> Answer {
 
 impl Server {
     /// Starts one with these routes, faults in front of them, and the blobs' downloads.
-    pub async fn start(routes: Router<Shared>) -> Self {
+    pub async fn start(is_old: bool, routes: Router<Shared>) -> Self {
         let world = Shared::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -84,7 +86,7 @@ impl Server {
             .layer(middleware::from_fn_with_state(Arc::clone(&world), in_front))
             .with_state(Arc::clone(&world));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self { url, world }
+        Self { url, world, is_old }
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {

@@ -15,37 +15,37 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::server::{Answer, Server, status};
-use super::{both, bytes, cache, services, v1, v2};
+use super::{both, bytes, cache, cache_of, services, v1, v2};
 
 const KEY: &str = "ev-image-v2-example-linux-amd64-0123";
 const BOTH: Access = Access { reads: true, saves: true };
 const BOUND: Duration = Duration::from_secs(60);
 
 /// A run: its store and its private folder.
-struct Run {
+pub struct Run {
     folder: tempfile::TempDir,
-    store: Store,
+    pub store: Store,
 }
 
 impl Run {
-    fn new(cache: Cache, access: Access, caps: Caps) -> Self {
+    pub fn new(cache: Cache, access: Access, caps: Caps) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let actions = Actions::new(cache, access, caps, folder.path().join("restored"));
         Self { store: Store::Actions(Arc::new(actions)), folder }
     }
 
-    fn archive(&self, content: &[u8]) -> Written {
+    pub fn archive(&self, content: &[u8]) -> Written {
         let path = self.folder.path().join(format!("{}.tar.zst", content.len()));
         std::fs::write(&path, content).unwrap();
         let size = content.len() as u64;
         Written { path, size, unpacked: size, sha256: sha256(content) }
     }
 
-    async fn put(&self, key: &str, content: &[u8]) {
+    pub async fn put(&self, key: &str, content: &[u8]) {
         self.store.put(key, &self.archive(content)).await.unwrap();
     }
 
-    async fn finish(&self) -> Vec<String> {
+    pub async fn finish(&self) -> Vec<String> {
         self.store.finish(BOUND, &CancellationToken::new()).await;
         self.said()
     }
@@ -69,7 +69,7 @@ fn new(server: &Server) -> Cache {
     cache(Some(server), None)
 }
 
-fn hit(kept: Kept) -> PathBuf {
+pub fn hit(kept: Kept) -> PathBuf {
     match kept {
         Kept::Hit(path) => path,
         other => panic!("no hit: {other:?}"),
@@ -87,8 +87,7 @@ async fn what_one_run_built_the_next_one_has() {
         std::fs::remove_file(first.archive(&content).path).unwrap();
         assert_eq!(first.finish().await, Vec::<String>::new());
 
-        let of_next = if server.count("POST", "twirp") > 0 { new(&server) } else { super::cache(None, Some(&server)) };
-        let next = Run::new(of_next, BOTH, Caps::default());
+        let next = Run::new(cache_of(&server), BOTH, Caps::default());
         let file = hit(next.store.get(KEY).await);
         assert_eq!(file, next.folder.path().join("restored").join(format!("{KEY}.tar.zst")));
         assert!(std::fs::read(file).unwrap() == content);
@@ -131,7 +130,7 @@ async fn each_kind_of_trouble_is_told_once_and_fails_nothing() {
         run.put(key, b"x").await;
     }
     let asking = "asking the Actions cache for an image failed: it answers 500 Internal Server Error";
-    let saving = "saving an image to the Actions cache failed: the storage is used up: it answers 429 Too Many Requests: \
+    let saving = "saving to the Actions cache failed: the storage is used up: it answers 429 Too Many Requests: \
         insufficient usage";
     assert_eq!(run.finish().await, [asking, saving]);
 }
@@ -281,4 +280,94 @@ async fn a_folder_that_was_named_goes_before_the_actions_cache() {
     assert!(!Store::new(&settings(None, CacheMode::On), &outside, false, folder.path()).is_on());
     let without = RunContext { services: Services::default(), ..context.clone() };
     assert!(!Store::new(&settings(None, CacheMode::On), &without, false, folder.path()).is_on());
+}
+
+/// A folder of layers as buildx writes it: an index, blobs by their digests, and what it needs for itself.
+fn write_layers(folder: &Path, blobs: &[&[u8]]) {
+    std::fs::create_dir_all(folder.join("blobs/sha256")).unwrap();
+    std::fs::create_dir_all(folder.join("ingest")).unwrap();
+    std::fs::write(folder.join("index.json.lock"), "").unwrap();
+    std::fs::write(folder.join("index.json"), format!("{} blobs", blobs.len())).unwrap();
+    for blob in blobs {
+        std::fs::write(folder.join("blobs/sha256").join(sha256(blob)), blob).unwrap();
+    }
+}
+
+/// What is in it, by name.
+fn layers_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = vec![("index".to_owned(), std::fs::read(folder.join("index.json")).unwrap())];
+    for blob in std::fs::read_dir(folder.join("blobs/sha256")).unwrap() {
+        let blob = blob.unwrap();
+        found.push((blob.file_name().into_string().unwrap(), std::fs::read(blob.path()).unwrap()));
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_pull_requests_build_stands_on_the_layers_of_the_default_branchs_newest() {
+    const IMAGE: &str = "ghcr.io/example/mnist";
+    let key = |build: u32| format!("ev-image-v2-ghcr.io-example-mnist-linux-amd64-{build:04}");
+    for (server, cache) in both().await {
+        let first = Run::new(cache, BOTH, Caps::default());
+        let folder = first.store.layers(IMAGE).unwrap();
+        assert!(folder.is_written && folder.path.ends_with("layers/ghcr.io-example-mnist"));
+        first.store.get_layers(&key(1), &folder).await;
+        assert!(!folder.path.exists());
+        first.store.put_layers(&key(1), &folder).unwrap();
+        let large = bytes(5 << 20);
+        for (build, blobs) in [(1, [&b"base"[..], b"old"]), (2, [b"base", &large])] {
+            std::fs::remove_dir_all(&folder.path).unwrap_or_default();
+            write_layers(&folder.path, &blobs);
+            first.store.put_layers(&key(build), &folder).unwrap();
+            assert_eq!(first.finish().await, Vec::<String>::new());
+        }
+
+        let next = Run::new(cache_of(&server), Access { reads: true, saves: false }, Caps::default());
+        let there = next.store.layers(IMAGE).unwrap();
+        assert!(!there.is_written);
+        next.store.get_layers(&key(3), &there).await;
+        let mut expected = [
+            ("index".to_owned(), b"2 blobs".to_vec()),
+            (sha256(b"base"), b"base".to_vec()),
+            (sha256(&large), large.clone()),
+        ];
+        expected.sort();
+        assert_eq!(layers_in(&there.path), expected);
+        next.store.put_layers(&key(3), &there).unwrap();
+        assert_eq!(next.finish().await, Vec::<String>::new());
+        let keys: Vec<_> = server.world().entries.iter().map(|entry| entry.key.clone()).collect();
+        assert_eq!(keys, [1, 2].map(|build| key(build).replace("image", "layers")));
+    }
+}
+
+#[tokio::test]
+async fn layers_that_are_not_what_they_should_be_are_not_used_and_nobody_is_bothered() {
+    let blob = format!("layers/x/blobs/sha256/{}", sha256(b"blob"));
+    for files in [
+        vec![(blob.as_str(), &b"another"[..]), ("layers/x/index.json", b"{}")],
+        vec![(blob.as_str(), b"blob")],
+        vec![("layers/y/index.json", b"{}")],
+        vec![("layers/x/blobs/sha256/index", b"x")],
+    ] {
+        let server = v2::start().await;
+        server.keep("ev-layers-v2-x-linux-amd64-1", &version(), entry(&files));
+        let run = Run::new(new(&server), BOTH, Caps::default());
+        let folder = run.store.layers("x").unwrap();
+        run.store.get_layers("ev-image-v2-x-linux-amd64-2", &folder).await;
+        assert!(!folder.path.exists());
+        assert_eq!(std::fs::read_dir(folder.path.parent().unwrap()).unwrap().count(), 0, "nothing is left of it");
+        assert_eq!(run.finish().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn without_the_cache_there_are_layers_only_in_a_folder_that_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = |mode| Store::new(&settings(Some(folder.path()), mode), &RunContext::default(), false, folder.path());
+    let layers = store(CacheMode::On).layers("a/b").unwrap();
+    assert_eq!((layers.path, layers.is_written), (folder.path().join("layers/a-b"), true));
+    assert_eq!(store(CacheMode::Read).layers("a/b"), None);
+    let server = v2::start().await;
+    assert_eq!(Run::new(new(&server), Access { reads: false, saves: false }, Caps::default()).store.layers("a"), None);
 }

@@ -16,7 +16,7 @@ pub async fn start() -> Server {
         .route("/base/_apis/artifactcache/caches", post(reserve))
         .route("/base/_apis/artifactcache/caches/{id}", patch(send).post(commit))
         .layer(axum::extract::DefaultBodyLimit::disable());
-    Server::start(routes).await
+    Server::start(true, routes).await
 }
 
 /// What `ACTIONS_CACHE_URL` would be.
@@ -119,7 +119,9 @@ async fn send(State(world): State<Shared>, Path(id): Path<usize>, headers: Heade
         return world.refuse(format!("a Content-Range of {:?}", text(header::CONTENT_RANGE)));
     };
     let length = body.len() as u64;
-    if end + 1 - start != length || text(header::CONTENT_LENGTH) != length.to_string() || length > 32 << 20 {
+    // The official client sends parts in chunks, without a length.
+    let is_long = text(header::CONTENT_LENGTH) == length.to_string() || text(header::USER_AGENT).contains("@actions/");
+    if end + 1 - start != length || !is_long || length > 32 << 20 {
         return world
             .refuse(format!("{length} bytes for {start}-{end}, Content-Length {}", text(header::CONTENT_LENGTH)));
     }

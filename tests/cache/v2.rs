@@ -17,7 +17,7 @@ pub async fn start() -> Server {
         .route("/twirp/github.actions.results.api.v1.CacheService/{method}", post(call))
         .route("/upload/{id}", put(upload))
         .layer(axum::extract::DefaultBodyLimit::disable());
-    Server::start(routes).await
+    Server::start(false, routes).await
 }
 
 async fn call(State(world): State<Shared>, Path(method): Path<String>, headers: HeaderMap, body: Bytes) -> Response {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::ground::Ground;
 use super::on_clusters::Work;
 use crate::config::{ImageBuild, OperatorStep};
-use crate::image::build::{Build, Builder, Built};
+use crate::image::build::{Build, Builder, Built, Driver};
 use crate::image::digest::{Identity, identify};
 use crate::image::replace::Replacements;
 use crate::image::{self, Engine, Kept, Store};
@@ -136,15 +136,17 @@ impl<'a> Builds<'a> {
             Kept::Broken(why) => tracing::warn!("the cached image is built again: {why}"),
             Kept::Miss => {}
         }
-        // A folder for each: one image's layers would replace the other's.
-        let layers = self.store.layers().map(|folder| folder.join(image.build.name.replace('/', "-")));
+        let layers = self.store.layers(&image.build.name).filter(|_| builder.driver() == Driver::Outside);
+        if let Some(layers) = &layers {
+            self.store.get_layers(&identity.key, layers).await;
+        }
         let archive = self.scratch.join(format!("image-{}.tar.zst", image.place));
         let order = Build {
             image: image.build,
             root: self.root,
             identity,
             archive: &archive,
-            layers: layers.as_deref(),
+            layers: layers.as_ref(),
             bound: BUILD,
         };
         let began = Instant::now();
@@ -162,7 +164,11 @@ impl<'a> Builds<'a> {
         image.told.lock().unwrap_or_else(PoisonError::into_inner).1 = began.elapsed();
         match built {
             Built::Ready { archive, .. } => {
-                if let Err(error) = self.store.put(&identity.key, &archive).await {
+                let mut kept = self.store.put(&identity.key, &archive).await;
+                if let Some(layers) = &layers {
+                    kept = kept.and_then(|()| self.store.put_layers(&identity.key, layers));
+                }
+                if let Err(error) = kept {
                     tracing::warn!("the image {} is not kept for the next run: {error}", image.build.name);
                 }
                 Ok(Arc::new(archive.path))

@@ -57,10 +57,19 @@ pub struct Build<'a> {
     pub identity: &'a Identity,
     /// Where the archive goes.
     pub archive: &'a Path,
-    /// The folder where layers are kept between runs, if there is one.
-    pub layers: Option<&'a Path>,
+    /// Where layers are kept between runs, if anywhere.
+    pub layers: Option<&'a LayerFolder>,
     /// How long it may take.
     pub bound: Duration,
+}
+
+/// A folder with the layers of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerFolder {
+    /// Which. Nothing need be there yet.
+    pub path: PathBuf,
+    /// Whether the layers of this build go there. Otherwise those that are there are used, and that is all.
+    pub is_written: bool,
 }
 
 /// How a build ended.
@@ -234,18 +243,22 @@ fn unsaved(build: &Build<'_>, said: &str) -> Cause {
 struct Layers {
     path: PathBuf,
     next: PathBuf,
+    is_written: bool,
 }
 
 impl Layers {
-    fn new(path: &Path) -> Self {
-        let mut next = path.as_os_str().to_owned();
+    fn new(folder: &LayerFolder) -> Self {
+        let mut next = folder.path.as_os_str().to_owned();
         next.push(format!(".next-{}", std::process::id()));
-        Self { path: path.to_owned(), next: next.into() }
+        Self { path: folder.path.clone(), next: next.into(), is_written: folder.is_written }
     }
 
     fn options(&self) -> Vec<(&'static str, String)> {
         let quoted = |key: &str, path: &Path| format!("\"{key}={}\"", path.display().to_string().replace('"', "\"\""));
-        let mut options = vec![("--cache-to", format!("type=local,mode=max,{}", quoted("dest", &self.next)))];
+        let mut options = Vec::new();
+        if self.is_written {
+            options.push(("--cache-to", format!("type=local,mode=max,{}", quoted("dest", &self.next))));
+        }
         if self.path.join("index.json").is_file() {
             options.push(("--cache-from", format!("type=local,{}", quoted("src", &self.path))));
         }

@@ -8,6 +8,7 @@ use crate::image::digest::identify;
 struct World {
     folder: tempfile::TempDir,
     image: ImageBuild,
+    writes_layers: bool,
 }
 
 impl World {
@@ -28,7 +29,7 @@ impl World {
             inputs: Vec::new(),
             replaces: Vec::new(),
         };
-        Self { folder, image }
+        Self { folder, image, writes_layers: true }
     }
 
     async fn build(&self) -> (Built, String) {
@@ -40,7 +41,7 @@ impl World {
             root: self.folder.path(),
             identity: &identity,
             archive: &self.folder.path().join("x.tar.zst"),
-            layers: Some(&self.folder.path().join("layers")),
+            layers: Some(&LayerFolder { path: self.folder.path().join("layers"), is_written: self.writes_layers }),
             bound: Duration::from_secs(30),
         };
         let mut log = Vec::new();
@@ -101,6 +102,21 @@ async fn outside_of_the_engine_it_goes_straight_into_the_archive_and_layers_are_
     assert!(!calls.contains("--cache-from") && !calls.contains("save "), "{calls}");
     world.build().await;
     assert!(world.calls().contains("--cache-from type=local,\"src="), "{}", world.calls());
+}
+
+#[tokio::test]
+async fn layers_that_are_not_written_are_used_all_the_same() {
+    let docker =
+        "case \"$1 $2\" in 'buildx inspect') echo 'Driver:   docker-container';; 'buildx build') printf tar;; esac";
+    let world = World { writes_layers: false, ..World::new("FROM a\n", docker) };
+    let layers = world.folder.path().join("layers");
+    std::fs::create_dir(&layers).unwrap();
+    std::fs::write(layers.join("index.json"), "{}").unwrap();
+    let (built, _) = world.build().await;
+    assert!(matches!(built, Built::Ready { .. }), "{built:?}");
+    let calls = world.calls();
+    assert!(calls.contains("--cache-from type=local,\"src=") && !calls.contains("--cache-to"), "{calls}");
+    assert!(layers.join("index.json").is_file());
 }
 
 #[tokio::test]
@@ -201,7 +217,7 @@ async fn a_real_engine_builds_saves_and_takes_it_back() {
     let identity = identify(&world.image, world.folder.path(), &platform).unwrap();
     let archive = world.folder.path().join("x.tar.zst");
     let bound = Duration::from_secs(300);
-    let layers = world.folder.path().join("layers");
+    let layers = LayerFolder { path: world.folder.path().join("layers"), is_written: true };
     let order = Build {
         image: &world.image,
         root: world.folder.path(),

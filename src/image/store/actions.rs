@@ -11,12 +11,13 @@ use std::time::{Duration, SystemTime};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Kept, places};
+use super::{Kept, layers, places};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::github::cache::packed::{Packed, Packer};
 use crate::github::cache::policy::{Access, Caps};
 use crate::github::cache::{Cache, CacheError, FOLDER, Incoming, Kind, Saved, unpack};
 use crate::image::archive::{self, Written};
+use crate::image::build::LayerFolder;
 
 /// How long one image may take on its way here; to build it may be quicker then.
 const RESTORE: Duration = Duration::from_secs(10 * 60);
@@ -106,9 +107,13 @@ impl Actions {
             tracing::debug!("this run does not save to the Actions cache: {key}");
             return Ok(());
         }
-        let packed = packed(key, archive)?;
+        self.save(key, packed(key, archive)?);
+        Ok(())
+    }
+
+    fn save(&self, key: &str, packed: Packed) {
         if !self.has_room(key, packed.size()) {
-            return Ok(());
+            return;
         }
         let (cache, state, key) = (Arc::clone(&self.cache), Arc::clone(&self.state), key.to_owned());
         self.lock().saving.spawn(async move {
@@ -116,10 +121,44 @@ impl Actions {
                 Ok(Saved::New) => tracing::debug!("saved to the Actions cache: {key}"),
                 Ok(Saved::Known) => tracing::debug!("the Actions cache has it already: {key}"),
                 Err(error) => {
-                    failed(&state, Remark::Saving(error.kind()), "saving an image to the Actions cache", &error);
+                    failed(&state, Remark::Saving(error.kind()), "saving to the Actions cache", &error);
                 }
             }
         });
+    }
+
+    /// Where layers of an image are put, if this run does anything with them.
+    pub(super) fn layers(&self, image: &str) -> Option<LayerFolder> {
+        let Access { reads, saves } = self.access;
+        (reads || saves).then(|| LayerFolder { path: layers::place(&self.folder, image), is_written: saves })
+    }
+
+    /// Fetches layers. Without them a build is slower, and nothing else.
+    pub(super) async fn get_layers(&self, key: &str, folder: &Path) {
+        let Some(keys) = layers::Keys::new(key).filter(|_| self.access.reads) else { return };
+        let fetching = async {
+            let Some(entry) = self.cache.look_up(&keys.key, &[&keys.restore]).await? else { return Ok(()) };
+            tracing::debug!("layers from the Actions cache: {}", entry.key);
+            let folder = folder.to_owned();
+            self.cache.read(&entry, MOST, move |incoming| layers::received(incoming, &folder, MOST)).await
+        };
+        match tokio::time::timeout(RESTORE, fetching).await {
+            // Somebody else's, or broken: the next build's will be the newest.
+            Ok(Err(CacheError::Broken(why))) => tracing::debug!("layers from the Actions cache can't be used: {why}"),
+            Ok(Err(error)) => {
+                self.failed(Remark::Restoring(error.kind()), "asking the Actions cache for layers", &error);
+            }
+            Ok(Ok(())) => {}
+            Err(_) => tracing::debug!("layers from the Actions cache were not here after {} s", RESTORE.as_secs()),
+        }
+    }
+
+    /// Begins to save layers.
+    pub(super) fn put_layers(&self, key: &str, folder: &Path) -> io::Result<()> {
+        let Some(keys) = layers::Keys::new(key).filter(|_| self.access.saves) else { return Ok(()) };
+        if let Some(packed) = layers::packed(folder, now())? {
+            self.save(&keys.key, packed);
+        }
         Ok(())
     }
 
@@ -199,12 +238,16 @@ fn failed(state: &Mutex<State>, kind: Remark, doing: &str, error: &CacheError) {
 /// An entry with an archive and its sum: the same files as in a folder.
 fn packed(key: &str, archive: &Written) -> io::Result<Packed> {
     let file = File::open(&archive.path)?;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut packer = Packer::new(FOLDER, now.as_secs())?;
+    let mut packer = Packer::new(FOLDER, now())?;
     let (name, sum_name) = names(key);
     packer.file(&name, file, archive.size)?;
     packer.bytes(&sum_name, super::sum_line(&archive.sha256, &name).as_bytes())?;
     Ok(packer.finish())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Takes an archive out of an entry, if it is as its sum says.

@@ -142,13 +142,13 @@ pub(in crate::report) fn told(alike: &[&Row], frame: Frame<'_>) -> Vec<(&'static
     facts.iter().filter_map(told).collect()
 }
 
-/// Where the evidence of rows is: in which folder of which artifact.
+/// Where the evidence of rows is: in which folder of which artifact. The folders of one example differ by their version alone.
 fn evidence(alike: &[&Row], about: &About) -> Markdown {
-    const MOST: usize = 3;
-    let folders = alike.iter().filter_map(|row| row.evidence.as_ref()).take(MOST);
-    let folders = folders.map(|folder| Markdown::code(&format!("evidence/{folder}")));
-    let folders = folders.reduce(|all, folder| all.and(", ", &folder)).unwrap_or_default();
-    folders.and(" in ", &about.artifact.as_ref().map(Artifact::link).unwrap_or_default())
+    let mut folders = alike.iter().filter_map(|row| row.evidence.as_ref());
+    let first = folders.next().map(|folder| Markdown::code(&format!("evidence/{folder}"))).unwrap_or_default();
+    let others =
+        if folders.next().is_some() { Markdown::text("those of the other versions") } else { Markdown::default() };
+    first.and(" and ", &others).and(" in ", &about.artifact.as_ref().map(Artifact::link).unwrap_or_default())
 }
 
 fn shown(fact: &Fact) -> Markdown {

@@ -139,9 +139,12 @@ pub fn escape_property(text: &str) -> String {
 }
 
 /// A line that the runner prints and does not obey: it takes `::command::` at the start of a line (after white space) and
-/// `##[command]` anywhere in it.
+/// `##[command]` anywhere in it. A carriage return ends a line for it, too, so none is left.
 #[must_use]
 pub fn neutral(line: &str) -> Cow<'_, str> {
+    if line.contains('\r') {
+        return neutral(&line.replace('\r', "␍")).into_owned().into();
+    }
     let start = line.len() - line.trim_start().len();
     let is_command = line[start..].starts_with("::");
     if !is_command && !line.contains("##[") {
@@ -244,15 +247,52 @@ mod tests {
             ("\t ::stop-commands::x", "\t \\::stop-commands::x"),
             ("log ##[add-path]/tmp", "log ## [add-path]/tmp"),
             ("12 | a: ::error::x", "12 | a: ::error::x"),
+            ("x\r::error::x", "x␍::error::x"),
+            ("\r::error::x", "␍::error::x"),
         ] {
             assert_eq!(neutral(line), neutralised);
         }
     }
 
+    /// A command as the runner reads it: its name, its properties and its text. Source: `ActionCommand.cs`.
+    fn read(line: &str) -> Option<(String, Vec<(String, String)>, String)> {
+        let unescape = |text: &str, escapes: &[(&str, &str)]| {
+            escapes.iter().fold(text.to_owned(), |text, (escaped, c)| text.replace(escaped, c))
+        };
+        let data = [("%0D", "\r"), ("%0A", "\n"), ("%25", "%")];
+        let property = [("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")];
+        let (command, text) = line.trim_start().strip_prefix("::")?.split_once("::")?;
+        let (name, properties) = command.split_once(' ').unwrap_or((command, ""));
+        let properties = properties.split(',').filter_map(|pair| pair.split_once('='));
+        let properties = properties.map(|(key, value)| (key.to_owned(), unescape(value, &property)));
+        Some((name.to_owned(), properties.collect(), unescape(text, &data)))
+    }
+
     proptest! {
         #[test]
-        fn no_line_is_obeyed(line in "[ \t\u{85}\u{2003}]{0,3}[#:\\[\\]a]{0,12}") {
+        fn the_runner_reads_back_what_was_said(
+            file in "[a%:,=0-9DA ]{1,12}", title in "[a%:,=0-9DA#\\[]{0,12}", message in "[a%:,=0-9DA]{0,12}(\n[a%:]{1,9})?",
+        ) {
+            let annotation = Annotation {
+                level: Level::Error, file: file.clone(), line: 3, column: 0, title: title.clone(), message: message.clone(),
+            };
+            let property = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+            let properties =
+                vec![property("file", &file), property("line", "3"), property("endLine", "3"), property("title", &title)];
+            prop_assert_eq!(read(&annotation.command()), Some(("error".to_owned(), properties, message)));
+        }
+
+        #[test]
+        fn escapes_are_undone_by_the_runner(text in "[a%\r\n:,0-9DAC]{0,20}") {
+            let line = format!("::x p={}::{}", escape_property(&text), escape_data(&text));
+            prop_assert!(!line.contains(['\r', '\n']));
+            prop_assert_eq!(read(&line), Some(("x".to_owned(), vec![("p".to_owned(), text.clone())], text)));
+        }
+
+        #[test]
+        fn no_line_is_obeyed(line in "[ \t\r\u{85}\u{2003}]{0,3}[#:\\[\\]a\r]{0,12}") {
             let shown = neutral(&line).into_owned();
+            prop_assert!(!shown.contains('\r'));
             prop_assert!(!shown.trim_start().starts_with("::"));
             prop_assert!(!shown.contains("##["));
         }

@@ -29,6 +29,11 @@ impl fmt::Display for Markdown {
 }
 
 impl Markdown {
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Prose of one line. What stands between two backticks becomes code. Not for the start of a line, where a dash or a
     /// number would begin a list.
     #[must_use]

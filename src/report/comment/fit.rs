@@ -1,8 +1,8 @@
 //! What of a report has room in a comment.
 //!
 //! The head, the footer and the state are always there. After them the name of every failure comes first, then each failure in
-//! full, the worst first, as long as there is room, then what can be done without. Every piece is made once and
-//! measured: nothing is cut, and nothing is rendered twice to see whether it fits.
+//! full, the worst first, as long as there is room, then what can be done without. Pieces are measured one by one:
+//! none is cut, and the whole is not rendered again and again to see whether it fits.
 
 use askama::Template as _;
 
@@ -21,7 +21,7 @@ const SHARE: usize = 8;
 /// Entries in a row that have no room, after which no smaller one is looked for.
 const MISSES: usize = 8;
 /// What the sentence takes that says what was left out.
-const LEFT_OUT: usize = 320;
+const LEFT_OUT: usize = 512;
 /// Failures of which so many are never told in a line each.
 const MOST_LINES: usize = 600;
 
@@ -67,7 +67,7 @@ pub(super) fn sections(mut head: Comment, frame: Frame<'_>, limit: usize) -> Res
     }
 
     let examples: Vec<&[Row]> = frame.report.results.chunk_by(|a, b| a.example == b.example).collect();
-    let (skipped, passed) = (view::skipped(frame), view::passed(frame));
+    let (skipped, passed) = (view::skipped(frame), view::good(frame));
     let remarks = parts::remarks_title(&examples);
     let mut quiet = |title: &str, text: String, what: &'static str| {
         let section = view::folded(title, &text);

@@ -208,12 +208,26 @@ fn what_failed_for_one_cause_is_told_once() {
 #[test]
 fn a_simulated_run_is_never_green() {
     let run = Run { simulated: true, ..Run::default() };
-    let rows = vec![cell("a.yaml", "v1.34.0", Outcome::Passed), cell("b.yaml", "v1.34.0", Outcome::Failed)];
+    let mut rows = vec![cell("a.yaml", "v1.34.0", Outcome::Passed), cell("b.yaml", "v1.34.0", Outcome::Failed)];
+    rows.push(cell("b.yaml", "v1.33.4", Outcome::Passed));
     let simulated = Report::new(run, vec![], vec![], rows, DEFAULT);
     let text = render(&simulated, &Details::default(), &About::default(), None).unwrap();
-    assert!(text.contains("\n## 🧪 Simulated, without a real cluster: 1 of 2 examples failed\n"), "{text}");
+    assert!(
+        text.contains("\n## 🧪 Simulated, without a real cluster: 1 of 2 examples failed, only on v1.34.0\n"),
+        "{text}"
+    );
+    assert!(text.contains("| `b.yaml` | 🧪 | ❌ failed |") && !text.contains('✅'), "{text}");
     assert!(text.contains("> Simulated: no real cluster was used"), "{text}");
     assert!(text.contains("run --kubernetes v1.34.0 --cluster simulated --examples b.yaml"), "{text}");
+}
+
+#[test]
+fn notices_cannot_crowd_out_the_rest() {
+    let notices = vec!["$".repeat(10_000), "x".to_owned(), "$".repeat(400), "y".to_owned()];
+    let about = About { notices, ..about() };
+    let text = render(&report(vec![]), &Details::default(), &about, None).unwrap();
+    assert!(text.contains(" ...\n> - x\n> - and 2 more notices, too long to be shown\n\n"), "{text}");
+    assert!(text.len() < 10_000);
 }
 
 #[test]

@@ -71,15 +71,12 @@ pub(super) fn entries<'a>(frame: Frame<'a>) -> Vec<Entry<'a>> {
     for group in groups {
         let key = key(&group);
         let is_shared = key.is_some() && counts.get(&key).is_some_and(|count| *count >= TOGETHER);
-        match known.get(&key).copied().filter(|_| is_shared) {
-            Some(at) => {
-                let entry: &mut Entry<'a> = &mut entries[at];
-                entry.groups.push(group);
-            }
-            None => {
-                known.insert(key, entries.len());
-                entries.push(Entry { groups: vec![group] });
-            }
+        if let Some(at) = known.get(&key).filter(|_| is_shared) {
+            let entry: &mut Entry<'a> = &mut entries[*at];
+            entry.groups.push(group);
+        } else {
+            known.insert(key, entries.len());
+            entries.push(Entry { groups: vec![group] });
         }
     }
     let is_new = |entry: &Entry<'_>| entry.groups.iter().any(|group| !change_mark(group, frame.changes).is_empty());
@@ -118,7 +115,7 @@ fn shared(entry: &Entry<'_>, frame: Frame<'_>, command: Option<Markdown>) -> Fai
     let row = first[0];
     let count = entry.groups.len();
     let new = entry.groups.iter().filter(|group| !change_mark(group, frame.changes).is_empty()).count();
-    let new = if new > 0 { format!(" · 🆕 {new} newly") } else { String::new() };
+    let new = if new > 0 { format!(" · 🆕 {new} newly failing") } else { String::new() };
     let mut facts: Vec<_> =
         told(first, frame).into_iter().filter(|(label, _)| matches!(*label, "cause" | "hint")).collect();
     let mut folded = Vec::new();
@@ -182,21 +179,31 @@ pub(super) fn grid(frame: Frame<'_>, most: usize) -> String {
     if columns.len() < 2 || examples.is_empty() || examples.len() > most {
         return String::new();
     }
+    // A quarantine is mostly that of an example, and told once then.
+    let is_spared = |rows: &[Row]| rows.iter().filter(|row| row.is_bad()).all(|row| row.quarantined);
     let cell = |rows: &[Row], column: Option<&str>| {
         let row = rows.iter().find(|row| row.kubernetes.as_deref() == column);
         row.map_or_else(String::new, |row| match row.outcome {
-            Outcome::Passed => parts::icon(row.outcome).to_owned(),
+            Outcome::Passed => passed(frame).to_owned(),
             outcome => {
                 let new = if change_mark(&[row], frame.changes).is_empty() { "" } else { " 🆕" };
-                format!("{} {}{}{new}", parts::icon(outcome), words::past(outcome), quarantined(row))
+                let spared = if is_spared(rows) { "" } else { quarantined(row) };
+                format!("{} {}{spared}{new}", parts::icon(outcome), words::past(outcome))
             }
         })
     };
     let lines = examples.iter().map(|rows| {
         let cells = columns.iter().map(|column| cell(rows, *column));
-        [Markdown::cell(rows[0].example.as_str()).to_string()].into_iter().chain(cells).collect()
+        let bad = rows.iter().find(|row| row.is_bad()).filter(|_| is_spared(rows));
+        let name = format!("{}{}", Markdown::cell(rows[0].example.as_str()), bad.map_or("", quarantined));
+        [name].into_iter().chain(cells).collect()
     });
     table("Example", &columns, lines)
+}
+
+/// The sign of what passed, which is green only where that says something.
+fn passed(frame: Frame<'_>) -> &'static str {
+    if frame.report.run.simulated { "🧪" } else { parts::icon(Outcome::Passed) }
 }
 
 /// How many results of each outcome there are, by version; empty where there is but one.
@@ -212,7 +219,8 @@ pub(super) fn counts(frame: Frame<'_>) -> String {
     let there = Outcome::ALL.iter().filter(|outcome| rows.iter().any(|row| row.outcome == **outcome));
     let lines = there.map(|outcome| {
         let counts = columns.iter().map(|column| count(*outcome, *column).to_string());
-        [format!("{} {}", parts::icon(*outcome), words::past(*outcome))].into_iter().chain(counts).collect()
+        let icon = if *outcome == Outcome::Passed { passed(frame) } else { parts::icon(*outcome) };
+        [format!("{icon} {}", words::past(*outcome))].into_iter().chain(counts).collect()
     });
     table("Results", &columns, lines)
 }
@@ -227,7 +235,7 @@ fn table(corner: &str, columns: &[Option<&str>], lines: impl Iterator<Item = Vec
 }
 
 /// The examples that passed everywhere, by name.
-pub(super) fn passed(frame: Frame<'_>) -> (String, String) {
+pub(super) fn good(frame: Frame<'_>) -> (String, String) {
     let examples = frame.report.results.chunk_by(|a, b| a.example == b.example);
     let passed = examples.filter(|rows| rows.iter().all(|row| row.outcome == Outcome::Passed));
     let names: Vec<_> = passed.map(|rows| rows[0].example.as_str()).collect();

@@ -142,21 +142,20 @@ pub(in crate::report) fn told(alike: &[&Row], frame: Frame<'_>) -> Vec<(&'static
     facts.iter().filter_map(told).collect()
 }
 
-/// Where the evidence of rows is: in which folder of which artifact.
+/// Where the evidence of rows is: in which folder of which artifact. The folders of one example differ by their version alone.
 fn evidence(alike: &[&Row], about: &About) -> Markdown {
     const MOST: usize = 3;
     let link = |row: &Row| about.artifact_of(row).map(Artifact::link).unwrap_or_default();
     let folder = |row: &&Row| Some((Markdown::code(&format!("evidence/{}", row.evidence.as_ref()?)), link(row)));
-    let folders: Vec<_> = alike.iter().filter_map(folder).take(MOST).collect();
-    let all = |folders: Vec<Markdown>| folders.into_iter().reduce(|all, next| all.and(", ", &next)).unwrap_or_default();
-    match folders.split_first() {
-        Some(((_, first), others)) if others.iter().all(|(_, link)| link == first) => {
-            let link = first.clone();
-            all(folders.into_iter().map(|(folder, _)| folder).collect()).and(" in ", &link)
-        }
-        // Shards keep what they collected.
-        _ => all(folders.into_iter().map(|(folder, link)| folder.and(" in ", &link)).collect()),
+    let folders: Vec<_> = alike.iter().filter_map(folder).collect();
+    let Some(((first, artifact), others)) = folders.split_first() else { return Markdown::default() };
+    if others.iter().all(|(_, other)| other == artifact) {
+        let others = if others.is_empty() { "" } else { "those of the other versions" };
+        return first.and(" and ", &Markdown::text(others)).and(" in ", artifact);
     }
+    // Shards keep what they collected.
+    let each = folders.iter().take(MOST).map(|(folder, artifact)| folder.and(" in ", artifact));
+    each.reduce(|all, next| all.and(", ", &next)).unwrap_or_default()
 }
 
 fn shown(fact: &Fact) -> Markdown {

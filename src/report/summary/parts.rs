@@ -67,13 +67,26 @@ fn where_failed(rows: &[Row]) -> String {
     format!(", only on {}", words::list(&only))
 }
 
-/// What a reader must know besides, at most twenty of them.
+/// What a reader must know besides: at most twenty of them, and 8,000 bytes.
 pub(in crate::report) fn notices(about: Option<&About>) -> Vec<Markdown> {
     const MOST: usize = 20;
+    const CHARACTERS: usize = 400;
+    const BYTES: usize = 8_000;
     let notices = about.map_or(&[][..], |about| &about.notices);
-    let shown = notices.iter().take(MOST).map(|notice| clipped(notice).at_start());
-    let more = notices.len().saturating_sub(MOST);
-    shown.chain((more > 0).then(|| Markdown::text(&format!("and {}", words::plural(more, "more notice"))))).collect()
+    let mut size = 0;
+    let shown =
+        notices.iter().take(MOST).map(|notice| Markdown::text(&clip(notice, CHARACTERS)).at_start()).take_while(
+            |notice| {
+                size += notice.len();
+                size <= BYTES
+            },
+        );
+    let mut shown: Vec<_> = shown.collect();
+    if shown.len() < notices.len() {
+        let more = words::plural(notices.len() - shown.len(), "more notice");
+        shown.push(Markdown::text(&format!("and {more}, too long to be shown")));
+    }
+    shown
 }
 
 /// Which commit, pull request and shard, and how long it took.
@@ -183,11 +196,11 @@ pub(in crate::report) fn footer(report: &Report) -> String {
 
 /// Prose that is not longer than a person would read.
 pub(in crate::report) fn clipped(text: &str) -> Markdown {
-    Markdown::text(&clip(text))
+    Markdown::text(&clip(text, MAX_MESSAGE))
 }
 
-fn clip(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_MESSAGE) {
+fn clip(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} ...", &text[..end]).into(),
         None => text.into(),
     }

@@ -27,7 +27,7 @@ use crate::model::{Outcome, Tier};
 pub use context::{RunContext, Services, Terminals};
 pub use inputs::{Input, inputs, inputs_markdown, inputs_yaml};
 pub use outputs_table::{OUTPUTS, Output, outputs_markdown, outputs_yaml};
-pub use values::{ChangedFiles, HistorySetting, Parallel, Secret, Shard};
+pub use values::{ChangedFiles, HistorySetting, Parallel, PlanSource, Secret, Shard};
 
 /// What the arguments ask for.
 #[derive(Debug)]
@@ -199,7 +199,7 @@ pub struct SelectionSettings {
     /// Which part of the plan.
     pub shard: Option<Shard>,
     /// The plan that is obeyed.
-    pub plan: Option<PathBuf>,
+    pub plan: Option<PlanSource>,
     /// Whether registries are asked for the images.
     pub check_registries: bool,
 }

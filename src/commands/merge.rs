@@ -1,88 +1,94 @@
 //! `report`: one report from the results of several shards.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use jiff::Timestamp;
-
-use super::judge::{Shown, show, write_reports};
+use super::gather::{self, Artifacts, Found, Gathered, warning};
+use super::judge::{self, Shown, Start, show, write_reports};
 use super::planning;
 use crate::config;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
-use crate::evidence::archive::{self, ARCHIVE, COLLECTED};
-use crate::evidence::{Journal, Limits};
 use crate::plan::Plan;
 use crate::report::merge::{self, Cell, Planned};
-use crate::report::{self, Details, Report, Run};
-use crate::settings::{Format, RunContext, Settings};
+use crate::report::{self, Details, Report};
+use crate::settings::{Format, PlanSource, RunContext, Settings};
 
 /// More shards than this are none of ours, whatever a report says.
 const MOST_SHARDS: usize = 10_000;
 
-/// Merges the reports of the folders that were named (of `--output`, if none was), writes the merged one and prints it.
+/// Merges the reports of the folders that were named, or of the artifacts of a workflow run (of `--output`, where there is
+/// neither), writes the merged one and prints it.
 pub fn report(settings: &Settings, context: &RunContext, format: Format, from_run: Option<u64>) -> Result<u8> {
-    if from_run.is_some() {
-        return Err(Error::usage(
-            Diagnostic::error("--from-run: this version can't download the artifacts of a run")
-                .with_help("download them first (actions/download-artifact), and name their folder"),
-        ));
-    }
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
-    let plan = planning::given_plan(settings)?;
-    let folders = if settings.paths.is_empty() { vec![settings.output.clone()] } else { settings.paths.clone() };
-    let left = RefCell::new(Vec::new());
-    let reports = report::read_all(&folders, |folder, there| {
-        let journal = Journal::read(folder);
-        let journal = journal.filter(|journal| there.is_none_or(|there| began_after(&journal.header.run, &there.run)));
-        Ok(journal.map(|journal| {
-            left.borrow_mut().push((folder.to_owned(), journal.warnings));
-            Report::of_killed(journal.header.run, journal.clusters, journal.rows, &config.fail_on)
-        }))
-    })?;
-    let left = left.into_inner();
+    let mut gathered = match gather::gather(settings, context, &config, from_run)? {
+        Found::Results(gathered) => *gathered,
+        Found::Nothing(why) => {
+            super::tell(&[warning(why)], context);
+            return Ok(0);
+        }
+    };
+    let plan = plan(settings, context, &mut gathered)?;
+    let Gathered { mut reports, mut remarks, artifacts, .. } = gathered;
     let planned = plan.as_ref().map(|plan| planned(plan, &reports)).unwrap_or_default();
-    let merged = merge::merge(reports, &planned, &config.fail_on)
-        .ok_or_else(|| Error::usage(Diagnostic::error("there is no report to merge")))?;
-    let mut remarks: Vec<_> = merged.remarks.iter().map(warning).collect();
-    for (folder, warnings) in left {
-        remarks.push(killed(&folder));
-        remarks.extend(warnings.iter().map(warning));
-        remarks.extend(archived(&folder));
+    if reports.is_empty() && plan.is_some() {
+        // None has arrived: what is planned is missing, all of it.
+        let run = judge::run_of(context, settings, &Start::now(), false);
+        reports.push(Report::new(report::Run { shard: None, ..run }, vec![], vec![], vec![], &config.fail_on));
     }
+    let merged = merge::merge(reports, &planned, &config.fail_on).ok_or_else(|| nothing(&remarks, artifacts.as_ref()))?;
+    let mut told: Vec<_> = merged.remarks.iter().map(warning).collect();
+    told.append(&mut remarks);
+    let report = match &artifacts {
+        Some(artifacts) => of_run(merged.report, artifacts),
+        None => merged.report,
+    };
     let details = Details::default();
-    let written = write_reports(settings, context, &merged.report, &details, plan.as_ref());
-    show(&merged.report, &details, &remarks, context, settings, Shown { format, rows_are: false })?;
+    let written = write_reports(settings, context, &report, &details, plan.as_ref());
+    show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
     written?;
-    Ok(report::exit_code(&merged.report, &config.fail_on))
+    Ok(report::exit_code(&report, &config.fail_on))
 }
 
-fn warning(text: impl AsRef<str>) -> Diagnostic {
-    Diagnostic::error(text.as_ref()).with_severity(Severity::Warning)
-}
-
-/// Whether a run began after another: the report of an earlier run says nothing of one that was killed later.
-fn began_after(run: &Run, other: &Run) -> bool {
-    let at = |run: &Run| run.started_at.parse::<Timestamp>().ok();
-    at(run) > at(other)
-}
-
-fn killed(folder: &Path) -> Diagnostic {
-    warning(format!("{}: the run was killed before it could report: this is what its journal holds", folder.display()))
-        .with_help("`example-validator clean` deletes what it left on an existing cluster")
-}
-
-/// Archives the evidence that a killed run left beside its journal. What can't be archived is told, and stays where it is.
-fn archived(folder: &Path) -> Vec<Diagnostic> {
-    match archive::archive_left(folder, &folder.join(COLLECTED), &folder.join(ARCHIVE), Limits::default()) {
-        Ok(archived) => archived
-            .into_iter()
-            .flat_map(|archived| archived.left_out)
-            .map(|left| warning(format!("not in {ARCHIVE}: {}: {}", left.file, left.why)))
-            .collect(),
-        Err(error) => vec![warning(format!("the evidence is not archived: {error}"))],
+/// The plan that the results are held to: the one that was named, else the one that came along.
+fn plan(settings: &Settings, context: &RunContext, gathered: &mut Gathered) -> Result<Option<Plan>> {
+    let came = gathered.plan.take();
+    match (&settings.selection.plan, came) {
+        (None, came) => Ok(came),
+        (Some(PlanSource::Digest(digest)), Some(came)) if came.digest == *digest => Ok(Some(came)),
+        (Some(PlanSource::Digest(digest)), Some(came)) => {
+            let message = format!("--plan {digest}: the plan of the run has the digest {}", came.digest);
+            Err(Error::usage(Diagnostic::error(message).with_help("name the plan that the shards obeyed, or none")))
+        }
+        // The plan of another run is not looked for in this one.
+        (Some(PlanSource::Digest(digest)), None) if gathered.artifacts.is_some() => {
+            let message = format!("--plan {digest}: the run has no plan among its artifacts");
+            Err(Error::usage(Diagnostic::error(message).with_help("name the plan's file, or none")))
+        }
+        (Some(_), _) => planning::given_plan(settings, context),
     }
+}
+
+fn nothing(remarks: &[Diagnostic], artifacts: Option<&Artifacts>) -> Error {
+    let error = Diagnostic::error("there is no report to merge");
+    let error = match artifacts {
+        None => error,
+        Some(_) => error.with_help(
+            "the jobs that judge leave an artifact each; if `artifact-name` is set there, this step needs the same value",
+        ),
+    };
+    Error::Usage(remarks.iter().cloned().chain([error]).collect())
+}
+
+/// The report of another run says of that run what GitHub says, not what the artifacts say.
+fn of_run(mut report: Report, artifacts: &Artifacts) -> Report {
+    let Some(run) = &artifacts.run else { return report };
+    report.run.id = run.id.to_string();
+    report.run.repository.clone_from(&run.repository);
+    report.run.commit.clone_from(&run.head_sha);
+    report.run.event.clone_from(&run.event);
+    // Whoever publishes asks GitHub for the number.
+    report.run.pull_request = None;
+    if run.was_cancelled() { report.cancelled() } else { report }
 }
 
 /// What the plan wants of the reports.
@@ -129,7 +135,7 @@ mod tests {
     use super::*;
     use crate::model::{ExampleId, Outcome, Tier};
     use crate::plan::PlanRow;
-    use crate::report::Row;
+    use crate::report::{Row, Run};
 
     fn planned(example: &str, kubernetes: Option<&str>, selected: bool) -> PlanRow {
         PlanRow {

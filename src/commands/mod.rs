@@ -1,6 +1,7 @@
 //! One file a command: which stages it runs, in which order, and what it writes.
 
 mod clean;
+mod gather;
 mod init;
 mod judge;
 mod merge;
@@ -16,6 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::render;
 use crate::error::{Error, Result};
+use crate::github::trust;
 use crate::settings::{Command, RunContext, Settings};
 use crate::{config, lint};
 use tokio::runtime::Runtime;
@@ -27,6 +29,7 @@ pub use workspace::Workspace;
 /// # Errors
 /// What kept it from being done.
 pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
+    trust::check(context, settings.github.allow_untrusted, &settings.command)?;
     match &settings.command {
         Command::Run(format) => run::run(settings, context, *format),
         Command::Lint(format) => judge::lint(settings, context, *format),

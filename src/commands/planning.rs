@@ -5,12 +5,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{say, tell, workspace::Workspace};
+use super::{gather, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::git::{self, Since};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
-use crate::settings::{ChangedFiles, PlanFormat, RunContext, Settings};
+use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
 
 /// Prints the plan.
 pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Result<u8> {
@@ -32,8 +32,7 @@ pub fn plan_of(
     now: Timestamp,
     only: Option<&str>,
 ) -> Result<Plan> {
-    if let Some(path) = &settings.selection.plan {
-        let plan = read_plan(path)?;
+    if let Some(plan) = given_plan(settings, context)? {
         plan.check(&workspace.catalog)?;
         return Ok(plan);
     }
@@ -102,9 +101,13 @@ fn read_named(flag: &str, path: &Path) -> Result<String> {
     })
 }
 
-/// The plan in the file that `--plan` names.
-pub fn read_plan(path: &Path) -> Result<Plan> {
-    Plan::read(&read_named("--plan", path)?)
+/// The plan that `--plan` names: a file, or one of this run's artifacts.
+pub fn given_plan(settings: &Settings, context: &RunContext) -> Result<Option<Plan>> {
+    match &settings.selection.plan {
+        None => Ok(None),
+        Some(PlanSource::File(path)) => Plan::read(&read_named("--plan", path)?).map(Some),
+        Some(PlanSource::Digest(digest)) => gather::plan_of_this_run(settings, context, digest).map(Some),
+    }
 }
 
 /// The config's path relative to the root, whether it is there or not: a change to it means everything.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 pub use answer::{number, text};
-pub use blob::{BadDigest, BlobError, Blobs, BlobsError, Download, Sent, SignedUrl, Upload};
+pub use blob::{BadDigest, BlobError, Blobs, BlobsError, Download, Part, Sent, SignedUrl, Upload};
 pub use call::CallError;
 pub use scope::BackendIds;
 

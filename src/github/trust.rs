@@ -15,6 +15,9 @@
 
 use serde_json::Value;
 
+use super::api::Api;
+use super::collect::WorkflowRun;
+use super::pull_request::{self, Lookup, PullRequest};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::settings::{Command, RunContext};
@@ -67,6 +70,32 @@ fn stranger(event: &str, payload: &Value) -> Option<&'static str> {
         // Anybody may comment, and what the pull request is of at that moment the payload does not say.
         "issue_comment" => payload.pointer("/issue/pull_request").is_some().then_some("the change of a pull request"),
         _ => None,
+    }
+}
+
+/// Why results of another run are not published on a pull request: a sentence for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice(pub String);
+
+/// The pull request that the results of another workflow run are published on. Its number comes from GitHub alone, never from an
+/// artifact: from what it says of the run, confirmed by the commit and the repository that the pull request is at now.
+///
+/// # Errors
+/// Why there is none: the branch has moved on (a newer run will comment), it is closed, the run belongs to another repository.
+pub async fn published_for(api: &Api, repository: &str, run: &WorkflowRun) -> Result<PullRequest, Notice> {
+    let notice = |why: String| Notice(format!("workflow run {}: {why}: no pull request gets a comment", run.id));
+    if !run.repository.eq_ignore_ascii_case(repository) {
+        return Err(notice(format!("it is of {}, and not {repository}", run.repository)));
+    }
+    let lookup = run.lookup();
+    if let Lookup::None(why) = lookup {
+        return Err(notice(why.to_owned()));
+    }
+    match pull_request::find(api, repository, lookup).await {
+        Ok(Some(found)) if found.is_open => Ok(found),
+        Ok(Some(found)) => Err(notice(format!("pull request {} is closed", found.number))),
+        Ok(None) => Err(notice(format!("no pull request is at its commit {} now", run.head_sha))),
+        Err(error) => Err(notice(error.to_string())),
     }
 }
 

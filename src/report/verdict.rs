@@ -52,6 +52,15 @@ impl Report {
     }
 }
 
+impl Run {
+    /// Whether it began after another: the report of an earlier run says nothing of one that was killed later.
+    #[must_use]
+    pub fn began_after(&self, other: &Self) -> bool {
+        let at = |run: &Self| run.started_at.parse::<jiff::Timestamp>().ok();
+        at(self) > at(other)
+    }
+}
+
 impl Tool {
     /// This program, with no schemas.
     #[must_use]

@@ -142,8 +142,8 @@ pub(super) struct Options {
     /// Run the M-th of N equal parts of the plan
     #[arg(long, global = true, value_name = "M/N", help_heading = SELECTION)]
     shard: Option<String>,
-    /// Obey a plan that was made before
-    #[arg(long, global = true, value_name = "FILE", help_heading = SELECTION)]
+    /// Obey a plan made before: its file, or under Actions its digest
+    #[arg(long, global = true, value_name = "PLAN", help_heading = SELECTION)]
     plan: Option<String>,
     /// Take results from the artifacts of this workflow run (`report`)
     #[arg(long, global = true, value_name = "ID", help_heading = SELECTION)]

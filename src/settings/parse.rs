@@ -197,7 +197,7 @@ fn read_selection(reader: &mut Reader) -> SelectionSettings {
         examples: reader.list("examples", values::glob).unwrap_or_default(),
         changed_files: reader.read("changed-files", values::changed_files).unwrap_or_default(),
         shard: reader.read("shard", str::parse),
-        plan: reader.read("plan", values::path),
+        plan: reader.read("plan", values::plan),
         check_registries: reader.read("check-registries", values::boolean).unwrap_or_default(),
     }
 }

@@ -129,7 +129,7 @@ fn every_flag_is_read() {
     assert_eq!(selection.examples, ["x/*.{yaml,yml}", "y"]);
     assert_eq!(selection.changed_files, ChangedFiles::File("c.txt".into()));
     assert_eq!(selection.shard.map(|shard| shard.to_string()).as_deref(), Some("2/4"));
-    assert_eq!((selection.plan, selection.check_registries), (Some("p.json".into()), true));
+    assert_eq!((selection.plan, selection.check_registries), (Some(PlanSource::File("p.json".into())), true));
     let cluster = read.cluster;
     assert_eq!((cluster.kind, cluster.install_operator), (Some(ClusterKind::Existing), true));
     assert_eq!((cluster.kubeconfig, cluster.context.as_deref()), (Some("k".into()), Some("x")));

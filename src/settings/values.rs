@@ -71,6 +71,15 @@ pub enum ChangedFiles {
     File(PathBuf),
 }
 
+/// Where the plan is that is obeyed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanSource {
+    /// In a file.
+    File(PathBuf),
+    /// In the workflow run's artifact of plans: the one with this digest, `sha256:` and 64 hex digits in lower case.
+    Digest(String),
+}
+
 /// Where the history is kept, if it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistorySetting {
@@ -187,6 +196,15 @@ pub(super) fn run_id(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("`{text}` is not the id of a workflow run: expected a whole number"))
 }
 
+/// A plan's digest or a file.
+pub(super) fn plan(given: &str) -> Result<PlanSource, String> {
+    let Some(hex) = given.strip_prefix("sha256:") else { return path(given).map(PlanSource::File) };
+    if hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(PlanSource::Digest(given.to_ascii_lowercase()));
+    }
+    Err(format!("`{given}` is not a plan's digest: expected `sha256:` and 64 hex digits, as the plan's matrix has it"))
+}
+
 /// `auto`, `off` or a file.
 pub(super) fn changed_files(text: &str) -> Result<ChangedFiles, String> {
     match text {
@@ -274,6 +292,19 @@ mod tests {
             assert_eq!(boolean(text), Ok(false));
         }
         assert!(boolean("maybe").is_err());
+    }
+
+    #[test]
+    fn a_plan_is_a_file_or_the_digest_of_one() {
+        let hex = "0123456789abcdef".repeat(4);
+        assert_eq!(plan("p.json"), Ok(PlanSource::File(PathBuf::from("p.json"))));
+        let digest = format!("sha256:{hex}");
+        assert_eq!(plan(&digest), Ok(PlanSource::Digest(digest.clone())));
+        assert_eq!(plan(&format!("sha256:{}", hex.to_uppercase())), Ok(PlanSource::Digest(digest)));
+        for wrong in ["sha256:", "sha256:12", &format!("sha256:{}g", &hex[1..]), &format!("sha256:{hex}0")] {
+            assert!(plan(wrong).unwrap_err().contains("64 hex digits"), "{wrong}");
+        }
+        assert!(plan(" ").is_err());
     }
 
     #[test]

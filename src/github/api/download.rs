@@ -5,7 +5,7 @@ use std::path::Path;
 use http::header::LOCATION;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
-use reqwest::Response;
+use reqwest::{Response, Url};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt as _;
@@ -42,6 +42,30 @@ impl Api {
             tracing::debug!("download of {route}: {error}; trying again in {pause:?}");
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Where `route` sends on to: a signed address, which is all the permission that it takes. `None` if it hands out the thing itself.
+    /// Such addresses hold for a minute.
+    ///
+    /// # Errors
+    /// As [`Error`] tells them: [`Error::Gone`] for an expired artifact.
+    pub async fn location(&self, route: &str) -> Result<Option<Url>> {
+        let response = self.in_time(self.ask(&Method::GET, route, None::<&()>)).await?;
+        if response.status().is_redirection() {
+            let address = response.headers().get(LOCATION).and_then(|address| address.to_str().ok());
+            return match address.and_then(|address| self.base.join(address).ok()) {
+                Some(address) => Ok(Some(address)),
+                None => Err(Error::Unreadable {
+                    route: route.to_owned(),
+                    message: "it is sent on, and does not say where".to_owned(),
+                }),
+            };
+        }
+        if response.status() == StatusCode::OK {
+            return Ok(None);
+        }
+        Answer::read(response).await?.good(route, Timestamp::now())?;
+        Ok(None)
     }
 
     async fn download_once(&self, route: &str, limit: u64, file: &Path) -> Result<Downloaded> {

@@ -208,7 +208,7 @@ fn length(response: &Response) -> Option<u64> {
     range(response).strip_prefix("bytes */")?.trim().parse().ok()
 }
 
-fn range(response: &Response) -> &str {
+pub(super) fn range(response: &Response) -> &str {
     response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok()).unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@
 
 mod blocks;
 mod download;
+mod range;
 mod upload;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use http::HeaderMap;
 use reqwest::{StatusCode, Url};
 
 pub use download::{BadDigest, Download};
+pub use range::Part;
 pub use upload::{Sent, Upload};
 
 use super::{brief, client};

@@ -47,6 +47,40 @@ pub fn changed_files(root: &Path, since: Since, uncommitted: bool) -> Result<Vec
     Ok(relative.into_iter().collect())
 }
 
+/// Paths from the repository's top, as seen from the root. Where the root is no part of a clone, `workspace` is the top.
+///
+/// # Errors
+/// Says why the top can't be known.
+pub fn from_top(root: &Path, workspace: Option<&Path>, files: &[String]) -> Result<Vec<String>, String> {
+    let inside = inside(root, workspace)?;
+    let seen: BTreeSet<String> = files.iter().map(|file| seen_from(&inside, file)).collect();
+    Ok(seen.into_iter().collect())
+}
+
+/// A path from the root, as seen from the repository's top; the other way round than [`from_top`].
+///
+/// # Errors
+/// Says why the top can't be known, or that the path is outside of the repository.
+pub fn to_top(root: &Path, workspace: Option<&Path>, path: &str) -> Result<String, String> {
+    let path = crate::plan::paths::join(&inside(root, workspace)?.join("/"), path);
+    if path.starts_with("../") || path.starts_with('/') {
+        return Err(format!("{path} is outside of the repository"));
+    }
+    Ok(path)
+}
+
+/// The root's path from the repository's top, by its segments.
+fn inside(root: &Path, workspace: Option<&Path>) -> Result<Vec<String>, String> {
+    Git::find(root).map(|git| git.inside).or_else(|why| {
+        let real = |path: &Path| path.canonicalize().ok();
+        let below = workspace.and_then(real).zip(real(root)).and_then(|(workspace, root)| {
+            let rest = root.strip_prefix(workspace).ok()?.to_str()?;
+            Some(rest.split('/').filter(|segment| !segment.is_empty()).map(str::to_owned).collect())
+        });
+        below.ok_or(why)
+    })
+}
+
 /// The text of a file before the change: at the commit that [`changed_files`] compares with; `None` if it was not there. `path` is
 /// relative to the root, and may climb out of it.
 ///
@@ -397,6 +431,22 @@ mod tests {
         assert_eq!(before(&repository.path().join("sub"), "../b.yaml").as_deref(), Some("b"));
         assert_eq!(before(repository.path(), "moved.yaml"), None, "it is new");
         assert!(file_before(repository.path(), Since::Branch("other"), "c.yaml").is_err());
+    }
+
+    #[test]
+    fn paths_from_the_top_are_seen_from_the_root_with_and_without_a_clone() {
+        let repository = Repository::new();
+        repository.write("sub/dir/x", "").write("a", "");
+        let plain = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(plain.path().join("sub/dir")).unwrap();
+        let files = ["sub/a.yaml", "sub/dir/b.yaml", "c.yaml"].map(str::to_owned);
+        for (top, workspace) in [(repository.path(), None), (plain.path(), Some(plain.path()))] {
+            let root = top.join("sub/dir");
+            assert_eq!(from_top(&root, workspace, &files).unwrap(), ["../../c.yaml", "../a.yaml", "b.yaml"]);
+            assert_eq!(to_top(&root, workspace, "../x.yaml").as_deref(), Ok("sub/x.yaml"));
+            assert!(to_top(&root, workspace, "../../../x").is_err());
+        }
+        assert!(from_top(plain.path(), None, &files).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
+use super::changes;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
@@ -10,7 +11,9 @@ use crate::evidence::archive::{self, ARCHIVE, COLLECTED};
 use crate::evidence::{Journal, Limits};
 use crate::github::api::Api;
 use crate::github::collect::{self, Collected, DEFAULT_NAME, Source, Wanted, WorkflowRun};
+use crate::github::pull_request::PullRequest;
 use crate::github::results::{Blobs, Results};
+use crate::github::trust::{self, Notice};
 use crate::plan::Plan;
 use crate::report::{self, Report};
 use crate::settings::{RunContext, Settings};
@@ -32,8 +35,18 @@ pub struct Gathered {
 pub struct Artifacts {
     /// The artifacts; what they held is in [`Gathered`].
     pub collected: Collected,
-    /// The workflow run, if it is another one than this.
-    pub run: Option<WorkflowRun>,
+    /// The workflow run, if it is another one than this, and what GitHub says of its change.
+    pub another: Option<Another>,
+}
+
+/// Another workflow run than this.
+#[derive(Debug)]
+pub struct Another {
+    pub run: WorkflowRun,
+    /// The pull request that its results are published on, or why there is none.
+    pub pull_request: Result<PullRequest, Notice>,
+    /// What of the pull request a reviewer should see: sentences that go on after `this change`.
+    pub sensitive: Vec<String>,
 }
 
 /// What `report` has to do.
@@ -75,7 +88,8 @@ fn has_artifacts(settings: &Settings, context: &RunContext) -> bool {
 
 /// The plan of this run, which must have this digest.
 pub fn plan_of_this_run(settings: &Settings, context: &RunContext, digest: &str) -> Result<Plan> {
-    let usage = |why: &str, help: &str| Error::usage(Diagnostic::error(format!("--plan {digest}: {why}")).with_help(help));
+    let usage =
+        |why: &str, help: &str| Error::usage(Diagnostic::error(format!("--plan {digest}: {why}")).with_help(help));
     if !context.github_actions {
         let why = "a plan is found by its digest among the artifacts of a workflow run, and this is none";
         return Err(usage(why, "name the plan's file instead"));
@@ -157,20 +171,27 @@ async fn of_another(settings: &Settings, context: &RunContext, config: &Config, 
         server_url: &context.server_url,
     };
     let collected = collect::collect(std::slice::from_ref(&source), &wanted).await.map_err(cant)?;
+    let pull_request = trust::published_for(api, repository, &run).await;
+    let sensitive = match &pull_request {
+        Ok(found) => changes::sensitive_of(settings, context, api, repository, found).await,
+        Err(_) => Vec::new(),
+    };
     let is_unfinished = run.status.as_deref().is_some_and(|status| status != "completed");
-    let mut gathered = gathered(collected, Some(run));
+    let notice = pull_request.as_ref().err().map(|Notice(why)| Diagnostic::error(why).with_severity(Severity::Note));
+    let mut gathered = gathered(collected, Some(Another { run, pull_request, sensitive }));
+    gathered.remarks.extend(notice);
     if is_unfinished {
         gathered.remarks.push(warning(format!("workflow run {id} has not ended yet: results may be missing")));
     }
     Ok(found(gathered))
 }
 
-fn gathered(mut collected: Collected, run: Option<WorkflowRun>) -> Gathered {
+fn gathered(mut collected: Collected, another: Option<Another>) -> Gathered {
     Gathered {
         reports: std::mem::take(&mut collected.reports),
         plan: collected.plan.take(),
         remarks: std::mem::take(&mut collected.remarks).into_iter().map(warning).collect(),
-        artifacts: Some(Artifacts { collected, run }),
+        artifacts: Some(Artifacts { collected, another }),
     }
 }
 

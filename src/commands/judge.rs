@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::workspace::Workspace;
+use super::{publish, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::Result;
 use crate::lint::{self, Checked};
@@ -41,6 +40,8 @@ pub fn lint(settings: &Settings, context: &RunContext, format: Format) -> Result
     let run = run_of(context, settings, &start, false);
     let report = report_of(run, Vec::new(), Vec::new(), rows, &workspace, &start);
     show(&report, &details, &workspace.diagnostics, context, settings, Shown { format, rows_are: false })?;
+    let about = publish::about(settings, context, &prefix(settings, context), None, &[]);
+    super::tell(&publish::tell_step(settings, context, &report, &details, &about), context);
     Ok(report::exit_code(&report, &workspace.config.fail_on))
 }
 
@@ -108,10 +109,9 @@ pub fn report_of(
         .with_schemas(lint::schemas::Schemas::BUILTIN_VERSION)
 }
 
-/// Writes the output folder, whole or not at all, and under GitHub Actions the step's summary.
+/// Writes the output folder, whole or not at all.
 pub fn write_reports(
     settings: &Settings,
-    context: &RunContext,
     report: &Report,
     details: &Details,
     plan: Option<&Plan>,
@@ -124,18 +124,7 @@ pub fn write_reports(
         vec![("report.json", json.as_bytes()), ("junit.xml", junit.as_bytes()), ("summary.md", summary.as_bytes())];
     files.extend(plan.iter().map(|plan| ("plan.json", plan.as_bytes())));
     report::output::write_all(&settings.output, &files)?;
-    if let Some(path) = &context.step_summary
-        && let Err(error) = append(path, &summary)
-    {
-        // The report on disk is there; a summary that can't be shown changes no verdict.
-        tracing::warn!("can't write the step's summary: {error}");
-    }
     Ok(())
-}
-
-fn append(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 /// Prints the report as it was asked for. What concerns no single example goes to standard error, before it.

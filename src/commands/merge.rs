@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::gather::{self, Artifacts, Found, Gathered, warning};
+use tokio_util::sync::CancellationToken;
+
+use super::gather::{self, Another, Artifacts, Found, Gathered, warning};
 use super::judge::{self, Shown, Start, show, write_reports};
-use super::planning;
+use super::publish::{self, Addressee, Finished};
+use super::{changes, planning};
 use crate::config;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
+use crate::github::trust::Notice;
 use crate::plan::Plan;
+use crate::report::comment::RunPage;
 use crate::report::merge::{self, Cell, Planned};
 use crate::report::{self, Details, Report};
 use crate::settings::{Format, PlanSource, RunContext, Settings};
@@ -35,18 +40,47 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         let run = judge::run_of(context, settings, &Start::now(), false);
         reports.push(Report::new(report::Run { shard: None, ..run }, vec![], vec![], vec![], &config.fail_on));
     }
-    let merged = merge::merge(reports, &planned, &config.fail_on).ok_or_else(|| nothing(&remarks, artifacts.as_ref()))?;
+    let merged =
+        merge::merge(reports, &planned, &config.fail_on).ok_or_else(|| nothing(&remarks, artifacts.as_ref()))?;
     let mut told: Vec<_> = merged.remarks.iter().map(warning).collect();
     told.append(&mut remarks);
-    let report = match &artifacts {
+    let another = artifacts.as_ref().and_then(|artifacts| artifacts.another.as_ref());
+    let sensitive = match another {
+        Some(another) => another.sensitive.clone(),
+        None => changes::sensitive(settings, context),
+    };
+    told.extend(sensitive.iter().map(|what| warning(format!("this change {what}"))));
+    told.extend(artifacts.iter().flat_map(|artifacts| evidence(&merged.report, artifacts)));
+    let mut report = match &artifacts {
         Some(artifacts) => of_run(merged.report, artifacts),
         None => merged.report,
     };
+    let runtime = super::runtime()?;
+    let addressee = runtime.block_on(addressee(settings, context, another));
+    report.run.pull_request = report.run.pull_request.or(addressee.pull_request().map(|found| found.number));
     let details = Details::default();
-    let written = write_reports(settings, context, &report, &details, plan.as_ref());
+    let written = write_reports(settings, &report, &details, plan.as_ref());
     show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
+    let prefix = judge::prefix(settings, context);
+    let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    about.notices.extend(merged.remarks);
+    if let Some(Another { run, .. }) = another {
+        about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
+    }
+    let cancel = &CancellationToken::new();
+    let finished = Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    super::tell(&runtime.block_on(finished.publish()), context);
     written?;
     Ok(report::exit_code(&report, &config.fail_on))
+}
+
+/// Who gets the comment: the pull request of the other run, as GitHub knows it, or of this one.
+async fn addressee(settings: &Settings, context: &RunContext, another: Option<&Another>) -> Addressee {
+    let Some(Another { pull_request, .. }) = another else { return publish::addressee(settings, context).await };
+    match pull_request {
+        Ok(found) => publish::of(settings, context, found.clone()),
+        Err(Notice(why)) => Addressee::Unknown(why.clone()),
+    }
 }
 
 /// The plan that the results are held to: the one that was named, else the one that came along.
@@ -79,15 +113,30 @@ fn nothing(remarks: &[Diagnostic], artifacts: Option<&Artifacts>) -> Error {
     Error::Usage(remarks.iter().cloned().chain([error]).collect())
 }
 
+/// Where the evidence of what went wrong is: it stays in the artifacts of the jobs that collected it.
+fn evidence(report: &Report, artifacts: &Artifacts) -> Vec<Diagnostic> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for row in report.results.iter().filter(|row| row.is_bad() && row.evidence.is_some()) {
+        if let Some(artifact) = artifacts.collected.artifact_of(row) {
+            *counts.entry((&artifact.name, &artifact.url)).or_default() += 1;
+        }
+    }
+    let told = counts.into_iter().map(|((name, url), count)| {
+        let cells = report::plural(count, "cell");
+        Diagnostic::error(format!("the evidence of {cells} that went wrong is in the artifact {name}: {url}"))
+            .with_severity(Severity::Note)
+    });
+    told.collect()
+}
+
 /// The report of another run says of that run what GitHub says, not what the artifacts say.
 fn of_run(mut report: Report, artifacts: &Artifacts) -> Report {
-    let Some(run) = &artifacts.run else { return report };
+    let Some(Another { run, pull_request, .. }) = &artifacts.another else { return report };
     report.run.id = run.id.to_string();
     report.run.repository.clone_from(&run.repository);
     report.run.commit.clone_from(&run.head_sha);
     report.run.event.clone_from(&run.event);
-    // Whoever publishes asks GitHub for the number.
-    report.run.pull_request = None;
+    report.run.pull_request = pull_request.as_ref().ok().map(|found| found.number);
     if run.was_cancelled() { report.cancelled() } else { report }
 }
 

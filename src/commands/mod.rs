@@ -1,11 +1,13 @@
 //! One file a command: which stages it runs, in which order, and what it writes.
 
+mod changes;
 mod clean;
 mod gather;
 mod init;
 mod judge;
 mod merge;
 mod planning;
+mod publish;
 mod run;
 mod simulate;
 mod workspace;

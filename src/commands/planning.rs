@@ -5,23 +5,58 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{gather, say, tell, workspace::Workspace};
+use super::{changes, gather, publish, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
-use crate::git::{self, Since};
+use crate::github::outputs;
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
+use crate::report;
 use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
 
-/// Prints the plan.
+/// The plan's file in the output folder.
+pub const PLAN_FILE: &str = "plan.json";
+
+/// Prints the plan. Under GitHub Actions it is kept, too, for the jobs that obey it; and what of the change a reviewer should
+/// see is told.
 pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Result<u8> {
     let workspace = Workspace::open(settings)?;
     tell(&workspace.diagnostics, context);
     let plan = plan_of(settings, context, &workspace, Timestamp::now(), None)?;
+    if context.github_actions {
+        keep(settings, &plan)?;
+        let sensitive = changes::sensitive(settings, context).into_iter().map(|what| format!("this change {what}"));
+        tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
+        hand_over(settings, context, &plan)?;
+    }
     say(&match format {
         PlanFormat::Table => plan::table(&plan),
         PlanFormat::Json => plan::json(&plan),
         PlanFormat::GithubMatrix => plan::github_matrix(&plan)? + "\n",
     })
+}
+
+/// Writes the plan into the output folder, whole or not at all. The jobs that obey it are as many as its matrix has: one that would be too
+/// large is refused before.
+fn keep(settings: &Settings, plan: &Plan) -> Result<()> {
+    plan::github_matrix(plan)?;
+    report::output::write_all(&settings.output, &[(PLAN_FILE, plan::json(plan).as_bytes())])
+}
+
+/// Gives the plan to the jobs that will obey it: as an artifact, with the matrix as an output.
+fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<()> {
+    let Some(outputs_file) = context.output_file.as_deref() else { return Ok(()) };
+    let matrix = plan::github_matrix(plan)?;
+    let mut outputs = vec![("matrix", matrix)];
+    let uploaded = super::runtime()?.block_on(publish::plan(settings, context, &settings.output.join(PLAN_FILE)));
+    match uploaded {
+        Ok(id) => outputs.push(("artifact-id", id.to_string())),
+        Err(why) => tell(
+            &[gather::warning(format!("the plan is no artifact, so that no other job can obey it by its digest: {why}"))
+                .with_help("give it to the other jobs as a file, and name it with `plan`")],
+            context,
+        ),
+    }
+    outputs::append(outputs_file, &outputs).map_err(|error| Error::io("write", outputs_file, error))
 }
 
 /// The plan that this command obeys. Where there is one cluster, `only` is its version, whatever the config asks for.
@@ -73,17 +108,7 @@ fn changed_files(settings: &Settings, context: &RunContext) -> Result<Result<Vec
     match &settings.selection.changed_files {
         ChangedFiles::Off => Ok(Err("--changed-files off".to_owned())),
         ChangedFiles::File(path) => listed(path).map(Ok),
-        ChangedFiles::Auto => {
-            let payload = |path: &str| context.event_payload.pointer(path).and_then(serde_json::Value::as_str);
-            // The commit before a push, or the one that a merge queue builds upon.
-            let before = payload("/before").or_else(|| payload("/merge_group/base_sha"));
-            let since = match (context.base_ref.as_deref(), before) {
-                (Some(base), _) => Since::Branch(base),
-                (None, Some(commit)) => Since::Commit(commit),
-                (None, None) => Since::Default,
-            };
-            Ok(git::changed_files(&settings.root, since, !context.ci))
-        }
+        ChangedFiles::Auto => Ok(changes::changed_files(settings, context)),
     }
 }
 
@@ -111,7 +136,7 @@ pub fn given_plan(settings: &Settings, context: &RunContext) -> Result<Option<Pl
 }
 
 /// The config's path relative to the root, whether it is there or not: a change to it means everything.
-fn config_path(settings: &Settings) -> Option<String> {
+pub fn config_path(settings: &Settings) -> Option<String> {
     let Some(path) = &settings.config else { return Some(crate::config::DEFAULT_PATH.to_owned()) };
     let (path, root) = (path.canonicalize().ok()?, settings.root.canonicalize().ok()?);
     Some(path.strip_prefix(root).ok()?.to_str()?.to_owned())

@@ -12,6 +12,8 @@ const LONGEST: usize = 80;
 
 /// How a key's value is told apart from another.
 type Seen = fn(&Config) -> String;
+/// The same of an entry of `examples`.
+type SeenOfEntry = fn(&ExampleRule) -> String;
 
 /// Keys of which it is enough to say that they changed.
 const KEYS: [(&str, Seen); 18] = [
@@ -36,7 +38,7 @@ const KEYS: [(&str, Seen); 18] = [
 ];
 
 /// Keys of an entry of `examples`, but for `quarantine`.
-const ENTRY_KEYS: [(&str, fn(&ExampleRule) -> String); 11] = [
+const ENTRY_KEYS: [(&str, SeenOfEntry); 11] = [
     ("exclude", |rule| shown(&rule.exclude)),
     ("tier", |rule| shown(&rule.tier)),
     ("timeout", |rule| shown(&rule.timeout)),
@@ -135,7 +137,7 @@ fn entries(before: &Config, after: &Config) -> Vec<String> {
             told.push(format!("adds an entry to `examples` for {}", globs(rule)));
             continue;
         };
-        let differs = |(_, seen): &&(&str, fn(&ExampleRule) -> String)| seen(was) != seen(rule);
+        let differs = |(_, seen): &&(&str, SeenOfEntry)| seen(was) != seen(rule);
         let keys: Vec<_> = ENTRY_KEYS.iter().filter(differs).map(|(key, _)| format!("`{key}`")).collect();
         if !keys.is_empty() {
             told.push(format!("changes {} of {}", keys.join(", "), globs(rule)));

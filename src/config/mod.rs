@@ -382,6 +382,19 @@ pub enum ClusterKind {
     Simulated,
 }
 
+impl ClusterKind {
+    /// Its name in the config and in flags.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Kind => "kind",
+            Self::Existing => "existing",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
 /// kind's own config file and version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kind {

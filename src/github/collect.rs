@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
 
-pub use names::{DEFAULT_NAME, Kind, PLAN_NAME, artifact_name};
+pub use names::{DEFAULT_NAME, Kind, PLAN_NAME, artifact_name, namesake};
 pub use run::WorkflowRun;
 pub use source::Source;
 
@@ -100,7 +100,9 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
     }
     let mut meant = meant(wanted.base, entries);
     if meant.len() > MOST_ARTIFACTS {
-        collected.remarks.push(format!("{} artifacts are more than {MOST_ARTIFACTS}: the rest is left out", meant.len()));
+        collected
+            .remarks
+            .push(format!("{} artifacts are more than {MOST_ARTIFACTS}: the rest is left out", meant.len()));
         meant.truncate(MOST_ARTIFACTS);
     }
     let mut plans = Vec::new();
@@ -117,7 +119,7 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
         }
     }
     drop(unpacked);
-    collected.settle_plan(plans);
+    collected.settle_plan(&plans);
     Ok(collected)
 }
 
@@ -132,10 +134,10 @@ pub async fn plan(sources: &[Source], digest: &str) -> Result<Plan, String> {
     let mut unpacked = source.fetch(&entry).await.map_err(|why| format!("the artifact {PLAN_NAME}: {why}"))?;
     let bytes = unpacked.take("plan.json").ok_or_else(|| format!("the artifact {PLAN_NAME} holds no plan.json"))?;
     let plan = vetted::plan(&bytes).map_err(|why| format!("the artifact {PLAN_NAME}: {why}"))?;
-    match plan.digest == digest {
-        true => Ok(plan),
-        false => Err(format!("the plan of this run has the digest {}, and not {digest}", plan.digest)),
+    if plan.digest != digest {
+        return Err(format!("the plan of this run has the digest {}, and not {digest}", plan.digest));
     }
+    Ok(plan)
 }
 
 async fn list(sources: &[Source]) -> Result<(&Source, Vec<Entry>, bool), String> {
@@ -155,7 +157,7 @@ fn meant(base: &str, entries: Vec<Entry>) -> Vec<(Kind, Entry)> {
     let listed = entries.iter().map(|entry| entry.listed.clone()).collect();
     let mut meant = names::meant(base, listed);
     if meant.iter().any(|(kind, _)| matches!(kind, Kind::Shard(..))) {
-        meant.retain(|(kind, _)| *kind != Kind::Whole);
+        meant.retain(|(kind, _)| !matches!(kind, Kind::Whole(_)));
     }
     let by_id: BTreeMap<u64, Entry> = entries.into_iter().map(|entry| (entry.listed.id, entry)).collect();
     meant.into_iter().filter_map(|(kind, listed)| Some((kind, by_id.get(&listed.id)?.clone()))).collect()
@@ -164,7 +166,7 @@ fn meant(base: &str, entries: Vec<Entry>) -> Vec<(Kind, Entry)> {
 fn told(kind: Kind, name: &str, why: &Unusable) -> String {
     let of = match kind {
         Kind::Shard(number, count) => format!(" of shard {number}/{count}"),
-        Kind::Plan | Kind::Whole => String::new(),
+        Kind::Plan | Kind::Whole(_) => String::new(),
     };
     let hint = if matches!(why, Unusable::Expired) { ": run it again" } else { "" };
     format!("the artifact {name}{of} is not used: {}{hint}", inert(&why.to_string()))
@@ -207,7 +209,11 @@ fn held_to(kind: Kind, report: &Report, wanted: &Wanted<'_>) -> Result<(), Strin
         return Err(format!("its report says that it is of run {}, and not {}", or_none(&run.id), wanted.run));
     }
     if !run.repository.eq_ignore_ascii_case(wanted.repository) {
-        return Err(format!("its report says that it is of {}, and not {}", or_none(&run.repository), wanted.repository));
+        return Err(format!(
+            "its report says that it is of {}, and not {}",
+            or_none(&run.repository),
+            wanted.repository
+        ));
     }
     if let Some(commit) = wanted.commit.filter(|commit| *commit != run.commit) {
         return Err(format!("its report says that it is of commit {}, and not {commit}", or_none(&run.commit)));
@@ -232,7 +238,9 @@ impl Collected {
         let Wanted { server_url, repository, run, .. } = wanted;
         let url = format!("{server_url}/{repository}/actions/runs/{run}/artifacts/{id}");
         if taken.killed {
-            self.remarks.push(format!("the artifact {name} is of a run that was killed before it could report: this is what its journal holds"));
+            self.remarks.push(format!(
+                "the artifact {name} is of a run that was killed before it could report: this is what its journal holds"
+            ));
         }
         plans.extend(taken.plan.map(|plan| (kind, plan)));
         for row in taken.report.iter().flat_map(|report| &report.results) {
@@ -247,7 +255,7 @@ impl Collected {
     }
 
     /// Of the plans that were found, the artifact's; else the one that all results came with. Results of another plan are told.
-    fn settle_plan(&mut self, plans: Vec<(Kind, Plan)>) {
+    fn settle_plan(&mut self, plans: &[(Kind, Plan)]) {
         let digests: std::collections::BTreeSet<&str> = plans.iter().map(|(_, plan)| plan.digest.as_str()).collect();
         let own = plans.iter().find(|(kind, _)| *kind == Kind::Plan).map(|(_, plan)| plan);
         if own.is_none() && digests.len() > 1 {
@@ -255,9 +263,12 @@ impl Collected {
             return;
         }
         let Some(plan) = own.or_else(|| plans.first().map(|(_, plan)| plan)).cloned() else { return };
-        for (kind, other) in &plans {
+        for (kind, other) in plans {
             if let (Kind::Shard(number, count), true) = (kind, other.digest != plan.digest) {
-                self.remarks.push(format!("shard {number}/{count} obeyed another plan: {}, and not {}", other.digest, plan.digest));
+                self.remarks.push(format!(
+                    "shard {number}/{count} obeyed another plan: {}, and not {}",
+                    other.digest, plan.digest
+                ));
             }
         }
         self.plan = Some(plan);

@@ -13,15 +13,22 @@
 //! The token of a job is masked in its log by the runner; that of the results service is too. Neither is put into the
 //! environment of a child process (see `child`), and this program never prints them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::api::Api;
 use super::collect::WorkflowRun;
 use super::pull_request::{self, Lookup, PullRequest};
+use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::inert::inert;
 use crate::error::{Error, Result};
+use crate::git::ChangedLines;
 use crate::settings::{Command, RunContext};
 
+/// The most of a line that a sentence quotes, in characters.
+const LONGEST_QUOTE: usize = 120;
 /// Where the pair of workflows is described that comments on pull requests of forks without running their code where the
 /// token can write.
 pub const FORK_SAFE_PAIR: &str = "https://github.com/org/example-validator#pull-requests-from-forks";
@@ -71,6 +78,37 @@ fn stranger(event: &str, payload: &Value) -> Option<&'static str> {
         "issue_comment" => payload.pointer("/issue/pull_request").is_some().then_some("the change of a pull request"),
         _ => None,
     }
+}
+
+/// What of a change a reviewer should see before believing its results, a sentence each that begins with a verb (`changes ...`):
+/// what it changes in the config (`before` is `None` where there was none), the workflows by which it runs this action, the
+/// settings that its manifests carry. Pure. File names and reasons in it come from the change: they are inert for a terminal, and still
+/// have to be escaped for Markdown.
+#[must_use]
+pub fn sensitive(
+    before: Option<&Config>,
+    after: &Config,
+    workflows: &BTreeSet<String>,
+    lines: &[ChangedLines],
+) -> Vec<String> {
+    let none = Config::default();
+    let mut told = config::differences(before.unwrap_or(&none), after);
+    told.extend(workflows.iter().map(|file| format!("changes the workflow {}, which runs this action", inert(file))));
+    let changed = lines.iter().filter(|lines| lines.before != lines.after);
+    told.extend(changed.map(|ChangedLines { file, before, after }| {
+        let quoted = |lines: &[String]| {
+            let text: String = lines.join(" ").chars().take(LONGEST_QUOTE).collect();
+            inert(&text).into_owned()
+        };
+        match (before.as_slice(), after.as_slice()) {
+            ([], after) => format!("gives {} settings of its own: {}", inert(file), quoted(after)),
+            (before, []) => format!("takes its own settings from {}: {}", inert(file), quoted(before)),
+            (before, after) => {
+                format!("changes the own settings of {} from {} to {}", inert(file), quoted(before), quoted(after))
+            }
+        }
+    }));
+    told
 }
 
 /// Why results of another run are not published on a pull request: a sentence for the log.
@@ -160,7 +198,7 @@ mod tests {
         let context = context("pull_request_target", target(Value::Null));
         let of = |command: Command| check(&context, false, &command).is_ok();
         assert!(!of(RUN) && !of(Command::Lint(Format::Text)) && !of(Command::Plan(PlanFormat::Table)));
-        assert!(of(Command::Report { format: Format::Github, from_run: Some(1) }) && of(Command::Clean));
+        assert!(of(Command::Report { format: Format::Github, from_run: Some(1) }) && of(Command::Clean { own: true }));
     }
 
     #[test]
@@ -169,6 +207,34 @@ mod tests {
         assert!(check(&context, true, &RUN).is_ok());
         context.github_actions = false;
         assert!(check(&context, false, &RUN).is_ok());
+    }
+
+    #[test]
+    fn what_a_reviewer_should_see_is_told_in_sentences() {
+        let lines = |file: &str, before: &[&str], after: &[&str]| ChangedLines {
+            file: file.to_owned(),
+            before: before.iter().map(ToString::to_string).collect(),
+            after: after.iter().map(ToString::to_string).collect(),
+        };
+        let after = Config { fail_on: vec![], ..Config::default() };
+        let workflows = BTreeSet::from([".github/workflows/e2e.yml".to_owned()]);
+        let changed = [
+            lines("a.yaml", &["# example-validator: tier=full"], &["# example-validator: tier=basic"]),
+            lines("b.yaml", &[], &["# example-validator: expect=failed\u{1b}"]),
+            lines("c.yaml", &["# example-validator: x"], &[]),
+            lines("same.yaml", &["# example-validator: x"], &["# example-validator: x"]),
+        ];
+        assert_eq!(
+            sensitive(None, &after, &workflows, &changed),
+            [
+                "changes `fail-on` from failed, timed-out, errored to nothing",
+                "changes the workflow .github/workflows/e2e.yml, which runs this action",
+                "changes the own settings of a.yaml from # example-validator: tier=full to # example-validator: tier=basic",
+                "gives b.yaml settings of its own: # example-validator: expect=failed␛",
+                "takes its own settings from c.yaml: # example-validator: x",
+            ]
+        );
+        assert_eq!(sensitive(Some(&after), &after, &BTreeSet::new(), &[]), [""; 0]);
     }
 
     #[test]

@@ -68,6 +68,15 @@ pub(super) fn decompress(archive: File, mut target: impl Write) -> io::Result<u6
     moved(zstd::Decoder::new(archive)?, &mut target)
 }
 
+/// Writes what comes into a file in `folder`, as it is; with its SHA-256.
+pub(super) fn received(source: impl Read, folder: &Path) -> io::Result<(NamedTempFile, String)> {
+    let file = tempfile::Builder::new().prefix(".archive-").tempfile_in(folder)?;
+    let mut out = Hashed { inner: file.as_file(), hasher: Sha256::new(), size: 0 };
+    moved(source, &mut out)?;
+    let sha256 = hex(out.hasher);
+    Ok((file, sha256))
+}
+
 /// The SHA-256 of a file and its size.
 pub(super) fn sha256(file: &Path) -> io::Result<(String, u64)> {
     let mut hashed = Hashed { inner: io::sink(), hasher: Sha256::new(), size: 0 };

@@ -17,4 +17,4 @@ pub use build::base_of_ours;
 pub use engine::{Engine, LABEL};
 pub use load::load;
 pub use needed::{needed_by, needed_by_object, replacements};
-pub use store::{Kept, Store};
+pub use store::{Actions, Kept, Store};

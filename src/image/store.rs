@@ -1,16 +1,33 @@
 //! Where archives of built images are kept between runs, by the key of their build.
 //!
 //! A folder holds `<key>.tar.zst` and `<key>.tar.zst.sha256`, as `sha256sum` writes it: `sha256sum -c` checks the whole folder.
-//! The sum is written last, so that an archive without one is one whose writing was broken off.
+//! The sum is written last, so that an archive without one is one whose writing was broken off. An entry of the Actions cache is
+//! such a folder, with the two files of its key.
+
+mod actions;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::archive::{self, Written};
-use crate::settings::{CacheMode, CacheSettings};
+use crate::diagnostic::Diagnostic;
+use crate::github::cache::Cache;
+use crate::github::cache::policy::{Access, Caps};
+use crate::github::retry::Patience;
+use crate::settings::{CacheMode, CacheSettings, RunContext};
 
-/// A store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+pub use actions::Actions;
+
+/// How often and how long the cache is asked: what it has is only worth so much waiting.
+const PATIENCE: Patience =
+    Patience { tries: 4, first: Duration::from_secs(2), growth: 1.5, longest: Duration::from_secs(30) };
+
+/// A store. Clones share it.
+#[derive(Clone, Debug)]
 pub enum Store {
     /// A folder of this machine.
     Folder {
@@ -19,6 +36,8 @@ pub enum Store {
         /// Whether it is also written.
         is_written: bool,
     },
+    /// The Actions cache.
+    Actions(Arc<Actions>),
     /// None: every image is built.
     None,
 }
@@ -35,20 +54,29 @@ pub enum Kept {
 }
 
 impl Store {
-    /// The store that the settings describe.
+    /// The store that the settings describe: the folder that they name, which is the user's to keep; else, under GitHub Actions,
+    /// its cache. `on_pull_request` is the config's `cache.on-pull-request`, `scratch` a private folder.
     #[must_use]
-    pub fn new(settings: &CacheSettings) -> Self {
+    pub fn new(settings: &CacheSettings, context: &RunContext, on_pull_request: bool, scratch: &Path) -> Self {
         match (&settings.dir, settings.mode) {
-            (Some(path), CacheMode::On) => Self::Folder { path: path.clone(), is_written: true },
-            (Some(path), CacheMode::Read) => Self::Folder { path: path.clone(), is_written: false },
-            (_, CacheMode::Off) | (None, _) => Self::None,
+            (_, CacheMode::Off) => Self::None,
+            (Some(path), mode) => Self::Folder { path: path.clone(), is_written: mode == CacheMode::On },
+            (None, mode) if context.github_actions => {
+                let Some(cache) = Cache::find(&context.services, &context.server_url, PATIENCE) else {
+                    tracing::debug!("the runner offers no cache: images are built");
+                    return Self::None;
+                };
+                let access = Access::new(mode, on_pull_request, context);
+                Self::Actions(Arc::new(Actions::new(cache, access, Caps::default(), scratch.join("restored"))))
+            }
+            (None, _) => Self::None,
         }
     }
 
     /// Whether there is one at all; without one a report says `off`.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        *self != Self::None
+        !matches!(self, Self::None)
     }
 
     /// Where buildx may keep layers between runs: beside the archives.
@@ -61,48 +89,90 @@ impl Store {
     }
 
     /// The archive of a key. It is read to its end: what is not as it was written is not used.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Kept {
-        let Self::Folder { path: folder, .. } = self else { return Kept::Miss };
-        let (file, sum) = places(folder, key);
-        match (std::fs::read_to_string(&sum), file.is_file()) {
-            (Ok(sum), true) => match archive::sha256(&file) {
-                Ok((found, _)) if sum.split_whitespace().next() == Some(found.as_str()) => Kept::Hit(file),
-                Ok(_) => Kept::Broken(format!("{} is not as it was written", file.display())),
-                Err(error) => Kept::Broken(format!("{} can't be read: {error}", file.display())),
-            },
-            (Err(error), true) if error.kind() == io::ErrorKind::NotFound => {
-                Kept::Broken(format!("{} was not written to its end", file.display()))
+    pub async fn get(&self, key: &str) -> Kept {
+        match self {
+            Self::None => Kept::Miss,
+            Self::Actions(actions) => actions.get(key).await,
+            Self::Folder { path, .. } => {
+                let (folder, key) = (path.clone(), key.to_owned());
+                let got = tokio::task::spawn_blocking(move || get(&folder, &key)).await;
+                got.unwrap_or_else(|error| Kept::Broken(error.to_string()))
             }
-            (Err(error), true) => Kept::Broken(format!("{} can't be read: {error}", sum.display())),
-            (_, false) => Kept::Miss,
         }
     }
 
-    /// Keeps an archive. A store that is not written, and one that has the key already, stays as it is.
+    /// Keeps an archive. A store that is not written, and one that has the key already, stays as it is. Into the Actions cache it
+    /// goes beside what else is done: see [`Self::finish`].
     ///
     /// # Errors
     /// It could not be written: a warning, since the run has the archive all the same.
-    pub fn put(&self, key: &str, archive: &Written) -> io::Result<()> {
-        let Self::Folder { path: folder, is_written: true } = self else { return Ok(()) };
-        std::fs::create_dir_all(folder)?;
-        let (file, sum) = places(folder, key);
-        // A sum of an older archive must not stand beside the new one, not even for a moment; and a rename onto a link to the
-        // same file does nothing.
-        remove(&sum)?;
-        remove(&file)?;
-        let beside = tempfile::Builder::new().prefix(".archive-").tempfile_in(folder)?.into_temp_path();
-        remove(&beside)?;
-        if std::fs::hard_link(&archive.path, &beside).is_err() {
-            std::fs::copy(&archive.path, &beside)?;
+    pub async fn put(&self, key: &str, archive: &Written) -> io::Result<()> {
+        match self {
+            Self::Folder { path, is_written: true } => {
+                let (folder, key, archive) = (path.clone(), key.to_owned(), archive.clone());
+                tokio::task::spawn_blocking(move || put(&folder, &key, &archive)).await.map_err(io::Error::other)?
+            }
+            Self::Actions(actions) => actions.put(key, archive),
+            Self::Folder { .. } | Self::None => Ok(()),
         }
-        beside.persist(&file).map_err(|error| error.error)?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let mut out = tempfile::Builder::new().prefix(".sum-").tempfile_in(folder)?;
-        io::Write::write_all(&mut out, format!("{}  {name}\n", archive.sha256).as_bytes())?;
-        out.persist(&sum).map_err(|error| error.error)?;
-        Ok(())
     }
+
+    /// Waits until what was put is where it goes, at most so long; not at all once the run is cancelled.
+    pub async fn finish(&self, within: Duration, cancel: &CancellationToken) {
+        if let Self::Actions(actions) = self {
+            actions.finish(within, cancel).await;
+        }
+    }
+
+    /// What a person should know of it: each kind of trouble once. None of it fails a run.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<Diagnostic> {
+        match self {
+            Self::Actions(actions) => actions.remarks(),
+            Self::Folder { .. } | Self::None => Vec::new(),
+        }
+    }
+}
+
+fn get(folder: &Path, key: &str) -> Kept {
+    let (file, sum) = places(folder, key);
+    match (std::fs::read_to_string(&sum), file.is_file()) {
+        (Ok(sum), true) => match archive::sha256(&file) {
+            Ok((found, _)) if sum.split_whitespace().next() == Some(found.as_str()) => Kept::Hit(file),
+            Ok(_) => Kept::Broken(format!("{} is not as it was written", file.display())),
+            Err(error) => Kept::Broken(format!("{} can't be read: {error}", file.display())),
+        },
+        (Err(error), true) if error.kind() == io::ErrorKind::NotFound => {
+            Kept::Broken(format!("{} was not written to its end", file.display()))
+        }
+        (Err(error), true) => Kept::Broken(format!("{} can't be read: {error}", sum.display())),
+        (_, false) => Kept::Miss,
+    }
+}
+
+fn put(folder: &Path, key: &str, archive: &Written) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let (file, sum) = places(folder, key);
+    // A sum of an older archive must not stand beside the new one, not even for a moment; and a rename onto a link to the
+    // same file does nothing.
+    remove(&sum)?;
+    remove(&file)?;
+    let beside = tempfile::Builder::new().prefix(".archive-").tempfile_in(folder)?.into_temp_path();
+    remove(&beside)?;
+    if std::fs::hard_link(&archive.path, &beside).is_err() {
+        std::fs::copy(&archive.path, &beside)?;
+    }
+    beside.persist(&file).map_err(|error| error.error)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let mut out = tempfile::Builder::new().prefix(".sum-").tempfile_in(folder)?;
+    io::Write::write_all(&mut out, sum_line(&archive.sha256, &name).as_bytes())?;
+    out.persist(&sum).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The line that `sha256sum` writes and checks.
+fn sum_line(sha256: &str, name: &str) -> String {
+    format!("{sha256}  {name}\n")
 }
 
 fn places(folder: &Path, key: &str) -> (PathBuf, PathBuf) {
@@ -121,7 +191,8 @@ mod tests {
     use super::*;
 
     fn store(folder: &Path, mode: CacheMode) -> Store {
-        Store::new(&CacheSettings { dir: Some(folder.join("cache")), mode, tool_mirror: None, tool_dir: None })
+        let settings = CacheSettings { dir: Some(folder.join("cache")), mode, tool_mirror: None, tool_dir: None };
+        Store::new(&settings, &RunContext::default(), false, folder)
     }
 
     fn archive(folder: &Path) -> Written {
@@ -129,42 +200,42 @@ mod tests {
         archive::compress(&b"an image"[..], &target).unwrap().keep(&target).unwrap()
     }
 
-    #[test]
-    fn what_was_put_is_there_in_the_next_run() {
+    #[tokio::test]
+    async fn what_was_put_is_there_in_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(folder.path());
         let on = store(folder.path(), CacheMode::On);
-        assert_eq!(on.get("key"), Kept::Miss);
-        on.put("key", &archive).unwrap();
-        on.put("key", &archive).unwrap();
+        assert_eq!(on.get("key").await, Kept::Miss);
+        on.put("key", &archive).await.unwrap();
+        on.put("key", &archive).await.unwrap();
         std::fs::remove_file(&archive.path).unwrap();
-        let Kept::Hit(file) = store(folder.path(), CacheMode::Read).get("key") else { panic!("no hit") };
+        let Kept::Hit(file) = store(folder.path(), CacheMode::Read).get("key").await else { panic!("no hit") };
         assert_eq!(archive::sha256(&file).unwrap().0, archive.sha256);
         assert_eq!(std::fs::read_dir(folder.path().join("cache")).unwrap().count(), 2);
     }
 
-    #[test]
-    fn a_broken_archive_is_told_and_put_anew() {
+    #[tokio::test]
+    async fn a_broken_archive_is_told_and_put_anew() {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(folder.path());
         let on = store(folder.path(), CacheMode::On);
-        on.put("key", &archive).unwrap();
+        on.put("key", &archive).await.unwrap();
         let kept = folder.path().join("cache/key.tar.zst");
         std::fs::remove_file(&kept).unwrap();
         std::fs::write(&kept, "an").unwrap();
-        assert!(matches!(on.get("key"), Kept::Broken(why) if why.contains("not as it was written")));
+        assert!(matches!(on.get("key").await, Kept::Broken(why) if why.contains("not as it was written")));
         std::fs::remove_file(folder.path().join("cache/key.tar.zst.sha256")).unwrap();
-        assert!(matches!(on.get("key"), Kept::Broken(why) if why.contains("not written to its end")));
-        on.put("key", &archive).unwrap();
-        assert!(matches!(on.get("key"), Kept::Hit(_)));
+        assert!(matches!(on.get("key").await, Kept::Broken(why) if why.contains("not written to its end")));
+        on.put("key", &archive).await.unwrap();
+        assert!(matches!(on.get("key").await, Kept::Hit(_)));
     }
 
-    #[test]
-    fn a_store_that_is_read_or_off_is_not_written() {
+    #[tokio::test]
+    async fn a_store_that_is_read_or_off_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(folder.path());
         for mode in [CacheMode::Read, CacheMode::Off] {
-            store(folder.path(), mode).put("key", &archive).unwrap();
+            store(folder.path(), mode).put("key", &archive).await.unwrap();
         }
         assert!(!folder.path().join("cache").exists());
         assert!(!store(folder.path(), CacheMode::Off).is_on());

@@ -1,15 +1,22 @@
 //! Texts of others in Markdown, as GitHub renders it: nothing in them acts as Markdown or HTML, mentions a person, or links.
 //!
 //! Sources: the GitHub Flavored Markdown Spec, <https://github.github.com/gfm/>; GitHub adds mentions, issue references and
-//! mathematics (`$`) on top of it.
+//! mathematics (`$`) on top of it. A hash of a commit of the repository stays a link to it, which does nobody harm.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::diagnostic::inert::inert;
 
 /// A character that shows nothing and parts what GitHub would else take for a mention, a reference or a link. It cannot come
 /// from a text itself: there it is made visible.
 const APART: char = '\u{200b}';
+
+/// What an address can't hold as it is inside of `[](<here>)`: what is no part of one, and what would end the link.
+const UNSAFE: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
 /// A piece of Markdown that is safe to put into a document. Only this module makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +68,7 @@ impl Markdown {
         if text.is_empty() {
             return Self::default();
         }
+        let text = uncommented(&text);
         let fence = "`".repeat(longest_run(&text) + 1);
         // One space is taken off each end again where both have one, unless there is nothing else; backticks need it, too.
         let is_space = |c: char| c == ' ' || c == '`';
@@ -69,10 +77,52 @@ impl Markdown {
         Self(format!("{fence}{pad}{text}{pad}{fence}"))
     }
 
-    /// Code for the cell of a table, where a pipe would end the cell even in code.
+    /// Code for the cell of a table, where a pipe would end the cell even in code, and where a backslash before the escape
+    /// of that pipe would undo it.
     #[must_use]
     pub fn cell(text: &str) -> Self {
-        Self(Self::code(text).0.replace('|', "\\|"))
+        Self::code(text).in_cell()
+    }
+
+    /// Code, or a link with a label of code, as it stands in the cell of a table.
+    #[must_use]
+    pub fn in_cell(self) -> Self {
+        if !self.0.contains('|') {
+            return self;
+        }
+        Self(self.0.replace("\\|", &format!("\\{APART}|")).replace('|', "\\|"))
+    }
+
+    /// The same at the start of a line, in a list or a quotation: it begins nothing there.
+    #[must_use]
+    pub fn at_start(self) -> Self {
+        let text = self.0.trim_start();
+        let begins = |c: char| c.is_ascii_digit() || "-+=".contains(c);
+        Self(if text.starts_with(begins) { format!("{APART}{text}") } else { text.to_owned() })
+    }
+
+    /// Prose inside of an HTML element, where Markdown is not read but mentions and references are.
+    #[must_use]
+    pub fn html(text: &str) -> Self {
+        let mut out = String::with_capacity(text.len() + 16);
+        each(
+            &inert(text),
+            |c, _| match c {
+                '"' => Some("&quot;"),
+                _ => None,
+            },
+            &mut out,
+        );
+        Self(out)
+    }
+
+    /// A link, if the address is one of the web; else the label alone.
+    #[must_use]
+    pub fn link(label: &Self, address: &str) -> Self {
+        if !(address.starts_with("https://") || address.starts_with("http://")) {
+            return label.clone();
+        }
+        Self(format!("[{label}](<{}>)", utf8_percent_encode(address, UNSAFE)))
     }
 
     /// A block of code of several lines, each made inert, to be set on lines of its own.
@@ -80,8 +130,29 @@ impl Markdown {
     pub fn block(text: &str) -> Self {
         let lines: Vec<_> = text.trim_end().lines().map(inert).collect();
         let text = lines.join("\n");
-        let fence = "`".repeat(longest_run(&text).max(2) + 1);
-        Self(format!("{fence}text\n{text}\n{fence}"))
+        let text = uncommented(&text);
+        Self::fenced(&text, "text")
+    }
+
+    /// A command of one line, as a block of code of its own, which GitHub lets one copy.
+    #[must_use]
+    pub fn shell(line: &str) -> Self {
+        Self::fenced(&uncommented(&inert(line)), "sh")
+    }
+
+    /// The same and another piece, with this text of ours between them, unless one of them is empty.
+    #[must_use]
+    pub fn and(self, between: &'static str, other: &Self) -> Self {
+        match (self.0.is_empty(), other.0.is_empty()) {
+            (_, true) => self,
+            (true, false) => other.clone(),
+            (false, false) => Self(format!("{self}{between}{other}")),
+        }
+    }
+
+    fn fenced(text: &str, language: &str) -> Self {
+        let fence = "`".repeat(longest_run(text).max(2) + 1);
+        Self(format!("{fence}{language}\n{text}\n{fence}"))
     }
 }
 
@@ -90,31 +161,63 @@ fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
+/// Code without the start of a comment: what looks for a comment of ours in a text looks at its lines, code or not.
+fn uncommented(text: &str) -> Cow<'_, str> {
+    if text.contains("<!--") { text.replace("<!--", &format!("<{APART}!--")).into() } else { text.into() }
+}
+
 /// Appends prose, without backticks in it.
 fn prose(text: &str, out: &mut String) {
     let mut before: Option<char> = None;
+    let escape = |c: char, after: &str| {
+        let inside_word = before.is_some_and(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric);
+        before = Some(c);
+        Some(match c {
+            '\\' => "\\\\",
+            '*' => "\\*",
+            // Inside of a word GitHub takes an underscore as it is.
+            '_' if !inside_word => "\\_",
+            '[' => "\\[",
+            ']' => "\\]",
+            '|' => "\\|",
+            '~' => "\\~",
+            '$' => "<span>\\$</span>",
+            _ => return None,
+        })
+    };
+    each(text, escape, out);
+}
+
+/// Appends a text, each character as `escape` has it; what HTML and GitHub would take for theirs is escaped in any case.
+/// `escape` is told the character and what follows it.
+fn each<'a>(text: &'a str, mut escape: impl FnMut(char, &'a str) -> Option<&'static str>, out: &mut String) {
     for (index, c) in text.char_indices() {
         let after = &text[index + c.len_utf8()..];
+        if let Some(escaped) = escape(c, after) {
+            out.push_str(escaped);
+            continue;
+        }
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
+            // A dollar sign of its own, however mathematics are looked for: in the text or in what it became.
             '$' => out.push_str("<span>$</span>"),
-            // Inside of a word GitHub takes an underscore as it is.
-            '_' if before.is_some_and(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric) => out.push(c),
-            '\\' | '*' | '_' | '[' | ']' | '|' | '~' => out.extend(['\\', c]),
             '@' | '#' => out.extend([c, APART]),
             ':' if after.starts_with("//") => out.extend([c, APART]),
-            '.' if is_www(&text[..index]) => out.extend([APART, c]),
+            '.' if ends_in(&text[..index], "www") => out.extend([APART, c]),
+            // `GH-12` is issue 12.
+            '-' if after.starts_with(|c: char| c.is_ascii_digit()) && ends_in(&text[..index], "gh") => {
+                out.extend([c, APART]);
+            }
             _ => out.push(c),
         }
-        before = Some(c);
     }
 }
 
-/// Whether a text ends in `www`, which a dot would turn into a link.
-fn is_www(text: &str) -> bool {
-    text.len() >= 3 && text.as_bytes()[text.len() - 3..].eq_ignore_ascii_case(b"www")
+/// Whether a text ends in this word of lower case, however it is written.
+fn ends_in(text: &str, word: &str) -> bool {
+    text.len() >= word.len() && text.as_bytes()[text.len() - word.len()..].eq_ignore_ascii_case(word.as_bytes())
 }
 
 #[cfg(test)]
@@ -147,7 +250,8 @@ mod tests {
             ("a|b", "a\\|b"),
             ("cc @team, see #12", "cc @\u{200b}team, see #\u{200b}12"),
             ("https://evil.example www.evil.example", "https:\u{200b}//evil.example www\u{200b}.evil.example"),
-            ("costs $1 or $2", "costs <span>$</span>1 or <span>$</span>2"),
+            ("GH-12, gh-1, GH-x", "GH-\u{200b}12, gh-\u{200b}1, GH-x"),
+            ("costs $1 or $2", "costs <span>\\$</span>1 or <span>\\$</span>2"),
             ("an open ` tick", "an open \\` tick"),
             ("`` and `a``b`", "\\`\\` and `a`\u{200b}`b`"),
             ("a\nb\u{1b}[0m", "a␊b␛\\[0m"),
@@ -163,6 +267,28 @@ mod tests {
         assert_eq!(Markdown::code("`a").to_string(), "`` `a ``");
         assert_eq!(Markdown::code("").to_string(), "");
         assert_eq!(Markdown::cell("a|b").to_string(), "`a\\|b`");
+        assert_eq!(Markdown::cell("a\\|b").to_string(), "`a\\\u{200b}\\|b`");
+        assert_eq!(Markdown::code("<!-- x").to_string(), "`<\u{200b}!-- x`");
+    }
+
+    #[test]
+    fn a_link_goes_where_it_says_and_nowhere_else() {
+        let label = Markdown::code("a.yaml");
+        let link = |address: &str| Markdown::link(&label, address).to_string();
+        assert_eq!(link("https://github.com/a/b"), "[`a.yaml`](<https://github.com/a/b>)");
+        assert_eq!(link("https://x/a b>(`c`)\n"), "[`a.yaml`](<https://x/a%20b%3E(%60c%60)%0A>)");
+        assert_eq!(link("javascript:alert(1)"), "`a.yaml`");
+        assert_eq!(link(""), "`a.yaml`");
+    }
+
+    #[test]
+    fn a_line_begins_nothing_and_html_stays_text() {
+        for (raw, line) in [("- x", "\u{200b}- x"), (" 1. x", "\u{200b}1. x"), ("# x", "#\u{200b} x"), ("x", "x")] {
+            assert_eq!(Markdown::text(raw).at_start().to_string(), line);
+        }
+        let html = Markdown::html("</summary> `*` @team #1 \"$x$\"\n").to_string();
+        let expected = "&lt;/summary&gt; `*` @\u{200b}team #\u{200b}1 &quot;<span>$</span>x<span>$</span>&quot;␊";
+        assert_eq!(html, expected);
     }
 
     #[test]
@@ -190,7 +316,7 @@ mod tests {
                     &after[1..]
                 }
                 '&' | '<' => {
-                    let known = [("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"), ("<span>$</span>", "$")];
+                    let known = [("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"), ("<span>\\$</span>", "$")];
                     let (markup, meaning) = known.iter().find(|(markup, _)| rest.starts_with(markup))?;
                     out.push_str(meaning);
                     &rest[markup.len()..]
@@ -235,7 +361,7 @@ mod tests {
         #[test]
         fn a_text_shows_as_itself_and_nothing_in_it_acts(raw in "[a-z0-9 `*_<>&@#:/.|$~\\\\\\[\\]\\(\\)!\\-w\u{200b}\n]{0,30}") {
             let expected = inert(&raw).replace('`', "");
-            let got = shown(&text(&raw)).map(|shown| shown.replace('`', ""));
+            let got = shown(&text(&raw)).map(|shown| shown.replace(['`', APART], ""));
             prop_assert_eq!(got, Some(expected));
         }
 

@@ -1,11 +1,15 @@
 //! `summary.md`: the report as GitHub shows it under a run.
 
-mod parts;
-mod view;
+pub(super) mod failure;
+pub(super) mod parts;
+pub(super) mod view;
 
 use askama::Template;
 
+use self::failure::Frame;
 use super::Report;
+use super::comment::changes::Changes;
+use super::comment::{About, State};
 use super::details::Details;
 use crate::error::{Error, Result};
 
@@ -53,9 +57,30 @@ const LADDER: [Detail; 7] = [
 /// # Errors
 /// [`Error::Internal`] if the template can't be filled in, which text in memory does not meet.
 pub fn render(report: &Report, details: &Details, limit: usize) -> Result<String> {
+    render_in(Frame::new(report, details, None, None), limit)
+}
+
+/// The same with what is known of the run's place: links, notices, commands that judge a failure again, and with the state of
+/// the run before what has changed since.
+///
+/// # Errors
+/// Those of [`render`].
+pub fn render_about(
+    report: &Report,
+    details: &Details,
+    about: &About,
+    before: Option<&State>,
+    limit: usize,
+) -> Result<String> {
+    let about = about.of_report(report);
+    let changes = before.and_then(|before| Changes::since(before, report));
+    render_in(Frame::new(report, details, Some(&about), changes.as_ref()), limit)
+}
+
+fn render_in(frame: Frame<'_>, limit: usize) -> Result<String> {
     let mut text = String::new();
     for detail in LADDER {
-        text = view::summary(report, details, detail).render().map_err(|error| Error::Internal(error.to_string()))?;
+        text = view::summary(frame, detail).render().map_err(|error| Error::Internal(error.to_string()))?;
         text.push('\n');
         if text.len() <= limit {
             break;
@@ -264,7 +289,7 @@ mod tests {
         let report = Report::new(run, vec![], vec![], vec![passed, failed], &[]);
         let text = render(&report, &details, STEP_LIMIT).unwrap();
         assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @"
-        ## 🧪 Simulated, without a real cluster: 1 of 1 example failed
+        ## 🧪 Simulated, without a real cluster: 1 of 1 example failed, only on v1.34.0
 
         > [!IMPORTANT]
         > Simulated: no real cluster was used, so that nothing here says whether the examples work. For real: `--cluster kind` (needs a Docker engine), or `--cluster existing` (needs a kubeconfig).

@@ -36,6 +36,17 @@ pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
+/// Milliseconds as a person says them: `5 ms`, `12 s`, `15 min 2 s`, `2 h 5 min`.
+pub(super) fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+    }
+}
+
 /// Orders versions by their numbers: `v1.9.0` before `v1.34.0`; what has no numbers by its text.
 pub(super) fn version_key(version: &str) -> (Vec<u64>, &str) {
     let numbers = version.trim_start_matches('v').split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect();
@@ -140,6 +151,12 @@ mod tests {
     #[test]
     fn times_have_three_places() {
         assert_eq!([0, 5, 61_234].map(seconds), ["0.000", "0.005", "61.234"]);
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let shown = [5, 999, 12_345, 902_000, 7_500_000].map(duration);
+        assert_eq!(shown, ["5 ms", "999 ms", "12 s", "15 min 2 s", "2 h 5 min"]);
     }
 
     #[test]

@@ -128,9 +128,7 @@ impl<'a> Builds<'a> {
         image: &Image<'_>,
         identity: &Identity,
     ) -> Result<Arc<PathBuf>, Arc<Blocked>> {
-        let (store, key) = (self.store.clone(), identity.key.clone());
-        let kept = tokio::task::spawn_blocking(move || store.get(&key)).await;
-        match kept.unwrap_or(Kept::Miss) {
+        match self.store.get(&identity.key).await {
             Kept::Hit(path) => {
                 image.told.lock().unwrap_or_else(PoisonError::into_inner).0 = "hit";
                 return Ok(Arc::new(path));
@@ -164,13 +162,10 @@ impl<'a> Builds<'a> {
         image.told.lock().unwrap_or_else(PoisonError::into_inner).1 = began.elapsed();
         match built {
             Built::Ready { archive, .. } => {
-                let path = archive.path.clone();
-                let (store, key) = (self.store.clone(), identity.key.clone());
-                let kept = tokio::task::spawn_blocking(move || store.put(&key, &archive)).await;
-                if let Ok(Err(error)) = kept {
+                if let Err(error) = self.store.put(&identity.key, &archive).await {
                     tracing::warn!("the image {} is not kept for the next run: {error}", image.build.name);
                 }
-                Ok(Arc::new(path))
+                Ok(Arc::new(archive.path))
             }
             Built::Not { outcome, cause, .. } => Err(blocked(outcome, *cause)),
         }

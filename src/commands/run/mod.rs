@@ -16,8 +16,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
+use super::changes;
 use super::judge::{self, Results, Start};
 use super::planning;
+use super::publish::{self, Finished};
 use super::workspace::Workspace;
 use crate::cancel::{Signal, Signals};
 use crate::config;
@@ -51,6 +53,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         run.id = local_id(start.at);
     }
     let prefix = judge::prefix(settings, context);
+    let sensitive = changes::sensitive(settings, context);
     let outputs = Outputs::open(settings, context, format, &run, &prefix, &chosen.cells())?;
     let id = context.unique_id(settings.selection.shard).unwrap_or_else(|| run.id.clone());
     let work = Work {
@@ -63,7 +66,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         run_id: &id,
         scratch: scratch.path(),
         outputs: &outputs,
-        store: Store::new(&settings.cache),
+        store: Store::new(&settings.cache, context, workspace.config.cache_on_pull_request, scratch.path()),
         helm,
         signals: &signals,
         environment: &context.environment,
@@ -75,6 +78,8 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     for (example, kubernetes, log) in logs {
         details.add_log(example, kubernetes, log);
     }
+    let addressee = runtime.block_on(publish::addressee(settings, context));
+    run.pull_request = run.pull_request.or(addressee.pull_request().map(|found| found.number));
     let mut report = judge::report_of(run, clusters, images, rows, &workspace, &start);
     // A signal that comes later finds a run that is done.
     let signal = signals.received();
@@ -85,8 +90,13 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let written = outputs.write(&report, &details, &plan);
     let general: Vec<_> = workspace.diagnostics.iter().cloned().chain(remarks).collect();
     outputs.show(&report, &details, &general)?;
+    let closed = outputs.close(&report);
+    let about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    let cancel = &signals.cancel;
+    let finished = Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    super::tell(&runtime.block_on(finished.publish()), context);
     written?;
-    outputs.close(&report)?;
+    closed?;
     let code = report::exit_code(&report, &workspace.config.fail_on);
     Ok(signal.map_or(code, Signal::exit_code))
 }

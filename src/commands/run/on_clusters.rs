@@ -29,6 +29,8 @@ use crate::trial::cells::{self, Cell};
 
 /// Clusters at once, where it is not known what the machine bears.
 const CLUSTERS: usize = 4;
+/// How long a run waits at its end for what it keeps for the next one.
+const SAVING: Duration = Duration::from_secs(10 * 60);
 
 /// What is to be judged, and with what.
 pub struct Work<'a, 'o> {
@@ -154,6 +156,9 @@ impl<'a> Work<'a, '_> {
         judged.remarks.extend(pulls.remarks());
         pulls.told(&mut judged.clusters);
         builds.forget().await;
+        // What was built is kept for the next run, as long as this one may still take.
+        self.store.finish(self.left().map_or(SAVING, |left| left.min(SAVING)), &self.signals.cancel).await;
+        judged.remarks.extend(self.store.remarks());
         judged.logs = shared.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(judged)
     }

@@ -53,7 +53,7 @@ impl<'a> Outputs<'a> {
     ) -> Result<Self> {
         let root = settings.root.canonicalize().map_err(|error| Error::io("find", &settings.root, error))?;
         let redactor = Redactor::new();
-        if let Some(token) = &settings.github.token {
+        for token in settings.github.token.iter().chain(&context.services.token) {
             redactor.add(token.reveal());
         }
         let collected = settings.output.join(COLLECTED);
@@ -109,7 +109,7 @@ impl<'a> Outputs<'a> {
     /// # Errors
     /// The folder can't be written.
     pub fn write(&self, report: &Report, details: &Details, plan: &Plan) -> Result<()> {
-        judge::write_reports(self.settings, self.context, report, details, Some(plan))
+        judge::write_reports(self.settings, report, details, Some(plan))
     }
 
     /// Archives the evidence. Now that there is a report, the journal goes.

@@ -21,10 +21,17 @@ pub fn artifact_name(base: &str, shard: Option<Shard>) -> String {
 pub enum Kind {
     /// The plan.
     Plan,
-    /// The results of a run that is not parted.
-    Whole,
+    /// The results of a run that is not parted: of the first of the jobs that gave them this name, the second, ...
+    Whole(usize),
     /// The results of a shard: its number, and how many there are.
     Shard(usize, usize),
+}
+
+/// The name that the job takes which is the `number`-th, from 1, to want `name`: GitHub keeps one artifact a name and run, and the legs of
+/// a matrix know nothing of each other.
+#[must_use]
+pub fn namesake(name: &str, number: usize) -> String {
+    if number < 2 { name.to_owned() } else { format!("{name}-{number}") }
 }
 
 /// What the artifact with this name is to a run whose artifacts are called `base`; `None` if it is none of ours.
@@ -33,13 +40,25 @@ pub fn kind(base: &str, name: &str) -> Option<Kind> {
     if name == PLAN_NAME {
         return Some(Kind::Plan);
     }
-    let rest = name.strip_prefix(base)?;
-    if rest.is_empty() {
-        return Some(Kind::Whole);
+    if name == base {
+        return Some(Kind::Whole(1));
     }
+    let rest = name.strip_prefix(base)?;
+    of_shard(rest).or_else(|| {
+        let (before, number) = rest.rsplit_once('-')?;
+        let number: usize = number.parse().ok()?;
+        let is_ours = number > 1 && namesake(&format!("{base}{before}"), number) == name;
+        // The namesake of a shard is another attempt at it.
+        let kind = if before.is_empty() { Some(Kind::Whole(number)) } else { of_shard(before) };
+        kind.filter(|_| is_ours)
+    })
+}
+
+/// The shard in `-1-of-4`.
+fn of_shard(rest: &str) -> Option<Kind> {
     let shard: Shard = rest.strip_prefix('-')?.replacen("-of-", "/", 1).parse().ok()?;
     // `01` and ` 1` are read as 1, but never written.
-    (artifact_name(base, Some(shard)) == name).then_some(Kind::Shard(shard.number.get(), shard.count.get()))
+    (artifact_name("", Some(shard)) == rest).then_some(Kind::Shard(shard.number.get(), shard.count.get()))
 }
 
 /// An artifact as a listing has it.
@@ -82,10 +101,13 @@ mod tests {
     fn names_say_which_shard_it_is() {
         assert_eq!(artifact_name("r", None), "r");
         assert_eq!(artifact_name("r", Some("2/4".parse().unwrap())), "r-2-of-4");
-        assert_eq!(kind("r", "r"), Some(Kind::Whole));
+        assert_eq!(kind("r", "r"), Some(Kind::Whole(1)));
+        assert_eq!(kind("r", &namesake("r", 3)), Some(Kind::Whole(3)));
+        assert_eq!(kind("r", &namesake("r-2-of-4", 2)), Some(Kind::Shard(2, 4)));
         assert_eq!(kind("r", "r-2-of-4"), Some(Kind::Shard(2, 4)));
         assert_eq!(kind("r", PLAN_NAME), Some(Kind::Plan));
-        for other in ["r-5-of-4", "r-0-of-4", "r-a-of-b", "r-01-of-4", "r- 1-of-4", "r2-of-4", "rx", "x", "r-", "r-1/4"] {
+        for other in ["r-5-of-4", "r-0-of-4", "r-a-of-b", "r-01-of-4", "r- 1-of-4", "r2-of-4", "rx", "x", "r-", "r-1/4", "r-1", "r-02", "r--2", "r-1-of-4-1"]
+        {
             assert_eq!(kind("r", other), None, "{other}");
         }
     }

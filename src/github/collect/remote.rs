@@ -32,7 +32,8 @@ impl<F: FnMut(u64, u64) -> io::Result<Bytes>> Remote<F> {
     fn part(&mut self, start: u64) -> io::Result<&Bytes> {
         if !self.parts.contains_key(&start) {
             let length = PART.min(self.size - start);
-            self.left = self.left.checked_sub(length).ok_or_else(|| io::Error::other("too much of it would be fetched"))?;
+            self.left =
+                self.left.checked_sub(length).ok_or_else(|| io::Error::other("too much of it would be fetched"))?;
             let part = (self.fetch)(start, length)?;
             if part.len() as u64 != length {
                 return Err(io::Error::other("a part of it is of another length"));

@@ -14,6 +14,8 @@ use crate::settings::RunContext;
 pub struct WorkflowRun {
     /// Its number.
     pub id: u64,
+    /// Which attempt at it, from 1.
+    pub attempt: u32,
     /// The repository that it belongs to, `owner/name`.
     pub repository: String,
     /// The commit at the end of the branch that it is for.
@@ -35,6 +37,8 @@ pub struct WorkflowRun {
 #[derive(Deserialize)]
 struct Raw {
     id: u64,
+    #[serde(default = "first")]
+    run_attempt: u32,
     head_sha: String,
     event: String,
     status: Option<String>,
@@ -43,6 +47,10 @@ struct Raw {
     html_url: String,
     repository: Option<Repository>,
     head_repository: Option<Repository>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -58,6 +66,7 @@ impl WorkflowRun {
         let head = run.head_repository.map(|repository| repository.full_name);
         Some(Self {
             id: run.id,
+            attempt: run.run_attempt,
             head_sha: run.head_sha,
             event: run.event,
             status: run.status,

@@ -48,7 +48,10 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 enum Place {
     /// The ids under which the results service knows it, which are those of the job that left it.
-    Own { run: String, job: String },
+    Own {
+        run: String,
+        job: String,
+    },
     Rest(String),
 }
 
@@ -109,7 +112,10 @@ impl Source {
             }
             (Self::Rest { api, blobs, .. }, Place::Rest(route)) => match api.location(route).await.map_err(of_api)? {
                 Some(url) => (blobs, SignedUrl::parse(url.as_str()).map_err(unreachable)?),
-                None => return whole(|file| async move { api.download(route, MOST_BYTES, &file).await.map_err(of_api) }).await,
+                None => {
+                    return whole(|file| async move { api.download(route, MOST_BYTES, &file).await.map_err(of_api) })
+                        .await;
+                }
             },
             _ => return Err(unreachable("it is listed elsewhere")),
         };
@@ -139,8 +145,7 @@ async fn list_own(results: &Results) -> Result<Vec<Entry>, String> {
 }
 
 async fn own_url(results: &Results, run: &str, job: &str, name: &str) -> Result<SignedUrl, Unusable> {
-    let request =
-        serde_json::json!({"workflow_run_backend_id": run, "workflow_job_run_backend_id": job, "name": name});
+    let request = serde_json::json!({"workflow_run_backend_id": run, "workflow_job_run_backend_id": job, "name": name});
     let answer = results.call("ArtifactService", "GetSignedArtifactURL", &request).await.map_err(unreachable)?;
     let url = text(&answer["signed_url"]).ok_or_else(|| unreachable("the service names no address"))?;
     SignedUrl::parse(url).map_err(unreachable)

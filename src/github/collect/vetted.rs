@@ -64,7 +64,9 @@ fn checked(report: Report) -> Result<Report, String> {
     let clusters = report.clusters.iter().map(|cluster| cluster.kubernetes.as_str());
     versions.chain(clusters).try_for_each(|version| word("version", version))?;
     let run = &report.run;
-    for (what, text) in [("run", &run.id), ("commit", &run.commit), ("repository", &run.repository), ("event", &run.event)] {
+    for (what, text) in
+        [("run", &run.id), ("commit", &run.commit), ("repository", &run.repository), ("event", &run.event)]
+    {
         word(what, text)?;
     }
     let mut report = bounded(report)?;
@@ -188,7 +190,10 @@ mod tests {
         let message = refusal(|report| report["results"][0]["kubernetes"] = json!("v1](https://x)"));
         assert_eq!(message, "\"v1](https://x)\" is not the name of a version");
         for field in ["id", "commit", "repository", "event"] {
-            assert!(refusal(|report| report["run"][field] = json!("a b<script>")).contains("is not the name of a"), "{field}");
+            assert!(
+                refusal(|report| report["run"][field] = json!("a b<script>")).contains("is not the name of a"),
+                "{field}"
+            );
         }
     }
 

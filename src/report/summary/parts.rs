@@ -1,10 +1,12 @@
 //! The sentences of the summary.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Severity;
 use crate::diagnostic::render::label;
 use crate::model::{Conclusion, Outcome};
+use crate::report::comment::about::About;
 use crate::report::markdown::Markdown;
 use crate::report::{Finding, Report, Row, words};
 
@@ -14,7 +16,7 @@ const MAX_MESSAGE: usize = 1_000;
 const COMMIT: usize = 12;
 
 /// The run in one line, and an icon for it.
-pub(super) fn verdict(report: &Report) -> (&'static str, String) {
+pub(in crate::report) fn verdict(report: &Report) -> (&'static str, String) {
     let rows = &report.results;
     let all = words::examples(rows);
     let counting = |outcomes: &[Outcome]| {
@@ -23,13 +25,20 @@ pub(super) fn verdict(report: &Report) -> (&'static str, String) {
     };
     let failing = counting(&[Outcome::Failed, Outcome::TimedOut]);
     let of = |count: usize| format!("{count} of {}", words::plural(all, "example"));
+    let where_failed = where_failed(rows);
     match report.summary.conclusion {
-        Conclusion::Cancelled => ("🚫", format!("Cancelled; until then {} failed", of(failing))),
-        Conclusion::Simulated => ("🧪", format!("Simulated, without a real cluster: {} failed", of(failing))),
+        Conclusion::Cancelled => ("🚫", format!("Cancelled; until then {} failed{where_failed}", of(failing))),
+        Conclusion::Simulated => {
+            ("🧪", format!("Simulated, without a real cluster: {} failed{where_failed}", of(failing)))
+        }
         Conclusion::Failure if failing == 0 => {
             ("❌", format!("{} did not pass at once", of(counting(&[Outcome::Flaky]))))
         }
-        Conclusion::Failure => ("❌", format!("{} failed", of(failing))),
+        Conclusion::Failure => {
+            let errored = counting(&[Outcome::Errored]);
+            let besides = if errored > 0 { format!(", {errored} could not be judged") } else { String::new() };
+            ("❌", format!("{} failed{where_failed}{besides}", of(failing)))
+        }
         Conclusion::Error => ("⚠️", format!("{} could not be judged", of(counting(&[Outcome::Errored])))),
         Conclusion::Success if all == 0 => ("⚠️", "No examples were found".to_owned()),
         Conclusion::Success => {
@@ -45,12 +54,33 @@ pub(super) fn verdict(report: &Report) -> (&'static str, String) {
     }
 }
 
+/// Of several versions those that failures are confined to: `, only on v1.34.0`. Nothing where examples failed on all.
+fn where_failed(rows: &[Row]) -> String {
+    let failed = |row: &&Row| !row.quarantined && matches!(row.outcome, Outcome::Failed | Outcome::TimedOut);
+    let failed: BTreeSet<_> = rows.iter().filter(failed).map(|row| row.kubernetes.as_deref()).collect();
+    let versions = words::versions(rows);
+    let only: Vec<_> = versions.iter().filter(|version| failed.contains(&Some(**version))).collect();
+    if only.is_empty() || only.len() == versions.len() || failed.contains(&None) {
+        return String::new();
+    }
+    let only: Vec<_> = only.iter().map(|version| Markdown::text(version).to_string()).collect();
+    format!(", only on {}", words::list(&only))
+}
+
+/// What a reader must know besides, at most twenty of them.
+pub(in crate::report) fn notices(about: Option<&About>) -> Vec<Markdown> {
+    const MOST: usize = 20;
+    let notices = about.map_or(&[][..], |about| &about.notices);
+    let shown = notices.iter().take(MOST).map(|notice| clipped(notice).at_start());
+    let more = notices.len().saturating_sub(MOST);
+    shown.chain((more > 0).then(|| Markdown::text(&format!("and {}", words::plural(more, "more notice"))))).collect()
+}
+
 /// Which commit, pull request and shard, and how long it took.
-pub(super) fn context(report: &Report) -> String {
+pub(in crate::report) fn context(report: &Report, about: Option<&About>) -> String {
     let run = &report.run;
     let mut parts = Vec::new();
-    let short: String = run.commit.chars().take(COMMIT).collect();
-    let (commit, repository) = (Markdown::code(&short), Markdown::code(&run.repository));
+    let (commit, repository) = (commit(&run.commit, about), Markdown::code(&run.repository));
     match (run.commit.is_empty(), run.repository.is_empty()) {
         (false, false) => parts.push(format!("Commit {commit} of {repository}")),
         (false, true) => parts.push(format!("Commit {commit}")),
@@ -60,11 +90,26 @@ pub(super) fn context(report: &Report) -> String {
     parts.extend(run.pull_request.map(|number| format!("pull request {number}")));
     parts.extend(run.shard.as_ref().map(|shard| format!("shard {}", Markdown::code(shard))));
     parts.push(format!("{} s", words::seconds(run.duration_ms)));
+    parts.extend(about.map(pages).filter(|pages| !pages.is_empty()));
     parts.join(" · ")
 }
 
+/// A commit by the start of its hash, linked if it is known where to.
+pub(in crate::report) fn commit(hash: &str, about: Option<&About>) -> Markdown {
+    let short: String = hash.chars().take(COMMIT).collect();
+    Markdown::link(&Markdown::code(&short), &about.map(|about| about.commit_url(hash)).unwrap_or_default())
+}
+
+/// Where the run and the evidence are.
+pub(in crate::report) fn pages(about: &About) -> String {
+    let run = about.run_url();
+    let run = (!run.is_empty()).then(|| Markdown::link(&Markdown::text("the run"), &run).to_string());
+    let artifact = about.artifact.as_ref().map(|artifact| format!("artifact {}", artifact.link()));
+    run.into_iter().chain(artifact).collect::<Vec<_>>().join(" · ")
+}
+
 /// `12 warnings and 3 notes in 9 examples`.
-pub(super) fn remarks_title(examples: &[&[Row]]) -> String {
+pub(in crate::report) fn remarks_title(examples: &[&[Row]]) -> String {
     let of =
         |severity| examples.iter().flat_map(|rows| remarks(rows)).filter(|found| found.severity == severity).count();
     let counts = [(of(Severity::Warning), "warning"), (of(Severity::Note), "note")];
@@ -75,7 +120,7 @@ pub(super) fn remarks_title(examples: &[&[Row]]) -> String {
 }
 
 /// Every warning and note with its line, under its example.
-pub(super) fn each_remark(examples: &[&[Row]]) -> Vec<String> {
+pub(in crate::report) fn each_remark(examples: &[&[Row]]) -> Vec<String> {
     let mut lines = Vec::new();
     for rows in examples {
         let mut remarks = remarks(rows).peekable();
@@ -92,7 +137,7 @@ pub(super) fn each_remark(examples: &[&[Row]]) -> Vec<String> {
 }
 
 /// The warnings and notes, counted by code.
-pub(super) fn remarks_by_code(examples: &[&[Row]]) -> Vec<String> {
+pub(in crate::report) fn remarks_by_code(examples: &[&[Row]]) -> Vec<String> {
     let mut counts: BTreeMap<(Severity, &str), (usize, usize)> = BTreeMap::new();
     for rows in examples {
         let mut here: BTreeMap<(Severity, &str), usize> = BTreeMap::new();
@@ -124,7 +169,7 @@ fn remark(finding: &Finding) -> String {
 }
 
 /// By what the examples were judged, and where to read on.
-pub(super) fn footer(report: &Report) -> String {
+pub(in crate::report) fn footer(report: &Report) -> String {
     let tool = &report.tool;
     let mut text = format!("{} {}", Markdown::text(&tool.name), Markdown::text(&tool.version));
     if let Some(schemas) = &tool.schemas {
@@ -137,14 +182,18 @@ pub(super) fn footer(report: &Report) -> String {
 }
 
 /// Prose that is not longer than a person would read.
-pub(super) fn clipped(text: &str) -> Markdown {
+pub(in crate::report) fn clipped(text: &str) -> Markdown {
+    Markdown::text(&clip(text))
+}
+
+fn clip(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => Markdown::text(&format!("{} ...", &text[..end])),
-        None => Markdown::text(text),
+        Some((end, _)) => format!("{} ...", &text[..end]).into(),
+        None => text.into(),
     }
 }
 
-pub(super) fn icon(outcome: Outcome) -> &'static str {
+pub(in crate::report) fn icon(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "✅",
         Outcome::Failed => "❌",

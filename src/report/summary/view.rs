@@ -2,15 +2,13 @@
 
 use askama::Template;
 
+use super::failure::{Failure, Frame, failing, failure, on, quarantined};
 use super::parts;
 use super::{Detail, Remarks};
 use crate::model::Outcome;
-use crate::report::details::{Details, Fact, errors, facts};
+use crate::report::comment::changes::Changes;
 use crate::report::markdown::Markdown;
-use crate::report::{Report, Row, words};
-
-/// Most bytes of source lines that are shown of one example.
-const MAX_BLOCK: usize = 16_000;
+use crate::report::{Row, words};
 
 #[derive(Template)]
 #[template(path = "summary.md")]
@@ -20,6 +18,8 @@ pub(super) struct Summary {
     banner: String,
     counts: String,
     context: String,
+    notices: Vec<Markdown>,
+    changes: String,
     failures: Vec<Failure>,
     columns: Vec<Markdown>,
     others: Vec<Line>,
@@ -33,15 +33,6 @@ pub(super) struct Summary {
     footer: String,
 }
 
-/// An example that is not good, on one version or on several alike.
-struct Failure {
-    title: String,
-    facts: Vec<(&'static str, Markdown)>,
-    block: Option<Markdown>,
-    /// Whose log it is, and its end.
-    log: Option<(Markdown, Markdown)>,
-}
-
 /// A line of a table: an example with what became of it in each column.
 struct Line {
     example: Markdown,
@@ -50,7 +41,8 @@ struct Line {
 }
 
 /// What the template shows of a report at this level of detail.
-pub(super) fn summary(report: &Report, details: &Details, detail: Detail) -> Summary {
+pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
+    let report = frame.report;
     let rows = &report.results;
     let (icon, verdict) = parts::verdict(report);
     // Rows are in the order of their examples.
@@ -68,15 +60,13 @@ pub(super) fn summary(report: &Report, details: &Details, detail: Detail) -> Sum
         verdict,
         banner: if report.run.simulated { format!("{} {}", words::SIMULATED, words::FOR_REAL) } else { String::new() },
         counts: format!("{}: {}.", Markdown::text(&words::scope(report)), words::counts(rows)),
-        context: parts::context(report),
-        failures: failures
-            .iter()
-            .take(detail.rows)
-            .map(|alike| failure(alike, report, details, detail.blocks))
-            .collect(),
+        context: parts::context(report, frame.about),
+        notices: parts::notices(frame.about),
+        changes: frame.changes.map(Changes::sentence).unwrap_or_default(),
+        failures: failures.iter().take(detail.rows).map(|alike| failure(alike, frame, detail.blocks)).collect(),
         others: lines(&others, detail.rows),
         skipped_title: format!("{} skipped", words::plural(skipped.len(), "result")),
-        skipped: skipped.iter().filter(|_| detail.quiet_rows).map(|row| skip(row)).collect(),
+        skipped: skipped.iter().filter(|_| detail.quiet_rows).map(|row| skip(row, frame)).collect(),
         remarks_title: parts::remarks_title(&examples),
         remarks: match detail.remarks {
             Remarks::Each => parts::each_remark(&examples),
@@ -91,8 +81,8 @@ pub(super) fn summary(report: &Report, details: &Details, detail: Detail) -> Sum
     }
 }
 
-/// The columns of the tables: `None` for what was judged statically alone, then the versions in order.
-fn columns(rows: &[Row]) -> Vec<Option<&str>> {
+/// The columns of tables: `None` for what was judged statically alone, then the versions in order.
+pub(in crate::report) fn columns(rows: &[Row]) -> Vec<Option<&str>> {
     let statically = rows.iter().any(|row| row.kubernetes.is_none()).then_some(None);
     statically.into_iter().chain(words::versions(rows).into_iter().map(Some)).collect()
 }
@@ -112,63 +102,8 @@ fn line(rows: &[Row], columns: &[Option<&str>]) -> Line {
     }
 }
 
-fn quarantined(row: &Row) -> &'static str {
-    if row.quarantined { " (quarantined)" } else { "" }
-}
-
-/// The rows that are not good, and the flaky ones, those of one example that failed alike together; what counts comes first.
-fn failing(rows: &[Row]) -> Vec<Vec<&Row>> {
-    let mut groups: Vec<Vec<&Row>> = Vec::new();
-    for row in rows.iter().filter(|row| row.is_bad() || row.outcome == Outcome::Flaky) {
-        let alike =
-            |other: &Row| other.example == row.example && other.outcome == row.outcome && other.cause == row.cause;
-        match groups.last_mut() {
-            Some(group) if alike(group[0]) => group.push(row),
-            _ => groups.push(vec![row]),
-        }
-    }
-    let rank = |row: &Row| (row.outcome == Outcome::Flaky, row.quarantined, row.outcome == Outcome::Errored);
-    groups.sort_by_key(|group| rank(group[0]));
-    groups
-}
-
-fn failure(alike: &[&Row], report: &Report, details: &Details, with_block: bool) -> Failure {
-    let row = alike[0];
-    let versions: Vec<_> = alike.iter().filter_map(|row| row.kubernetes.as_deref()).map(Markdown::code).collect();
-    let versions: Vec<_> = versions.iter().map(ToString::to_string).collect();
-    let on = if versions.is_empty() { String::new() } else { format!(" on {}", words::list(&versions)) };
-    let has_block = with_block && errors(row).next().is_some();
-    let block = has_block.then(|| details.errors(row, false)).filter(|block| block.len() <= MAX_BLOCK);
-    Failure {
-        title: format!(
-            "{} {} {}{on}{}",
-            parts::icon(row.outcome),
-            Markdown::code(row.example.as_str()),
-            words::past(row.outcome),
-            quarantined(row)
-        ),
-        facts: facts(row, report, false).iter().map(|fact| (fact.label, shown(fact))).collect(),
-        block: block.as_deref().map(Markdown::block),
-        log: details
-            .log(row)
-            .filter(|_| with_block)
-            .map(|(title, lines)| (Markdown::text(&capitalised(&title)), Markdown::block(&lines.join("\n")))),
-    }
-}
-
-/// The text as the start of a line.
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-fn shown(fact: &Fact) -> Markdown {
-    if fact.verbatim { Markdown::code(&fact.text) } else { parts::clipped(&fact.text) }
-}
-
-fn skip(row: &Row) -> String {
-    let on = row.kubernetes.as_deref().map_or_else(String::new, |version| format!(" on {}", Markdown::code(version)));
-    format!("{}{on}: {}", Markdown::code(row.example.as_str()), parts::clipped(&row.reason))
+fn skip(row: &Row, frame: Frame<'_>) -> String {
+    format!("{}{}: {}", Markdown::code(row.example.as_str()), on(&[row], frame), parts::clipped(&row.reason))
 }
 
 /// What this level of detail does not tell of a report with so many lines.

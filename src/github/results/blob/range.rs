@@ -48,11 +48,14 @@ impl Blobs {
             let wrong = |what: &str| Failed::Final(BlobError::Broken(what.to_owned()));
             let range = super::download::range(&response);
             let whole = whole(range, start).ok_or_else(|| wrong("it sends another part than it was asked for"))?;
-            let version = response.headers().get(ETAG).filter(|version| !version.as_bytes().starts_with(b"W/")).cloned();
+            let version =
+                response.headers().get(ETAG).filter(|version| !version.as_bytes().starts_with(b"W/")).cloned();
             let expected = length.min(whole.saturating_sub(start));
             let mut bytes = Vec::new();
-            while let Some(chunk) =
-                tokio::time::timeout(SILENCE, response.chunk()).await.map_err(silent)?.map_err(|error| broken(&error))?
+            while let Some(chunk) = tokio::time::timeout(SILENCE, response.chunk())
+                .await
+                .map_err(silent)?
+                .map_err(|error| broken(&error))?
             {
                 bytes.extend_from_slice(&chunk);
                 if bytes.len() as u64 > expected {

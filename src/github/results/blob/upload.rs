@@ -81,11 +81,12 @@ impl Blobs {
             Order::ByArrival => (1, Patience::once()),
         };
         // Blocks of a blob have ids of one length; what is random keeps those of another upload apart.
-        let prefix = format!("{:016x}", rand::random::<u64>());
+        // Owned by each block: a borrow would make the future one that no other thread may poll, as far as the compiler can see.
+        let prefix: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
         let tally = Arc::new(Mutex::new(Tally::default()));
         blocks(source, how.block.max(1))
             .map_err(BlobError::Source)
-            .and_then(|block| counted(Arc::clone(&tally), block, &prefix))
+            .and_then(|block| counted(Arc::clone(&tally), block, Arc::clone(&prefix)))
             .map_ok(|(id, block)| self.put_block(url, id, block, patience))
             .try_buffer_unordered(in_flight)
             .try_for_each(|()| async { Ok(()) })
@@ -148,7 +149,7 @@ impl Blobs {
 }
 
 /// Counts a block, and gives it its id. The hash is made on a thread where it holds up nothing else.
-async fn counted(tally: Arc<Mutex<Tally>>, block: Bytes, prefix: &str) -> Result<(String, Bytes), BlobError> {
+async fn counted(tally: Arc<Mutex<Tally>>, block: Bytes, prefix: Arc<str>) -> Result<(String, Bytes), BlobError> {
     let mut tally = tally.lock_owned().await;
     if tally.ids.len() == MOST {
         return Err(BlobError::TooBig { limit: tally.size });

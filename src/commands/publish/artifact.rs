@@ -1,0 +1,80 @@
+//! The artifact: the output folder of a run, or the plan of a fan-out.
+
+use std::path::Path;
+
+use super::{Finished, Told};
+use crate::github::artifact::{self, ArtifactError, Contents, NewArtifact};
+use crate::github::collect::{DEFAULT_NAME, PLAN_NAME, artifact_name, namesake};
+use crate::github::results::Results;
+use crate::report::comment::Artifact;
+use crate::settings::{RunContext, Settings};
+
+/// How many jobs of one run may have asked for the same name.
+const MOST_NAMESAKES: usize = 256;
+
+/// Uploads the output folder.
+pub(super) async fn upload(finished: &Finished<'_>, told: &mut Told) -> Option<Artifact> {
+    let Finished { settings, context, .. } = finished;
+    let base = settings.github.artifact_name.as_deref().unwrap_or(DEFAULT_NAME);
+    let name = artifact_name(base, settings.selection.shard);
+    let contents = match Contents::of_output(&settings.output) {
+        Ok(contents) => contents,
+        Err(error) => {
+            told.remarks.push(format!("no artifact was uploaded: {} can't be read: {error}", settings.output.display()));
+            return None;
+        }
+    };
+    match send(settings, context, &name, &contents, false).await {
+        Ok((name, uploaded)) => {
+            let url = page(context, uploaded.id);
+            told.outputs.push(("artifact-id", uploaded.id.to_string()));
+            told.outputs.push(("artifact-url", url.clone()));
+            Some(Artifact { name, url: Some(url) })
+        }
+        Err(why) => {
+            told.remarks.push(format!("no artifact was uploaded: {why}; the results are in {}", settings.output.display()));
+            Some(Artifact { name, url: None })
+        }
+    }
+}
+
+/// Uploads a plan for the other jobs of its run. A run that was started again replaces it.
+///
+/// # Errors
+/// Why it could not be; the shards then have no plan to obey.
+pub async fn plan(settings: &Settings, context: &RunContext, file: &Path) -> Result<u64, String> {
+    let (_, uploaded) = send(settings, context, PLAN_NAME, &Contents::of_file(file), true).await?;
+    Ok(uploaded.id)
+}
+
+/// Uploads under this name, or the first one after it that is not taken: of a matrix each job wants the same one, and none knows of the
+/// others.
+async fn send(
+    settings: &Settings,
+    context: &RunContext,
+    name: &str,
+    contents: &Contents,
+    overwrite: bool,
+) -> Result<(String, artifact::Uploaded), String> {
+    let results = Results::new(&context.services, &context.server_url).map_err(|absent| absent.to_string())?;
+    for number in 1..=MOST_NAMESAKES {
+        let name = namesake(name, number);
+        let new = NewArtifact {
+            name: &name,
+            retention_days: settings.github.retention_days,
+            longest_days: context.retention_days,
+            overwrite,
+        };
+        match artifact::upload(&results, &new, contents.clone()).await {
+            Ok(uploaded) => return Ok((name, uploaded)),
+            Err(ArtifactError::Taken(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err(format!("there are {MOST_NAMESAKES} artifacts called `{name}` already: give this job an `artifact-name`"))
+}
+
+fn page(context: &RunContext, id: u64) -> String {
+    let repository = context.repository.as_deref().unwrap_or_default();
+    artifact::page(&context.server_url, repository, context.run_id.as_deref().unwrap_or_default(), id)
+}

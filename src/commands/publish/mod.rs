@@ -1,0 +1,136 @@
+//! What the action tells GitHub once a command is done: the artifact, the comment, the step's summary and outputs.
+//!
+//! Nothing that fails here changes a verdict, and the results are on disk before it begins. Outside GitHub Actions there is nothing to
+//! do.
+
+mod artifact;
+mod comment;
+mod step;
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::github::outputs::Output;
+use crate::github::pull_request::PullRequest;
+use crate::model::Conclusion;
+use crate::report::comment::{About, RunPage, State};
+use crate::report::{Details, Report};
+use crate::settings::{RunContext, Settings};
+
+pub use artifact::plan;
+pub use comment::{Addressee, addressee, of};
+
+/// The comment's key, where the input says nothing.
+const DEFAULT_KEY: &str = "default";
+/// How long a run that was cancelled tries to save its evidence: the runner kills its container ten seconds after the signal.
+const LAST: Duration = Duration::from_secs(3);
+
+/// What a command found out, and what is known of it besides.
+pub struct Finished<'a> {
+    pub settings: &'a Settings,
+    pub context: &'a RunContext,
+    pub report: &'a Report,
+    pub details: &'a Details,
+    /// Who gets the comment.
+    pub addressee: &'a Addressee,
+    /// What links, notices and commands are made of; the artifact is added here.
+    pub about: About,
+    /// Cancelled by the first signal.
+    pub cancel: &'a CancellationToken,
+}
+
+/// What became of it.
+#[derive(Default)]
+struct Told {
+    outputs: Vec<Output>,
+    /// What the last comment said, if it was read.
+    before: Option<State>,
+    /// What a person should know who waits for an artifact or a comment that is not there.
+    remarks: Vec<String>,
+}
+
+impl Told {
+    fn warnings(&self) -> Vec<Diagnostic> {
+        self.remarks.iter().map(|text| Diagnostic::error(text).with_severity(Severity::Warning)).collect()
+    }
+}
+
+impl Finished<'_> {
+    /// Publishes; what did not succeed comes back as warnings.
+    pub async fn publish(mut self) -> Vec<Diagnostic> {
+        if !self.context.github_actions {
+            return Vec::new();
+        }
+        let mut told = Told::default();
+        if self.report.summary.conclusion == Conclusion::Cancelled {
+            // What is quick comes first: there may be no time for the rest.
+            step::summary(self.context, self.report, self.details, &self.about, &mut told);
+            let artifact = tokio::time::timeout(LAST, artifact::upload(&self, &mut told)).await;
+            if artifact.is_err() {
+                told.remarks.push("the artifact was not uploaded: the run was cancelled".to_owned());
+            }
+        } else {
+            let cancel = self.cancel.clone();
+            let published = cancel.run_until_cancelled(self.artifact_and_comment(&mut told)).await;
+            if published.is_none() {
+                told.remarks.push("the artifact or the comment may be missing: the run was cancelled".to_owned());
+            }
+            step::summary(self.context, self.report, self.details, &self.about, &mut told);
+        }
+        step::outputs(self.settings, self.context, self.report, &mut told);
+        told.warnings()
+    }
+
+    async fn artifact_and_comment(&mut self, told: &mut Told) {
+        if let Some(uploaded) = artifact::upload(self, told).await {
+            self.about.artifact = Some(uploaded);
+        }
+        comment::post(self, told).await;
+    }
+}
+
+/// Tells the step alone, of a command that leaves nothing on disk: its summary and outputs.
+pub fn tell_step(settings: &Settings, context: &RunContext, report: &Report, details: &Details, about: &About) -> Vec<Diagnostic> {
+    let mut told = Told::default();
+    if context.github_actions {
+        step::summary(context, report, details, about, &mut told);
+        step::outputs(settings, context, report, &mut told);
+    }
+    told.warnings()
+}
+
+/// What the comment has to know of a run besides its report. What of the change a reviewer should see comes as sentences that go on after
+/// `this pull request`.
+pub fn about(
+    settings: &Settings,
+    context: &RunContext,
+    prefix: &str,
+    pull_request: Option<&PullRequest>,
+    sensitive: &[String],
+) -> About {
+    let mut arguments = Vec::new();
+    for (flag, path) in [("--config", settings.config.as_deref()), ("--root", Some(settings.root.as_path()))] {
+        if let Some(path) = path.filter(|path| *path != Path::new(".")) {
+            arguments.extend([flag.to_owned(), path.display().to_string()]);
+        }
+    }
+    if let Some(kind) = settings.cluster.kind {
+        arguments.extend(["--cluster".to_owned(), kind.as_str().to_owned()]);
+    }
+    let page = |id| RunPage { id, attempt: context.run_attempt.unwrap_or(1) };
+    About {
+        key: settings.github.comment_key.clone().unwrap_or_else(|| DEFAULT_KEY.to_owned()),
+        server_url: context.server_url.clone(),
+        repository: context.repository.clone().unwrap_or_default(),
+        commit: pull_request.map(|found| found.head_sha.clone()).unwrap_or_default(),
+        run: context.run_id.clone().map(page),
+        prefix: prefix.to_owned(),
+        notices: sensitive.iter().map(|what| format!("This pull request {what}.")).collect(),
+        pull_request: pull_request.map(|found| found.number),
+        arguments,
+        ..About::default()
+    }
+}

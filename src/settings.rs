@@ -24,10 +24,10 @@ use crate::config::{ClusterKind, Config, KubernetesVersion};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::model::{Outcome, Tier};
-pub(crate) use values::artifact_name;
 pub use context::{RunContext, Services, Terminals};
 pub use inputs::{Input, inputs, inputs_markdown, inputs_yaml};
 pub use outputs_table::{OUTPUTS, Output, outputs_markdown, outputs_yaml};
+pub(crate) use values::artifact_name;
 pub use values::{ChangedFiles, HistorySetting, Parallel, PlanSource, Secret, Shard};
 
 /// What the arguments ask for.

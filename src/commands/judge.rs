@@ -110,12 +110,7 @@ pub fn report_of(
 }
 
 /// Writes the output folder, whole or not at all.
-pub fn write_reports(
-    settings: &Settings,
-    report: &Report,
-    details: &Details,
-    plan: Option<&Plan>,
-) -> Result<()> {
+pub fn write_reports(settings: &Settings, report: &Report, details: &Details, plan: Option<&Plan>) -> Result<()> {
     let json = report::json::render(report)?;
     let junit = report::junit::render(report, details)?;
     let summary = report::summary::render(report, details, report::summary::STEP_LIMIT)?;

@@ -68,7 +68,8 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
     }
     let cancel = &CancellationToken::new();
-    let finished = Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    let finished =
+        Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
     super::tell(&runtime.block_on(finished.publish()), context);
     written?;
     Ok(report::exit_code(&report, &config.fail_on))

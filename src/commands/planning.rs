@@ -51,8 +51,10 @@ fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<(
     match uploaded {
         Ok(id) => outputs.push(("artifact-id", id.to_string())),
         Err(why) => tell(
-            &[gather::warning(format!("the plan is no artifact, so that no other job can obey it by its digest: {why}"))
-                .with_help("give it to the other jobs as a file, and name it with `plan`")],
+            &[gather::warning(format!(
+                "the plan is no artifact, so that no other job can obey it by its digest: {why}"
+            ))
+            .with_help("give it to the other jobs as a file, and name it with `plan`")],
             context,
         ),
     }

@@ -204,12 +204,8 @@ fn read_selection(reader: &mut Reader) -> SelectionSettings {
 
 fn read_cluster(reader: &mut Reader) -> ClusterSettings {
     use ClusterKind::{Auto, Existing, Kind, Simulated};
-    const CLUSTERS: &[(&str, ClusterKind)] = &[
-        (Auto.as_str(), Auto),
-        (Kind.as_str(), Kind),
-        (Existing.as_str(), Existing),
-        (Simulated.as_str(), Simulated),
-    ];
+    const CLUSTERS: &[(&str, ClusterKind)] =
+        &[(Auto.as_str(), Auto), (Kind.as_str(), Kind), (Existing.as_str(), Existing), (Simulated.as_str(), Simulated)];
     const KEEP: &[(&str, KeepCluster)] =
         &[("never", KeepCluster::Never), ("on-failure", KeepCluster::OnFailure), ("always", KeepCluster::Always)];
     ClusterSettings {

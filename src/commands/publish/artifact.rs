@@ -20,7 +20,8 @@ pub(super) async fn upload(finished: &Finished<'_>, told: &mut Told) -> Option<A
     let contents = match Contents::of_output(&settings.output) {
         Ok(contents) => contents,
         Err(error) => {
-            told.remarks.push(format!("no artifact was uploaded: {} can't be read: {error}", settings.output.display()));
+            told.remarks
+                .push(format!("no artifact was uploaded: {} can't be read: {error}", settings.output.display()));
             return None;
         }
     };
@@ -32,7 +33,8 @@ pub(super) async fn upload(finished: &Finished<'_>, told: &mut Told) -> Option<A
             Some(Artifact { name, url: Some(url) })
         }
         Err(why) => {
-            told.remarks.push(format!("no artifact was uploaded: {why}; the results are in {}", settings.output.display()));
+            told.remarks
+                .push(format!("no artifact was uploaded: {why}; the results are in {}", settings.output.display()));
             Some(Artifact { name, url: None })
         }
     }

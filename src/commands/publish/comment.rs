@@ -48,7 +48,9 @@ pub async fn addressee(settings: &Settings, context: &RunContext) -> Addressee {
     if settings.github.comment == CommentWhen::Never || settings.selection.shard.is_some() {
         return Addressee::Nobody;
     }
-    let (Some(token), Some(repository)) = (&settings.github.token, &context.repository) else { return Addressee::Nobody };
+    let (Some(token), Some(repository)) = (&settings.github.token, &context.repository) else {
+        return Addressee::Nobody;
+    };
     let found = match Api::new(context, token) {
         Ok(api) => pull_request::find(&api, repository, lookup).await.map(|found| found.map(|found| (api, found))),
         Err(error) => Err(error),

@@ -93,7 +93,13 @@ impl Finished<'_> {
 }
 
 /// Tells the step alone, of a command that leaves nothing on disk: its summary and outputs.
-pub fn tell_step(settings: &Settings, context: &RunContext, report: &Report, details: &Details, about: &About) -> Vec<Diagnostic> {
+pub fn tell_step(
+    settings: &Settings,
+    context: &RunContext,
+    report: &Report,
+    details: &Details,
+    about: &About,
+) -> Vec<Diagnostic> {
     let mut told = Told::default();
     if context.github_actions {
         step::summary(context, report, details, about, &mut told);

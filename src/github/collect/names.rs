@@ -106,8 +106,22 @@ mod tests {
         assert_eq!(kind("r", &namesake("r-2-of-4", 2)), Some(Kind::Shard(2, 4)));
         assert_eq!(kind("r", "r-2-of-4"), Some(Kind::Shard(2, 4)));
         assert_eq!(kind("r", PLAN_NAME), Some(Kind::Plan));
-        for other in ["r-5-of-4", "r-0-of-4", "r-a-of-b", "r-01-of-4", "r- 1-of-4", "r2-of-4", "rx", "x", "r-", "r-1/4", "r-1", "r-02", "r--2", "r-1-of-4-1"]
-        {
+        for other in [
+            "r-5-of-4",
+            "r-0-of-4",
+            "r-a-of-b",
+            "r-01-of-4",
+            "r- 1-of-4",
+            "r2-of-4",
+            "rx",
+            "x",
+            "r-",
+            "r-1/4",
+            "r-1",
+            "r-02",
+            "r--2",
+            "r-1-of-4-1",
+        ] {
             assert_eq!(kind("r", other), None, "{other}");
         }
     }

@@ -12,7 +12,8 @@ pub(super) fn blocks(
     source: impl Stream<Item = io::Result<Bytes>> + Send,
     size: usize,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    stream::unfold((Box::pin(source), Bytes::new()), move |(mut source, mut rest)| async move {
+    // A last block that is shorter is given before the source's end is told, for which it is asked once more.
+    stream::unfold((Box::pin(source.fuse()), Bytes::new()), move |(mut source, mut rest)| async move {
         let mut block = BytesMut::new();
         loop {
             if block.is_empty() && rest.len() >= size {
@@ -52,6 +53,15 @@ mod tests {
             prop_assert!(found.iter().rev().skip(1).all(|block| block.len() == size));
             prop_assert!(found.last().is_none_or(|block| !block.is_empty() && block.len() <= size));
         }
+    }
+
+    #[test]
+    fn a_source_is_not_asked_again_after_its_end() {
+        // This one panics then.
+        let source =
+            stream::unfold(0, |count| async move { (count < 3).then(|| (Ok(Bytes::from_static(b"abc")), count + 1)) });
+        let found: Vec<_> = futures::executor::block_on(blocks(source, 4).map(Result::unwrap).collect());
+        assert_eq!(found, ["abca", "bcab", "c"]);
     }
 
     #[test]

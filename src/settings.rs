@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::model::{Outcome, Tier};
 pub use context::{RunContext, Services, Terminals};
 pub use inputs::{Input, inputs, inputs_markdown};
+pub(crate) use values::artifact_name;
 pub use values::{ChangedFiles, HistorySetting, Parallel, PlanSource, Secret, Shard};
 
 /// What the arguments ask for.

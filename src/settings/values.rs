@@ -238,7 +238,7 @@ pub(super) fn key(text: &str) -> Result<String, String> {
 }
 
 /// The name of an artifact, without the characters that GitHub refuses.
-pub(super) fn artifact_name(given: &str) -> Result<String, String> {
+pub(crate) fn artifact_name(given: &str) -> Result<String, String> {
     const REFUSED: &str = "\":<>|*?\r\n\\/";
     match given.chars().find(|character| REFUSED.contains(*character)) {
         Some(character) => Err(format!("`{given}`: an artifact's name can't hold {character:?}")),

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 
 use super::{changes, gather, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
+use crate::github::artifact::{self, Contents, NewArtifact};
+use crate::github::collect::PLAN_NAME;
+use crate::github::results::{Absent, Results};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
 use crate::report;
 use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
@@ -23,6 +26,8 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
     let plan = plan_of(settings, context, &workspace, Timestamp::now(), None)?;
     if context.github_actions {
         keep(settings, &plan)?;
+        // The step's output `matrix` is `plan::github_matrix(&plan)`, which `keep` has seen to be small enough.
+        tell(&share(settings, context).into_iter().collect::<Vec<_>>(), context);
         let sensitive = changes::sensitive(settings, context).into_iter().map(|what| format!("this change {what}"));
         tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
     }
@@ -38,6 +43,34 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
 fn keep(settings: &Settings, plan: &Plan) -> Result<()> {
     plan::github_matrix(plan)?;
     report::output::write_all(&settings.output, &[(PLAN_FILE, plan::json(plan).as_bytes())])
+}
+
+/// Leaves the plan among the run's artifacts, where its shards find it by its digest. That it can't be left there is told: with its file
+/// passed on by other means the shards can obey it all the same.
+fn share(settings: &Settings, context: &RunContext) -> Option<Diagnostic> {
+    let results = match Results::new(&context.services, &context.server_url) {
+        Ok(results) => results,
+        Err(Absent::Outside) => return None,
+        Err(why) => return Some(not_shared(&why)),
+    };
+    let new = NewArtifact {
+        name: PLAN_NAME,
+        retention_days: settings.github.retention_days,
+        longest_days: context.retention_days,
+        overwrite: true,
+    };
+    let contents = Contents::of_file(&settings.output.join(PLAN_FILE));
+    let uploaded = super::runtime().map(|runtime| runtime.block_on(artifact::upload(&results, &new, contents)));
+    match uploaded {
+        Ok(Ok(_)) => None,
+        Ok(Err(why)) => Some(not_shared(&why)),
+        Err(why) => Some(not_shared(&why)),
+    }
+}
+
+fn not_shared(why: &dyn std::error::Error) -> Diagnostic {
+    gather::warning(format!("the plan is no artifact of this run, and can't be found by its digest: {}", chain(why)))
+        .with_help(format!("pass {PLAN_FILE} on by actions/upload-artifact, and name the file with `plan`"))
 }
 
 /// The plan that this command obeys. Where there is one cluster, `only` is its version, whatever the config asks for.

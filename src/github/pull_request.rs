@@ -64,15 +64,15 @@ pub enum Unconfirmed {
         /// The number.
         number: u64,
     },
-    /// It is another commit's: the number is a lie, or the branch has moved since.
-    #[error("pull request {number} is at commit {found}, the run was for {expected}")]
-    OtherCommit {
+    /// It is another branch's: the number is a lie, or the branch has moved since.
+    #[error("pull request {number} is at {found}, the run was for {expected}")]
+    OtherHead {
         /// The number.
         number: u64,
-        /// The commit that it is at.
-        found: String,
-        /// The commit of the run.
-        expected: String,
+        /// What it is at.
+        found: Head,
+        /// What the run was for.
+        expected: Head,
     },
 }
 
@@ -185,7 +185,8 @@ pub async fn confirm(
     if head.is_of(&found) {
         return Ok(found);
     }
-    Err(Unconfirmed::OtherCommit { number, found: found.head_sha, expected: head.sha })
+    let found = Head { sha: found.head_sha, repository: found.head_repository };
+    Err(Unconfirmed::OtherHead { number, found, expected: head })
 }
 
 async fn get(api: &Api, repository: &str, number: u64) -> api::Result<Option<PullRequest>> {

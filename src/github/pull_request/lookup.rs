@@ -1,5 +1,7 @@
 //! What an event says about its pull request. Pure.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::{PullRequest, from_payload};
@@ -47,6 +49,13 @@ impl Head {
     pub fn is_of(&self, found: &PullRequest) -> bool {
         let here = |name: &String| found.head_repository.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(name));
         found.head_sha == self.sha && self.repository.as_ref().is_none_or(here)
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "commit {}", self.sha)?;
+        self.repository.iter().try_for_each(|repository| write!(f, " of {repository}"))
     }
 }
 

@@ -256,4 +256,51 @@ mod tests {
         let report = Report::new(Run::default(), vec![], vec![], vec![], &[]);
         assert_eq!(shown(&cells(&plan(), &[report], false)), [("a", None), ("b", None), ("gpu", None)]);
     }
+
+    fn report_of(shard: Option<&str>) -> Report {
+        let run = report::Run { shard: shard.map(str::to_owned), ..report::Run::default() };
+        Report::new(run, vec![], vec![], vec![], &[])
+    }
+
+    /// Two examples on two versions, and one that is checked statically, in four shards.
+    fn plan_of_shards() -> Plan {
+        let rows = vec![
+            planned("a", Some("v1.33.4"), true),
+            planned("a", Some("v1.34.0"), true),
+            planned("b", None, true),
+            planned("gpu", Some("v1.33.4"), false),
+        ];
+        Plan { shards: 4, rows, ..plan() }
+    }
+
+    #[test]
+    fn a_shard_without_work_is_not_missed_and_the_others_are_with_their_versions() {
+        let plan = plan_of_shards();
+        let wanted = super::planned(&plan, &[]);
+        let shards: Vec<_> =
+            wanted.shards.iter().map(|((_, number), versions)| (*number, versions.join(","))).collect();
+        assert_eq!(shards, [(1, "v1.33.4".to_owned()), (2, "v1.34.0".to_owned())]);
+        assert_eq!(shown(&wanted.cells), [("a", Some("v1.33.4")), ("a", Some("v1.34.0")), ("b", None)]);
+
+        let merged = merge::merge(vec![report_of(Some("1/4"))], &super::planned(&plan, &[report_of(Some("1/4"))]), &[]);
+        let remarks = merged.map(|merged| (merged.remarks, merged.report.summary.conclusion));
+        let expected = "shard 2/4 (v1.34.0) is missing: no report is of it".to_owned();
+        assert_eq!(remarks, Some((vec![expected], crate::model::Conclusion::Error)));
+    }
+
+    #[test]
+    fn a_run_that_is_not_parted_misses_no_shard() {
+        let wanted = super::planned(&plan_of_shards(), &[report_of(None)]);
+        assert_eq!(wanted.shards, BTreeMap::new());
+    }
+
+    #[test]
+    fn where_none_has_arrived_all_are_missing() {
+        let plan = plan_of_shards();
+        let merged = merge::merge(vec![report_of(None)], &super::planned(&plan, &[]), &[]).unwrap();
+        assert_eq!(merged.remarks.len(), 2);
+        let outcomes: Vec<_> = merged.report.results.iter().map(|row| (row.example.as_str(), row.outcome)).collect();
+        assert_eq!(outcomes, [("a", Outcome::Errored), ("a", Outcome::Errored), ("b", Outcome::Errored)]);
+        assert_eq!(merged.report.summary.conclusion, crate::model::Conclusion::Error);
+    }
 }

@@ -5,10 +5,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{changes, gather, publish, say, tell, workspace::Workspace};
+use super::{changes, gather, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
+use crate::github::artifact::{self, Contents, NewArtifact};
+use crate::github::collect::PLAN_NAME;
 use crate::github::outputs;
+use crate::github::results::{Absent, Results};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
 use crate::report;
 use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
@@ -24,9 +27,9 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
     let plan = plan_of(settings, context, &workspace, Timestamp::now(), None)?;
     if context.github_actions {
         keep(settings, &plan)?;
+        hand_over(settings, context, &plan)?;
         let sensitive = changes::sensitive(settings, context).into_iter().map(|what| format!("this change {what}"));
         tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
-        hand_over(settings, context, &plan)?;
     }
     say(&match format {
         PlanFormat::Table => plan::table(&plan),
@@ -44,21 +47,41 @@ fn keep(settings: &Settings, plan: &Plan) -> Result<()> {
 
 /// Gives the plan to the jobs that will obey it: as an artifact, with the matrix as an output.
 fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<()> {
-    let Some(outputs_file) = context.output_file.as_deref() else { return Ok(()) };
-    let matrix = plan::github_matrix(plan)?;
-    let mut outputs = vec![("matrix", matrix)];
-    let uploaded = super::runtime()?.block_on(publish::plan(settings, context, &settings.output.join(PLAN_FILE)));
-    match uploaded {
-        Ok(id) => outputs.push(("artifact-id", id.to_string())),
-        Err(why) => tell(
-            &[gather::warning(format!(
-                "the plan is no artifact, so that no other job can obey it by its digest: {why}"
-            ))
-            .with_help("give it to the other jobs as a file, and name it with `plan`")],
-            context,
-        ),
+    let mut outputs = vec![("matrix", plan::github_matrix(plan)?)];
+    match share(settings, context) {
+        Ok(id) => outputs.extend(id.map(|id| ("artifact-id", id.to_string()))),
+        Err(why) => tell(&[why], context),
     }
-    outputs::append(outputs_file, &outputs).map_err(|error| Error::io("write", outputs_file, error))
+    let Some(file) = &context.output_file else { return Ok(()) };
+    outputs::append(file, &outputs).map_err(|error| Error::io("write", file, error))
+}
+
+/// Leaves the plan among the run's artifacts, where its shards find it by its digest. That it can't be left there is told: with its file
+/// passed on by other means the shards can obey it all the same.
+fn share(settings: &Settings, context: &RunContext) -> Result<Option<u64>, Diagnostic> {
+    let results = match Results::new(&context.services, &context.server_url) {
+        Ok(results) => results,
+        Err(Absent::Outside) => return Ok(None),
+        Err(why) => return Err(not_shared(&why)),
+    };
+    let new = NewArtifact {
+        name: PLAN_NAME,
+        retention_days: settings.github.retention_days,
+        longest_days: context.retention_days,
+        overwrite: true,
+    };
+    let contents = Contents::of_file(&settings.output.join(PLAN_FILE));
+    let uploaded = super::runtime().map(|runtime| runtime.block_on(artifact::upload(&results, &new, contents)));
+    match uploaded {
+        Ok(Ok(uploaded)) => Ok(Some(uploaded.id)),
+        Ok(Err(why)) => Err(not_shared(&why)),
+        Err(why) => Err(not_shared(&why)),
+    }
+}
+
+fn not_shared(why: &dyn std::error::Error) -> Diagnostic {
+    gather::warning(format!("the plan is no artifact of this run, and can't be found by its digest: {}", chain(why)))
+        .with_help(format!("pass {PLAN_FILE} on by actions/upload-artifact, and name the file with `plan`"))
 }
 
 /// The plan that this command obeys. Where there is one cluster, `only` is its version, whatever the config asks for.

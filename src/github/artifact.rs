@@ -109,13 +109,21 @@ pub async fn list(results: &Results, prefix: &str) -> Result<Vec<Listed>, Artifa
 /// # Errors
 /// It can't be had, has more than `limit` bytes, or is not what was sent.
 pub async fn download(results: &Results, artifact: &Listed, target: &Path, limit: u64) -> Result<u64, ArtifactError> {
-    const METHOD: &str = "GetSignedArtifactURL";
-    let request = of(&artifact.ids, [("name", json!(artifact.name))]);
-    let answer = results.call(SERVICE, METHOD, &request).await?;
-    let url = signed(&answer, "signed_url", METHOD)?;
+    let url = address(results, artifact).await?;
     let what = Download { limit, digest: artifact.digest.as_deref() };
     let fetched = results.blobs().download(&url, target, &what).await;
     fetched.map_err(|source| ArtifactError::Blob { name: artifact.name.clone(), source })
+}
+
+/// The address of an artifact's zip, for who needs a part of it.
+///
+/// # Errors
+/// The call failed, or its answer makes no sense.
+pub async fn address(results: &Results, artifact: &Listed) -> Result<SignedUrl, ArtifactError> {
+    const METHOD: &str = "GetSignedArtifactURL";
+    let request = of(&artifact.ids, [("name", json!(artifact.name))]);
+    let answer = results.call(SERVICE, METHOD, &request).await?;
+    signed(&answer, "signed_url", METHOD)
 }
 
 /// Deletes an artifact. One that is gone is deleted.

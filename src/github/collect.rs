@@ -22,6 +22,7 @@ pub use names::{DEFAULT_NAME, Kind, PLAN_NAME, artifact_name, namesake};
 pub use run::WorkflowRun;
 pub use source::Source;
 
+use super::artifact;
 use crate::diagnostic::inert::inert;
 use crate::model::{ExampleId, Outcome};
 use crate::plan::Plan;
@@ -32,7 +33,7 @@ use unpack::Unpacked;
 /// The most artifacts that are taken: as many jobs as a matrix can have, the plan, and a whole one.
 const MOST_ARTIFACTS: usize = 258;
 /// How many are fetched at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// What is looked for, and what it is held to.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +115,7 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
         .buffered(AT_ONCE);
     while let Some((kind, entry, unpacked)) = unpacked.next().await {
         match unpacked.and_then(|unpacked| taken(kind, unpacked, wanted).map_err(Unusable::Unfit)) {
-            Ok(taken) => collected.add(kind, &entry, taken, wanted, &mut plans),
+            Ok(taken) => collected.add(kind, &entry.listed, taken, wanted, &mut plans),
             Err(why) => collected.remarks.push(told(kind, &entry.listed.name, &why)),
         }
     }
@@ -232,11 +233,17 @@ fn or_none(text: &str) -> &str {
 }
 
 impl Collected {
-    fn add(&mut self, kind: Kind, entry: &Entry, taken: Taken, wanted: &Wanted<'_>, plans: &mut Vec<(Kind, Plan)>) {
+    fn add(
+        &mut self,
+        kind: Kind,
+        listed: &names::Listed,
+        taken: Taken,
+        wanted: &Wanted<'_>,
+        plans: &mut Vec<(Kind, Plan)>,
+    ) {
         let place = self.artifacts.len();
-        let (id, name) = (entry.listed.id, entry.listed.name.clone());
-        let Wanted { server_url, repository, run, .. } = wanted;
-        let url = format!("{server_url}/{repository}/actions/runs/{run}/artifacts/{id}");
+        let (id, name) = (listed.id, listed.name.clone());
+        let url = artifact::page(wanted.server_url, wanted.repository, wanted.run, id);
         if taken.killed {
             self.remarks.push(format!(
                 "the artifact {name} is of a run that was killed before it could report: this is what its journal holds"

@@ -1,10 +1,8 @@
-//! The artifact: the output folder of a run, or the plan of a fan-out.
-
-use std::path::Path;
+//! The artifact: the output folder of a run.
 
 use super::{Finished, Told};
 use crate::github::artifact::{self, ArtifactError, Contents, NewArtifact};
-use crate::github::collect::{DEFAULT_NAME, PLAN_NAME, artifact_name, namesake};
+use crate::github::collect::{DEFAULT_NAME, artifact_name, namesake};
 use crate::github::results::Results;
 use crate::report::comment::Artifact;
 use crate::settings::{RunContext, Settings};
@@ -25,7 +23,7 @@ pub(super) async fn upload(finished: &Finished<'_>, told: &mut Told) -> Option<A
             return None;
         }
     };
-    match send(settings, context, &name, &contents, false).await {
+    match send(settings, context, &name, &contents).await {
         Ok((name, uploaded)) => {
             let url = page(context, uploaded.id);
             told.outputs.push(("artifact-id", uploaded.id.to_string()));
@@ -40,15 +38,6 @@ pub(super) async fn upload(finished: &Finished<'_>, told: &mut Told) -> Option<A
     }
 }
 
-/// Uploads a plan for the other jobs of its run. A run that was started again replaces it.
-///
-/// # Errors
-/// Why it could not be; the shards then have no plan to obey.
-pub async fn plan(settings: &Settings, context: &RunContext, file: &Path) -> Result<u64, String> {
-    let (_, uploaded) = send(settings, context, PLAN_NAME, &Contents::of_file(file), true).await?;
-    Ok(uploaded.id)
-}
-
 /// Uploads under this name, or the first one after it that is not taken: of a matrix each job wants the same one, and none knows of the
 /// others.
 async fn send(
@@ -56,7 +45,6 @@ async fn send(
     context: &RunContext,
     name: &str,
     contents: &Contents,
-    overwrite: bool,
 ) -> Result<(String, artifact::Uploaded), String> {
     let results = Results::new(&context.services, &context.server_url).map_err(|absent| absent.to_string())?;
     for number in 1..=MOST_NAMESAKES {
@@ -65,7 +53,7 @@ async fn send(
             name: &name,
             retention_days: settings.github.retention_days,
             longest_days: context.retention_days,
-            overwrite,
+            overwrite: false,
         };
         match artifact::upload(&results, &new, contents.clone()).await {
             Ok(uploaded) => return Ok((name, uploaded)),

@@ -20,7 +20,6 @@ use crate::report::comment::{About, RunPage, State};
 use crate::report::{Details, Report};
 use crate::settings::{RunContext, Settings};
 
-pub use artifact::plan;
 pub use comment::{Addressee, addressee, of};
 
 /// The comment's key, where the input says nothing.

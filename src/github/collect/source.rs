@@ -13,7 +13,8 @@ use super::names::Listed;
 use super::remote::{PART, Remote};
 use super::unpack::{Refused, Unpacked, unpack};
 use crate::github::api::{self, Api, repository_route};
-use crate::github::results::{Blobs, Download, Part, Results, SignedUrl, number, text};
+use crate::github::artifact;
+use crate::github::results::{Blobs, Download, Part, Results, SignedUrl};
 
 /// The most pages of a hundred artifacts that are looked through.
 const MOST_PAGES: usize = 30;
@@ -47,11 +48,7 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug)]
 enum Place {
-    /// The ids under which the results service knows it, which are those of the job that left it.
-    Own {
-        run: String,
-        job: String,
-    },
+    Own(artifact::Listed),
     Rest(String),
 }
 
@@ -107,8 +104,8 @@ impl Source {
             return Err(Unusable::Expired);
         }
         let (blobs, url) = match (self, &entry.place) {
-            (Self::Own(results), Place::Own { run, job }) => {
-                (results.blobs(), own_url(results, run, job, &entry.listed.name).await?)
+            (Self::Own(results), Place::Own(found)) => {
+                (results.blobs(), artifact::address(results, found).await.map_err(unreachable)?)
             }
             (Self::Rest { api, blobs, .. }, Place::Rest(route)) => match api.location(route).await.map_err(of_api)? {
                 Some(url) => (blobs, SignedUrl::parse(url.as_str()).map_err(unreachable)?),
@@ -131,24 +128,12 @@ impl Source {
 }
 
 async fn list_own(results: &Results) -> Result<Vec<Entry>, String> {
-    let ids = results.ids();
-    let request = serde_json::json!({"workflow_run_backend_id": ids.run, "workflow_job_run_backend_id": ids.job});
-    let answer = results.call("ArtifactService", "ListArtifacts", &request).await.map_err(|error| error.to_string())?;
-    let entries = answer["artifacts"].as_array().into_iter().flatten().filter_map(|artifact| {
-        let (run, job) = (text(&artifact["workflow_run_backend_id"])?, text(&artifact["workflow_job_run_backend_id"])?);
-        let (id, size) = (number(&artifact["database_id"])?, number(&artifact["size"])?);
-        let name = text(&artifact["name"])?.to_owned();
-        let (run, job) = (run.to_owned(), job.to_owned());
-        Some(Entry { listed: Listed { id, name, size, expired: false }, place: Place::Own { run, job } })
-    });
-    Ok(entries.collect())
-}
-
-async fn own_url(results: &Results, run: &str, job: &str, name: &str) -> Result<SignedUrl, Unusable> {
-    let request = serde_json::json!({"workflow_run_backend_id": run, "workflow_job_run_backend_id": job, "name": name});
-    let answer = results.call("ArtifactService", "GetSignedArtifactURL", &request).await.map_err(unreachable)?;
-    let url = text(&answer["signed_url"]).ok_or_else(|| unreachable("the service names no address"))?;
-    SignedUrl::parse(url).map_err(unreachable)
+    let all = artifact::list(results, "").await.map_err(|error| error.to_string())?;
+    let entry = |found: artifact::Listed| Entry {
+        listed: Listed { id: found.id, name: found.name.clone(), size: found.size, expired: false },
+        place: Place::Own(found),
+    };
+    Ok(all.into_iter().map(entry).collect())
 }
 
 /// Unpacks an archive whose first part is there, fetching others as they are needed.

@@ -12,10 +12,16 @@ use std::rc::Rc;
 use zip::{CompressionMethod, ZipArchive};
 
 const MIB: u64 = 1 << 20;
-/// The most entries of an archive.
-const MAX_ENTRIES: usize = 50_000;
-/// The most that is read to learn what an archive holds, in bytes; each entry costs the reader several times what it is there.
-const MAX_DIRECTORY: u64 = 8 * MIB;
+/// What an archive may be like as a whole. Each entry costs its reader several times what it is in the directory.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// The most entries. Evidence has some twenty files a cell.
+    entries: usize,
+    /// The most that is read to learn what it holds, in bytes.
+    directory: u64,
+}
+
+const BOUNDS: Bounds = Bounds { entries: 200_000, directory: 48 * MIB };
 /// The longest name of an entry, in bytes.
 const MAX_NAME: usize = 4_096;
 /// What JSON shrinks to at most: reports of thousands of rows that differ in a name were seen at 1:60.
@@ -42,8 +48,8 @@ impl Unpacked {
 pub(super) enum Refused {
     #[error("it is not a zip archive that can be read: {0}")]
     NotZip(String),
-    #[error("it has more than {MAX_ENTRIES} entries")]
-    TooManyEntries,
+    #[error("it has more than {0} entries")]
+    TooManyEntries(usize),
     #[error("two of its entries have the same name")]
     SameNames,
     #[error("its entry {0:?} {1}")]
@@ -57,11 +63,15 @@ pub(super) enum Refused {
 /// # Errors
 /// [`Refused`], if the archive is damaged, or not one that this program writes.
 pub(super) fn unpack(archive: impl Read + Seek) -> Result<Unpacked, Refused> {
-    let budget = Rc::new(Cell::new(MAX_DIRECTORY));
+    within(BOUNDS, archive)
+}
+
+fn within(bounds: Bounds, archive: impl Read + Seek) -> Result<Unpacked, Refused> {
+    let budget = Rc::new(Cell::new(bounds.directory));
     let budgeted = Budgeted { inner: archive, left: Rc::clone(&budget) };
     let mut archive = ZipArchive::new(budgeted).map_err(|error| Refused::NotZip(error.to_string()))?;
-    if archive.len() > MAX_ENTRIES {
-        return Err(Refused::TooManyEntries);
+    if archive.len() > bounds.entries {
+        return Err(Refused::TooManyEntries(bounds.entries));
     }
     if archive.has_duplicate_names() {
         return Err(Refused::SameNames);

@@ -151,10 +151,10 @@ fn evidence(alike: &[&Row], about: &About) -> Markdown {
     let Some(((first, artifact), others)) = folders.split_first() else { return Markdown::default() };
     if others.iter().all(|(_, other)| other == artifact) {
         let others = if others.is_empty() { "" } else { "those of the other versions" };
-        return first.and(" and ", &Markdown::text(others)).and(" in ", artifact);
+        return first.clone().and(" and ", &Markdown::text(others)).and(" in ", artifact);
     }
     // Shards keep what they collected.
-    let each = folders.iter().take(MOST).map(|(folder, artifact)| folder.and(" in ", artifact));
+    let each = folders.iter().take(MOST).map(|(folder, artifact)| folder.clone().and(" in ", artifact));
     each.reduce(|all, next| all.and(", ", &next)).unwrap_or_default()
 }
 

@@ -1,29 +1,15 @@
 //! GitHub's own description of its REST API: whether a request is one that it has.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
+use super::node;
 use super::rest_server::Seen;
 
-/// Where Node's packages are, if they are.
-pub fn node_modules() -> Option<PathBuf> {
-    let folder = std::env::var_os("EXAMPLE_VALIDATOR_TEST_NODE").filter(|folder| !folder.is_empty());
-    assert!(
-        folder.is_some() || std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-        "EXAMPLE_VALIDATOR_TEST_NODE is not set"
-    );
-    folder.map(PathBuf::from)
-}
-
-/// A JSON file of a package of Octokit's; `None`, said aloud, where there are no packages.
+/// A JSON file of a package of Octokit's, if the packages are there.
 pub fn of_octokit(file: &str) -> Option<Value> {
-    let Some(folder) = node_modules() else {
-        eprintln!("skipped: EXAMPLE_VALIDATOR_TEST_NODE names no node_modules with @octokit/{file}");
-        return None;
-    };
-    let path = folder.join("@octokit").join(file);
+    let path = node::clients()?.join("node_modules/@octokit").join(file);
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Some(serde_json::from_slice(&text).unwrap())
 }
@@ -115,4 +101,42 @@ fn fits(schema: &Value, value: &Value) -> Result<(), String> {
     // A text of digits is a text too, where one is asked for.
     let value = if schema["type"] == "string" && !value.is_string() { &json!(value.to_string()) } else { value };
     jsonschema::validate(schema, value).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_github_does_not_describe_is_found_out() {
+    if description().is_none() {
+        return;
+    }
+    let request = |method: &str, path: &str, query: &[(&str, &str)], body: Option<Value>| Seen {
+        method: method.parse().unwrap(),
+        path: path.to_owned(),
+        query: query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        body,
+        authorized: true,
+    };
+    let comment = Some(json!({"body": "x"}));
+    let comments = "/repos/o/r/issues/7/comments";
+    for good in [
+        request("GET", comments, &[("per_page", "100")], None),
+        request("POST", comments, &[], comment.clone()),
+        request("PATCH", "/repos/o/r/issues/comments/1", &[], comment.clone()),
+    ] {
+        assert_eq!(complaint(&good), None, "{good:?}");
+    }
+    for (bad, why) in [
+        (request("GET", "/repos/o/r/nonsense", &[], None), "no operation"),
+        (request("POST", "/repos/o/r/issues/comments/1", &[], comment.clone()), "no operation"),
+        (request("GET", "/repos/o/r/issues/seven/comments", &[], None), "issue_number: "),
+        (request("GET", comments, &[("pages", "2")], None), "no parameter pages"),
+        (request("GET", comments, &[("per_page", "many")], None), "per_page: "),
+        (request("GET", "/repos/o/r/pulls", &[("state", "merged")], None), "state: "),
+        (request("GET", comments, &[], comment), "it has a body"),
+        (request("POST", comments, &[], None), "it has no body"),
+        (request("POST", comments, &[], Some(json!({"body": 1}))), "is not of type"),
+        (request("POST", comments, &[], Some(json!({"body": "x", "text": "y"}))), "text is unknown"),
+    ] {
+        let complaint = complaint(&bad);
+        assert!(complaint.as_ref().is_some_and(|complaint| complaint.contains(why)), "{bad:?}: {complaint:?}");
+    }
 }

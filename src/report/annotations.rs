@@ -161,6 +161,7 @@ mod tests {
     use crate::model::Outcome;
     use crate::report::{Run, sample};
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn commands(rows: Vec<Row>) -> Vec<String> {
         let report = Report::new(Run::default(), vec![], vec![], rows, &[]);
@@ -255,7 +256,7 @@ mod tests {
     }
 
     /// A command as the runner reads it: its name, its properties and its text. Source: `ActionCommand.cs`.
-    fn read(line: &str) -> Option<(String, Vec<(String, String)>, String)> {
+    fn read(line: &str) -> Option<(String, BTreeMap<String, String>, String)> {
         let unescape = |text: &str, escapes: &[(&str, &str)]| {
             escapes.iter().fold(text.to_owned(), |text, (escaped, c)| text.replace(escaped, c))
         };
@@ -277,8 +278,13 @@ mod tests {
                 level: Level::Error, file: file.clone(), line: 3, column: 0, title: title.clone(), message: message.clone(),
             };
             let property = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-            let properties =
-                vec![property("file", &file), property("line", "3"), property("endLine", "3"), property("title", &title)];
+            let properties = [
+                property("file", &file),
+                property("line", "3"),
+                property("endLine", "3"),
+                property("title", &title),
+            ];
+            let properties = properties.into();
             prop_assert_eq!(read(&annotation.command()), Some(("error".to_owned(), properties, message)));
         }
 
@@ -286,7 +292,7 @@ mod tests {
         fn escapes_are_undone_by_the_runner(text in "[a%\r\n:,0-9DAC]{0,20}") {
             let line = format!("::x p={}::{}", escape_property(&text), escape_data(&text));
             prop_assert!(!line.contains(['\r', '\n']));
-            prop_assert_eq!(read(&line), Some(("x".to_owned(), vec![("p".to_owned(), text.clone())], text)));
+            prop_assert_eq!(read(&line), Some(("x".to_owned(), [("p".to_owned(), text.clone())].into(), text)));
         }
 
         #[test]

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use example_validator::github::artifact::{self, ArtifactError, Contents, NewArtifact};
-use example_validator::github::results::{Order, Results};
+use example_validator::github::results::{Order, Results, Sent, SignedUrl, Upload};
 use example_validator::github::retry::Patience;
 use github::results_server::{Fault, Mode, Server, blobs};
 
@@ -67,8 +67,8 @@ async fn an_artifact_is_sent_listed_fetched_and_deleted() {
         let world = server.world();
         let kept = world.artifacts.named("report 1").unwrap();
         assert_eq!(kept.finished, Some((uploaded.id, uploaded.digest.clone())));
-        let days = kept.expires_at.unwrap().duration_since(jiff::Timestamp::now()).as_hours() as f64 / 24.0;
-        assert!(days > 6.9 && days <= 7.0, "{days}");
+        let hours = kept.expires_at.unwrap().duration_since(jiff::Timestamp::now()).as_hours();
+        assert!((7 * 24 - 1..=7 * 24).contains(&hours), "{hours}");
     }
 
     artifact::upload(&results, &named("other"), Contents::default()).await.unwrap();
@@ -88,36 +88,81 @@ async fn an_artifact_is_sent_listed_fetched_and_deleted() {
 
 #[tokio::test]
 async fn four_blocks_are_on_their_way_at_once_and_come_together_in_their_order() {
-    let (server, folder) = (Server::start(Mode::GitHub).await, output(8 * (8 << 20) - (1 << 20)));
+    let (server, folder) = (Server::start(Mode::GitHub).await, output(1 << 20));
     // None is answered before four are there.
     server.hold_blocks_until(4);
-    let results = results(&server);
-    let uploaded = artifact::upload(&results, &named("big"), contents(&folder)).await.unwrap();
+    let how = Upload { block: 100_000, ..Upload::artifact(Order::ById) };
+    let (blob, sent) = send(&server, &folder, how).await;
     assert_eq!(server.most_blocks_at_once(), 4);
-    assert_eq!(server.asked().iter().filter(|name| *name == "block").count(), 8);
-    assert!(uploaded.size > 7 * (8 << 20));
+    assert_eq!(server.asked().iter().filter(|name| *name == "block").count(), 11);
+    let world = server.world();
+    let zip = world.blobs.committed(&blob).unwrap();
+    assert_eq!((sent.size, format!("sha256:{}", sent.sha256)), (zip.len() as u64, blobs::digest(zip)));
+    drop(world);
     server.assert_satisfied();
 }
 
 #[tokio::test]
 async fn acts_server_gets_blocks_one_by_one() {
-    let (server, folder) = (Server::start(Mode::Act).await, output(3 * (8 << 20)));
+    let (server, folder) = (Server::start(Mode::Act).await, output(1 << 20));
+    let how = Upload { block: 100_000, ..Upload::artifact(Order::ByArrival) };
+    let (blob, sent) = send(&server, &folder, how).await;
+    assert_eq!(server.most_blocks_at_once(), 1);
+    assert_eq!(server.asked().iter().filter(|name| *name == "block").count(), 11);
+    assert_eq!(format!("sha256:{}", sent.sha256), blobs::digest(server.world().blobs.committed(&blob).unwrap()));
+    server.assert_satisfied();
+}
+
+/// Sends an output as a blob of the server's; gives the blob's name.
+async fn send(server: &Server, folder: &tempfile::TempDir, how: Upload) -> (String, Sent) {
+    let (blob, url) = {
+        let mut world = server.world();
+        let url = world.url.clone();
+        world.blobs.begin(&url, "a.zip", blobs::Kind::Blocks)
+    };
+    let url = SignedUrl::parse(&url).unwrap();
+    // Chunks that are no blocks.
+    let sent = results(server).blobs().upload(&url, contents(folder).stream(77_777), &how).await.unwrap();
+    (blob, sent)
+}
+
+#[tokio::test]
+async fn an_artifact_goes_to_acts_server_and_comes_back() {
+    let (server, folder) = (Server::start(Mode::Act).await, output(9 << 20));
     // Without TLS it is known for act's by itself.
     let results = Results::new(&server.services(), "https://github.com").unwrap();
     let new = NewArtifact { overwrite: true, retention_days: Some(5), ..named("report") };
-    for _ in 0..2 {
-        let uploaded = artifact::upload(&results, &new, contents(&folder)).await.unwrap();
+    for contents in [Contents::default(), contents(&folder)] {
+        let uploaded = artifact::upload(&results, &new, contents).await.unwrap();
         let world = server.world();
         let zip = world.blobs.committed(&world.artifacts.named("report").unwrap().blob).unwrap();
         assert_eq!((uploaded.size, uploaded.digest), (zip.len() as u64, blobs::digest(zip)));
     }
-    assert_eq!(server.most_blocks_at_once(), 1);
     let listed = artifact::list(&results, "").await.unwrap();
     assert_eq!((listed.len(), listed[0].ids.run.as_str(), listed[0].digest.as_deref()), (1, "1", None));
     let target = folder.path().join("fetched.zip");
     artifact::download(&results, &listed[0], &target, 1 << 30).await.unwrap();
     assert_eq!(names(&target), EVERYTHING);
     server.assert_satisfied();
+}
+
+#[tokio::test]
+async fn an_empty_blob_is_a_blob() {
+    for mode in [Mode::GitHub, Mode::Act] {
+        let server = Server::start(mode).await;
+        let (blob, url) = {
+            let mut world = server.world();
+            let url = world.url.clone();
+            world.blobs.begin(&url, "nothing", blobs::Kind::Any)
+        };
+        let url = SignedUrl::parse(&url).unwrap();
+        let results = results(&server);
+        let how = Upload::artifact(results.order());
+        let sent = results.blobs().upload(&url, futures::stream::empty(), &how).await.unwrap();
+        assert_eq!((sent.size, &sent.sha256[..8]), (0, "e3b0c442"));
+        assert_eq!(server.world().blobs.committed(&blob), Some([].as_slice()));
+        server.assert_satisfied();
+    }
 }
 
 #[tokio::test]
@@ -131,7 +176,7 @@ async fn a_block_is_not_sent_twice_to_who_would_count_it_twice() {
 
 #[tokio::test]
 async fn what_passes_is_tried_again() {
-    let (server, folder) = (Server::start(Mode::GitHub).await, output(20 << 20));
+    let (server, folder) = (Server::start(Mode::GitHub).await, output(9 << 20));
     server.fail(
         "CreateArtifact",
         [Fault::Status(429), Fault::Wait(503, 7), Fault::Text(200, "<html>"), Fault::Status(500)],

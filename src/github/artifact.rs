@@ -10,7 +10,7 @@ mod zipped;
 
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
 pub use listed::Listed;
@@ -219,8 +219,10 @@ fn signed(answer: &Json, field: &str, method: &'static str) -> Result<SignedUrl,
     SignedUrl::parse(text).map_err(|_| ArtifactError::Answer { method, what: "a signed address" })
 }
 
-/// When an artifact goes that is kept for so many days, but no more than the repository allows.
+/// When an artifact goes that is kept for so many days, but no more than the repository allows. In whole seconds: some readers of
+/// this form of JSON take no fraction but one of three, six or nine digits.
 fn expiry(now: Timestamp, days: Option<u32>, longest: Option<u32>) -> Option<Timestamp> {
     let days = days?.min(longest.filter(|longest| *longest > 0).unwrap_or(u32::MAX));
-    now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok()
+    let seconds = now.as_second().checked_add(i64::from(days).checked_mul(24 * 60 * 60)?)?;
+    Timestamp::from_second(seconds).ok()
 }

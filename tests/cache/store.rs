@@ -133,6 +133,9 @@ async fn each_kind_of_trouble_is_told_once_and_fails_nothing() {
     let saving = "saving to the Actions cache failed: the storage is used up: it answers 429 Too Many Requests: \
         insufficient usage";
     assert_eq!(run.finish().await, [asking, saving]);
+    // What is down is asked for the first image, as often as patience has it, and not for every other one again.
+    assert_eq!(server.count("POST", "GetCacheEntryDownloadURL"), 5);
+    assert_eq!(server.count("POST", "CreateCacheEntry"), 3);
 }
 
 #[tokio::test]
@@ -278,6 +281,9 @@ async fn a_folder_that_was_named_goes_before_the_actions_cache() {
     assert!(!store(None, CacheMode::Off).is_on());
     let outside = RunContext { github_actions: false, ..context.clone() };
     assert!(!Store::new(&settings(None, CacheMode::On), &outside, false, folder.path()).is_on());
+    let services = Services { cache_mode: Some("none".to_owned()), ..context.services.clone() };
+    let forbidden = RunContext { services, ..context.clone() };
+    assert!(!Store::new(&settings(None, CacheMode::On), &forbidden, false, folder.path()).is_on());
     let without = RunContext { services: Services::default(), ..context.clone() };
     assert!(!Store::new(&settings(None, CacheMode::On), &without, false, folder.path()).is_on());
 }

@@ -6,9 +6,9 @@ use super::*;
 fn an_artifact_is_kept_for_as_long_as_the_repository_allows() {
     let now: Timestamp = "2026-07-01T10:00:00.25Z".parse().unwrap();
     let kept = |days, longest| expiry(now, days, longest).map(|time| time.to_string());
-    assert_eq!(kept(Some(7), None).as_deref(), Some("2026-07-08T10:00:00.25Z"));
-    assert_eq!(kept(Some(90), Some(5)).as_deref(), Some("2026-07-06T10:00:00.25Z"));
-    assert_eq!(kept(Some(1), Some(0)).as_deref(), Some("2026-07-02T10:00:00.25Z"));
+    assert_eq!(kept(Some(7), None).as_deref(), Some("2026-07-08T10:00:00Z"));
+    assert_eq!(kept(Some(90), Some(5)).as_deref(), Some("2026-07-06T10:00:00Z"));
+    assert_eq!(kept(Some(1), Some(0)).as_deref(), Some("2026-07-02T10:00:00Z"));
     assert_eq!(kept(None, Some(5)), None, "the repository's own setting holds");
 }
 

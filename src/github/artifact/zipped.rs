@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use zip::result::ZipError;
-use zip::write::StreamWriter;
 use zip::{DateTime, ZipArchive, ZipWriter};
 
 use crate::evidence::{archive, journal, names};
@@ -83,9 +82,9 @@ impl Contents {
 
     /// Writes the zip, to its end or until an error, which is given too.
     fn write(&self, sink: &channel::Sink) {
-        // This writer of streams knows its place, so that the library takes it for one in which it could go back, and
-        // does not put sizes behind; it never has to go back, since all entries are ready.
-        let mut zip = ZipWriter::new(StreamWriter::new(sink.clone()));
+        // The library takes it for a file in which it could go back, and does not put sizes behind. It never has to go back,
+        // since all entries are ready.
+        let mut zip = ZipWriter::new(sink.clone());
         match self.fill(&mut zip).and_then(|()| zip.finish().map(drop).map_err(as_io)) {
             Ok(()) => sink.finish(),
             Err(error) => {
@@ -98,7 +97,7 @@ impl Contents {
         }
     }
 
-    fn fill(&self, zip: &mut ZipWriter<StreamWriter<channel::Sink>>) -> io::Result<()> {
+    fn fill(&self, zip: &mut ZipWriter<channel::Sink>) -> io::Result<()> {
         for (name, path) in &self.files {
             let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
             let mut entry = entry::Entry::open(name, path).map_err(named)?;

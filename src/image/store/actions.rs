@@ -15,12 +15,14 @@ use super::{Kept, layers, places};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::github::cache::packed::{Packed, Packer};
 use crate::github::cache::policy::{Access, Caps};
-use crate::github::cache::{Cache, CacheError, FOLDER, Incoming, Kind, Saved, unpack};
+use crate::github::cache::{Cache, CacheError, Entry, FOLDER, Incoming, Kind, Saved, unpack};
 use crate::image::archive::{self, Written};
 use crate::image::build::LayerFolder;
 
 /// How long one image may take on its way here; to build it may be quicker then.
 const RESTORE: Duration = Duration::from_secs(10 * 60);
+/// How long the cache may take to say whether it has something, tries included.
+const LOOK_UP: Duration = Duration::from_secs(60);
 /// Most bytes of an entry that is read: more than we save, since a workflow may share it for more.
 const MOST: u64 = 4 << 30;
 /// Longest file with a sum.
@@ -42,6 +44,8 @@ pub struct Actions {
 struct State {
     /// What is being saved.
     saving: JoinSet<()>,
+    /// Whether the cache could not be asked, in spite of all patience: it is not asked again, since every image would wait for it.
+    is_down: bool,
     /// How many bytes were saved, or are being saved.
     bytes: u64,
     /// What a person should know, each kind of it once.
@@ -91,7 +95,7 @@ impl Actions {
     }
 
     async fn restore(&self, key: &str) -> Result<Option<PathBuf>, CacheError> {
-        let Some(entry) = self.cache.look_up(key, &[]).await? else { return Ok(None) };
+        let Some(entry) = self.look_up(key, &[]).await? else { return Ok(None) };
         // A key finds also what only begins with it. Services don't agree on whether capitals count.
         if !entry.key.eq_ignore_ascii_case(key) {
             return Ok(None);
@@ -99,6 +103,18 @@ impl Actions {
         let (key, folder) = (key.to_owned(), self.folder.clone());
         let file = self.cache.read(&entry, MOST, move |incoming| received(incoming, &key, &folder)).await?;
         Ok(Some(file))
+    }
+
+    async fn look_up(&self, key: &str, restore_keys: &[&str]) -> Result<Option<Entry>, CacheError> {
+        if self.lock().is_down {
+            return Ok(None);
+        }
+        let found = tokio::time::timeout(LOOK_UP, self.cache.look_up(key, restore_keys)).await;
+        let found = found.unwrap_or_else(|_| Err(CacheError::Failed(format!("no answer in {} s", LOOK_UP.as_secs()))));
+        if matches!(found, Err(CacheError::Failed(_) | CacheError::Busy(_))) {
+            self.lock().is_down = true;
+        }
+        found
     }
 
     /// Begins to save an archive, if this run does that and it is not too large.
@@ -137,7 +153,7 @@ impl Actions {
     pub(super) async fn get_layers(&self, key: &str, folder: &Path) {
         let Some(keys) = layers::Keys::new(key).filter(|_| self.access.reads) else { return };
         let fetching = async {
-            let Some(entry) = self.cache.look_up(&keys.key, &[&keys.restore]).await? else { return Ok(()) };
+            let Some(entry) = self.look_up(&keys.key, &[&keys.restore]).await? else { return Ok(()) };
             tracing::debug!("layers from the Actions cache: {}", entry.key);
             let folder = folder.to_owned();
             self.cache.read(&entry, MOST, move |incoming| layers::received(incoming, &folder, MOST)).await

@@ -169,7 +169,7 @@ fn list(world: &mut World, name: &str, asked: &Asked) -> Result<Response<Body>, 
     if listed != blob.blocks.len() {
         return Err(format!("{listed} blocks are listed, {} were sent", blob.blocks.len()));
     }
-    blob.blocks.clear();
+    // The blocks stay: the same list may come again, and means the same.
     blob.committed = Some(bytes);
     Ok(empty(201))
 }

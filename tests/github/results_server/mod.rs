@@ -147,7 +147,7 @@ impl Server {
         self.world().faults.entry(name.to_owned()).or_default().extend(faults);
     }
 
-    /// Answers no block before so many are there.
+    /// Answers no block before so many are there for the first time.
     pub fn hold_blocks_until(&self, count: usize) {
         *self.gate.company.lock().unwrap() = Some(Arc::new(tokio::sync::Barrier::new(count)));
     }
@@ -203,6 +203,7 @@ impl Gate {
         let company = self.company.lock().unwrap().clone();
         if let Some(company) = company {
             company.wait().await;
+            *self.company.lock().unwrap() = None;
         }
     }
 }

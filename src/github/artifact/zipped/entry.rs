@@ -160,7 +160,8 @@ fn header(name: &str, stored: bool, measures: Measures) -> io::Result<Vec<u8>> {
     let length = u16::try_from(name.len()).map_err(io::Error::other)?;
     let mut header = Vec::with_capacity(64 + name.len());
     header.extend_from_slice(b"PK\x03\x04");
-    let version: u16 = if sizes.is_some() { 20 } else { 45 };
+    // Made on Unix, so that its permissions are those that are given with it.
+    let version: u16 = (3 << 8) | if sizes.is_some() { 20 } else { 45 };
     // Version, flags, method, time, date.
     for field in [version, UTF_8, if stored { 0 } else { 8 }, 0, 0x21] {
         header.extend_from_slice(&field.to_le_bytes());

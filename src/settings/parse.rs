@@ -50,7 +50,8 @@ pub(super) fn parse(args: Vec<OsString>, env: &BTreeMap<String, String>, termina
         if is_post { (Command::Clean { own: true }, Vec::new()) } else { command(cli.verb, &context, &mut reader) };
     let settings = read(command, paths, verbosity(&cli.terminal, &context), &mut reader);
     check_together(&settings, &mut reader);
-    if reader.problems.is_empty() {
+    // The post step gets the inputs of another command. What is wrong with them the step has said; what it left goes in any case.
+    if is_post || reader.problems.is_empty() {
         Ok(Parsed::Work(Box::new(settings), Box::new(context)))
     } else {
         Err(Error::Usage(reader.problems))

@@ -48,7 +48,11 @@ fn the_post_step_is_known_by_the_programs_name_and_takes_the_same_inputs() {
     let post = |program: &str, actions: &str| {
         let args = [program, "lint"].map(OsString::from);
         let env = [("GITHUB_ACTIONS", actions), ("INPUT_COMMAND", "run"), ("INPUT_CLUSTER", "kind")];
-        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        // These belong to another command, and to none.
+        let others: &[_] =
+            if program.ends_with("clean") { &[("INPUT_FROM-RUN", "7"), ("INPUT_RETRYS", "2")] } else { &[] };
+        let env = env.iter().chain(others).copied();
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         match Settings::parse(args.into_iter(), &env, Terminals::default()).unwrap() {
             Parsed::Work(settings, _) => settings.command,
             Parsed::Print { text, .. } => panic!("printed {text}"),

@@ -48,7 +48,7 @@ MEGABYTE = 1_000_000
 # On its own network a run's nodes are told from those of others.
 NETWORK = f"ev-e2e-action-{os.getpid()}"
 TOKEN = "ghs_e2eCanaryTokenThatNobodyElseMaySee01"
-DOCUMENTS = {"plan.json", "report.json", "junit.xml", "summary.md", "evidence.zip"}
+DOCUMENTS = {"plan.json", "report.json", "junit.xml", "summary.md"}
 SOCKET = "/var/run/docker.sock"
 
 WORKFLOW = """\
@@ -67,7 +67,9 @@ jobs:
           OUTPUTS: ${{{{ toJSON(steps.examples.outputs) }}}}
         run: |
           echo "E2E-OUTPUTS $(printf %s "$OUTPUTS" | base64 -w0)"
-          (cd example-validator-report && sha256sum *) | sed 's/^/E2E-FILE /'
+          cd example-validator-report
+          sha256sum *.* | sed 's/^/E2E-FILE /'
+          [ ! -e evidence.zip ] || base64 --wrap 4000 evidence.zip | sed 's/^/E2E-EVIDENCE /'
 """
 
 JOB = """\
@@ -332,10 +334,15 @@ class InARepository(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="ev-e2e-action-")
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
+        # What a container writes is root's.
+        mine = ("--entrypoint", "chown", IMAGE, "--recursive", f"{os.getuid()}:{os.getgid()}", "/folder")
+        self.addCleanup(docker, "run", "--rm", "--volume", f"{self.folder}:/folder", *mine)
         self.root = self.folder / "work/project"
         shutil.copytree(ACTION, self.root)
         self.before = state()
         self.addCleanup(self.remove_nodes)
+        started = time.monotonic()
+        self.addCleanup(lambda: say(f"{self._testMethodName}: {time.monotonic() - started:.0f} s"))
 
     def remove_nodes(self):
         for name in nodes():
@@ -383,7 +390,7 @@ class InARepository(unittest.TestCase):
             return {"ref": "refs/heads/main", "before": "0" * 40, "after": head, "repository": repository}
         if event == "workflow_run":
             head_repository = {"full_name": "org/project", "owner": {"login": "org"}, "fork": False}
-            of_run = {"id": 1, "event": "pull_request", "head_sha": head, "head_branch": "topic", "head_repository": head_repository, "pull_requests": []}
+            of_run = {"id": 5, "event": "pull_request", "head_sha": head, "head_branch": "topic", "head_repository": head_repository, "pull_requests": []}
             return {"action": "completed", "workflow_run": of_run, "repository": repository}
         side = lambda ref, sha: {"ref": ref, "sha": sha, "repo": repository | {"fork": False}}
         pull = {"number": 7, "state": "open", "head": side("topic", head), "base": side("main", head)}
@@ -424,6 +431,15 @@ class Done:
     def files(self):
         """The output folder's files, with their sums."""
         return {name: digest for digest, name in re.findall(r"^E2E-FILE ([0-9a-f]{64})  (\S+)$", self.text, re.M)}
+
+    @property
+    def evidence(self):
+        """The files of the output folder's evidence."""
+        data = base64.b64decode("".join(re.findall(r"^E2E-EVIDENCE (\S+)$", self.text, re.M)))
+        if not data:
+            return {}
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
 
     @property
     def summary(self):
@@ -480,11 +496,9 @@ class WithAct(InARepository):
 
     def act(self, event="pull_request", github=None, *more, code=0, **variables):
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
-        started = time.monotonic()
         process, log = self.start_act(event, github, *more, **variables)
         process.wait(300)
         done = Done(process.returncode, log.read_text().splitlines(), self.folder / "artifacts")
-        say(f"{self.id().split('.', 1)[1]}: act took {time.monotonic() - started:.1f} s")
         self.assertEqual(done.code, code, done.text)
         return done
 
@@ -496,6 +510,9 @@ class WithAct(InARepository):
         self.assertLessEqual(DOCUMENTS, set(files))
         for name in DOCUMENTS:
             self.assertEqual(hashlib.sha256(files[name]).hexdigest(), done.files[name], name)
+        # It is unpacked there: whoever downloads the artifact has one archive to open.
+        kept = {name: data for name, data in files.items() if name not in DOCUMENTS}
+        self.assertEqual(kept, {f"evidence/{name}": data for name, data in done.evidence.items()})
         return files
 
 
@@ -520,7 +537,9 @@ class OnPullRequests(WithAct):
             self.assertRegex(outputs["artifact-id"], r"^\d+$")
             self.assertIn("imulated", first.summary)
             self.assertIn("KeyError", first.summary)
-            report = json.loads(self.assert_artifact(first)["report.json"])
+            files = self.assert_artifact(first)
+            self.assertTrue(any(name.startswith("evidence/v1.34.0/demo/examples/broken/crash.yaml/") for name in files), list(files))
+            report = json.loads(files["report.json"])
             self.assertEqual((report["run"]["pullRequest"], report["run"]["event"]), (7, "pull_request"), report["run"])
 
             [comment] = github.own()
@@ -547,8 +566,10 @@ class OnPullRequests(WithAct):
         self.configure(cluster="simulated", kubernetes=["v1.34.0"])
         self.write("examples/typo.yaml", JOB.format(name="typo", image="a:1", command="true").replace("backoffLimit", "backofLimit"))
         self.workflow(WORKFLOW.format(inputs="{comment: never}"))
-        done = self.act(code=1)
-        self.assertEqual((done.outputs["failed"], done.outputs["comment-url"]), ("1", ""), done.outputs)
+        with GitHub(GATEWAY, TOKEN, files=["examples/typo.yaml"]) as github:
+            done = self.act("pull_request", github, code=1)
+            self.assertEqual((github.refused, github.comments), ([], []))
+        self.assertEqual((done.outputs["failed"], done.outputs.get("comment-url", "")), ("1", ""), done.outputs)
         self.assertRegex(done.text, r"error file=examples/typo\.yaml,line=\d+")
         self.assert_artifact(done)
         self.assert_nothing_left()
@@ -649,10 +670,11 @@ class FanOut(WithAct):
             for path in (self.folder / "artifacts").rglob("*.zip"):
                 github.artifacts[path.stem] = path.read_bytes()
             self.workflow(self.ready_made("fork-safe-comment.yml", checkout=True))
-            self.act("workflow_run", github)
+            done = self.act("workflow_run", github)
             self.assertEqual(github.refused, [])
-            [comment] = github.own()
-            self.assertIn("KeyError", comment["body"])
+            self.assertNotIn("error:", done.step("./", "Post"))
+            self.assertEqual(len(github.own()), 1, done.text)
+            self.assertIn("KeyError", github.own()[0]["body"])
 
 
 class AsTheRunnerDoes(InARepository):

@@ -31,7 +31,7 @@ class GitHub:
     def __init__(self, host, token, repository="org/project", number=7, files=(), head="1" * 40):
         self.token, self.repository, self.number, self.files, self.head = token, repository, number, list(files), head
         self.comments, self.requests, self.refused = [], [], []
-        # The artifacts of workflow run 1, by name: their archives.
+        # The artifacts of workflow run 5, by name: their archives.
         self.artifacts = {}
         self._lock = threading.Lock()
         server = self
@@ -92,7 +92,7 @@ class GitHub:
     def artifact(self, number):
         name = list(self.artifacts)[number]
         url = f"https://api.github.com/repos/{self.repository}/actions/artifacts/{500 + number}"
-        run = {"id": 1, "repository_id": 1, "head_repository_id": 1, "head_branch": "topic", "head_sha": self.head}
+        run = {"id": 5, "repository_id": 1, "head_repository_id": 1, "head_branch": "topic", "head_sha": self.head}
         return {
             "id": 500 + number, "node_id": f"A_{number}", "name": name, "size_in_bytes": len(self.artifacts[name]), "url": url, "expired": False,
             "archive_download_url": f"{url}/zip", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
@@ -151,7 +151,7 @@ class GitHub:
         if (method, path) == ("GET", f"{repository}/pulls"):
             is_asked = query.get("head") in (None, f"{self.repository.split('/')[0]}:topic") and query.get("state", "open") in ("open", "all")
             return self.page(path, query, [self.pull()] if is_asked else [], refuse)
-        if (method, path) == ("GET", f"{repository}/actions/runs/1/artifacts"):
+        if (method, path) == ("GET", f"{repository}/actions/runs/5/artifacts"):
             listed = [self.artifact(number) for number in range(len(self.artifacts))]
             listed = [artifact for artifact in listed if query.get("name") in (None, artifact["name"])]
             status, items, links = self.page(path, query, listed, refuse)

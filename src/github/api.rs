@@ -52,7 +52,7 @@ pub struct Api {
     crab: Octocrab,
     /// The same token at GraphQL, which is beside the REST API.
     graph: Octocrab,
-    /// A client that knows no token, for signed addresses elsewhere.
+    /// The client below both, which knows no token: for signed addresses elsewhere.
     bare: Client,
     base: Url,
     patience: Patience,
@@ -82,11 +82,11 @@ impl Api {
         if token.is_empty() || HeaderValue::from_str(&format!("Bearer {token}")).is_err() {
             return Err(Error::Unusable("the token is empty, or holds what no header can".to_owned()));
         }
-        let client = client(reqwest::redirect::Policy::none())?;
+        let client = client()?;
         Ok(Self {
             crab: crab(&base, token, client.clone())?,
-            graph: crab(&graph_base(&base), token, client)?,
-            bare: self::client(reqwest::redirect::Policy::limited(MAX_REDIRECTS))?,
+            graph: crab(&graph_base(&base), token, client.clone())?,
+            bare: client,
             base,
             patience,
         })
@@ -216,14 +216,14 @@ fn crab(base: &Url, token: &str, client: Client) -> Result<Octocrab> {
     builder.flatten().map_err(|error| Error::Unusable(crate::error::chain(&error)))
 }
 
-fn client(redirects: reqwest::redirect::Policy) -> Result<Client> {
+fn client() -> Result<Client> {
     // Whoever came first has installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(SILENCE)
-        .redirect(redirects)
+        .redirect(reqwest::redirect::Policy::none())
         // Another patience than ours would hide what was tried.
         .retry(reqwest::retry::never())
         .build()

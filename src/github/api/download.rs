@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::answer::Answer;
 use super::error::{Error, Result};
-use super::{Api, REQUEST_TIMEOUT};
+use super::{Api, MAX_REDIRECTS, REQUEST_TIMEOUT};
 
 /// What was downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,14 +70,12 @@ impl Api {
 
     async fn download_once(&self, route: &str, limit: u64, file: &Path) -> Result<Downloaded> {
         let mut response = self.in_time(self.ask(&Method::GET, route, None::<&()>)).await?;
-        if response.status().is_redirection() {
-            let address = response.headers().get(LOCATION).and_then(|address| address.to_str().ok());
-            let address = address.and_then(|address| self.base.join(address).ok());
-            let address = address.ok_or_else(|| Error::Unreadable {
-                route: route.to_owned(),
-                message: "it is sent on, and does not say where".to_owned(),
-            })?;
-            response = self.in_time(async { self.bare.get(address).send().await.map_err(|e| Error::line(&e)) }).await?;
+        let mut from = self.base.clone();
+        for _ in 0..MAX_REDIRECTS {
+            let Some(address) = elsewhere(&response, &from) else { break };
+            let asked = self.bare.get(address.clone()).send();
+            response = self.in_time(async { asked.await.map_err(|error| Error::line(&error)) }).await?;
+            from = address;
         }
         if response.status() != StatusCode::OK {
             let status = response.status().as_u16();
@@ -90,6 +88,13 @@ impl Api {
     async fn in_time<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::time::timeout(REQUEST_TIMEOUT, request).await.unwrap_or_else(|_| Err(Error::timeout()))
     }
+}
+
+/// Where an answer sends the request on; never from a closed line to an open one.
+fn elsewhere(response: &Response, from: &Url) -> Option<Url> {
+    let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    let address = from.join(location.to_str().ok()?).ok()?;
+    (address.scheme() == "https" || from.scheme() == "http").then_some(address)
 }
 
 /// Writes a body into a file beside its place, and puts it there when it is whole.
@@ -115,4 +120,25 @@ async fn keep(mut response: Response, route: &str, limit: u64, file: &Path) -> R
     place.persist(file).map_err(|error| disk(error.error))?;
     let hexadecimal: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Downloaded { bytes, digest: format!("sha256:{hexadecimal}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(status: u16, place: &str, from: &str) -> Option<String> {
+        let answer = http::Response::builder().status(status).header(LOCATION, place).body("").unwrap();
+        elsewhere(&Response::from(answer), &Url::parse(from).unwrap()).map(String::from)
+    }
+
+    #[test]
+    fn a_download_is_followed_anywhere_but_to_an_open_line() {
+        let api = "https://api.host/x";
+        assert_eq!(to(302, "https://blobs.other/y?sig=1", api).as_deref(), Some("https://blobs.other/y?sig=1"));
+        assert_eq!(to(302, "/y", api).as_deref(), Some("https://api.host/y"));
+        assert_eq!(to(302, "http://127.0.0.1:1/y", "http://127.0.0.1:2/x").as_deref(), Some("http://127.0.0.1:1/y"));
+        for (status, place) in [(302, "http://blobs.other/y"), (302, "file:///etc/passwd"), (302, ""), (200, "/y")] {
+            assert_eq!(to(status, place, api).filter(|to| to != api), None, "{status} {place}");
+        }
+    }
 }

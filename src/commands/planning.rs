@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{changes, gather, say, tell, workspace::Workspace};
+use super::{changes, for_log, gather, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result, chain};
 use crate::github::artifact::{self, Contents, NewArtifact};
@@ -32,7 +32,7 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
         tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
     }
     say(&match format {
-        PlanFormat::Table => plan::table(&plan),
+        PlanFormat::Table => for_log(&plan::table(&plan), context).into_owned(),
         PlanFormat::Json => plan::json(&plan),
         PlanFormat::GithubMatrix => plan::github_matrix(&plan)? + "\n",
     })

@@ -49,7 +49,7 @@ async fn serve() {
             let mut body = request.into_body().into_data_stream();
             let mut sum = Sha256::new();
             while let Some(chunk) = body.next().await {
-                sum.update(&chunk.unwrap());
+                sum.update(chunk.unwrap());
             }
             std::hint::black_box(sum.finalize());
             let text = match path.rsplit('/').next() {

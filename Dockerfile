@@ -2,6 +2,8 @@
 # GitHub's runner builds it with `docker build` alone: no build arguments, no BuildKit to rely on.
 
 FROM debian:trixie-slim AS program
+# By this builders find what is left of earlier builds.
+LABEL org.opencontainers.image.title="example-validator"
 COPY dist/ /dist/
 # A release has one binary for each architecture, a work tree has the one that `.ci/dist` made.
 WORKDIR /dist

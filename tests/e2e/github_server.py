@@ -51,7 +51,9 @@ class GitHub:
                 for name, text in {"Content-Type": kind, "Content-Length": str(len(data)), **headers}.items():
                     self.send_header(name, text)
                 self.end_headers()
-                self.wfile.write(data)
+                # Of an archive not all may be wanted.
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(data)
 
             do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
 

@@ -14,6 +14,7 @@ use crate::github::outputs;
 use crate::github::results::{Absent, Results};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
 use crate::report;
+use crate::report::annotations::neutral_json;
 use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
 
 /// The plan's file in the output folder.
@@ -33,8 +34,8 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
     }
     say(&match format {
         PlanFormat::Table => for_log(&plan::table(&plan), context).into_owned(),
-        PlanFormat::Json => plan::json(&plan),
-        PlanFormat::GithubMatrix => plan::github_matrix(&plan)? + "\n",
+        PlanFormat::Json => neutral_json(&plan::json(&plan)),
+        PlanFormat::GithubMatrix => neutral_json(&plan::github_matrix(&plan)?) + "\n",
     })
 }
 

@@ -31,7 +31,8 @@ use crate::settings::{Command, RunContext};
 const LONGEST_QUOTE: usize = 120;
 /// Where the pair of workflows is described that comments on pull requests of forks without running their code where the
 /// token can write.
-pub const FORK_SAFE_PAIR: &str = "https://github.com/org/example-validator#pull-requests-from-forks";
+pub const FORK_SAFE_PAIR: &str =
+    "https://github.com/org/example-validator/blob/v1/docs/fan-out.md#pull-requests-from-forks";
 
 /// Refuses to look at a stranger's change in a job that may have secrets and a token that writes, unless it is allowed by the
 /// input `allow-untrusted`.

@@ -155,6 +155,12 @@ pub fn neutral(line: &str) -> Cow<'_, str> {
     format!("{white}{}{rest}", if is_command { "\\" } else { "" }).into()
 }
 
+/// The same for JSON, whose meaning it keeps: no line of it begins with a command, and in its strings `##[` is written otherwise.
+#[must_use]
+pub fn neutral_json(json: &str) -> String {
+    json.replace("##[", "#\\u0023[")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +245,14 @@ mod tests {
             commands(vec![row]),
             ["::warning file=a%2Cb%3Ac%25.yaml,line=1,endLine=1,col=5,title=EV1::100%25␍␊::set-env name=x::y"]
         );
+    }
+
+    #[test]
+    fn json_that_would_be_a_command_is_written_otherwise_and_means_the_same() {
+        let json = serde_json::json!({"file": "##[add-path]/tmp ###[x"}).to_string();
+        let neutral = neutral_json(&json);
+        assert!(!neutral.contains("##["), "{neutral}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&neutral).unwrap().to_string(), json);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::github::results::{Absent, Results};
 use crate::report::comment::Artifact;
 use crate::settings::{RunContext, Settings};
 
+/// What ends the name of the artifact of a merged report.
+const MERGED: &str = "-merged";
 /// How many jobs of one run may have asked for the same name.
 const MOST_NAMESAKES: usize = 256;
 
@@ -14,7 +16,8 @@ const MOST_NAMESAKES: usize = 256;
 pub(super) async fn upload(finished: &Finished<'_>, told: &mut Told) -> Option<Artifact> {
     let Finished { settings, context, .. } = finished;
     let base = settings.github.artifact_name.as_deref().unwrap_or(DEFAULT_NAME);
-    let name = artifact_name(base, settings.selection.shard);
+    let name =
+        if finished.is_merged { format!("{base}{MERGED}") } else { artifact_name(base, settings.selection.shard) };
     let sent = match Results::new(&context.services, &context.server_url) {
         // A program that a workflow starts by itself, not as an action, is not told of any.
         Err(absent @ Absent::Outside) => {

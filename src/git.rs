@@ -26,6 +26,12 @@ pub enum Since<'a> {
     Default,
 }
 
+/// Whether `root` is in a git repository's working tree.
+#[must_use]
+pub fn is_checkout(root: &Path) -> bool {
+    Git::find(root).is_ok()
+}
+
 /// The changed files of the repository that holds `root`, as paths relative to `root` with `/` (those outside keep their
 /// `../`), in order; of a file that was moved both names. With `uncommitted`, changes in the working tree and untracked files
 /// that are not ignored count too; without, only commits do, as in CI, where a job may have written files of its own.

@@ -43,6 +43,14 @@ use error::Result;
 use settings::{RunContext, Settings, Verbosity};
 use tracing::level_filters::LevelFilter;
 
+/// Keeps other processes of this user from reading this one's environment and memory (`PR_SET_DUMPABLE`), unless they may trace any.
+pub(crate) fn hide_environment() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::debug!("the environment stays readable: {error}");
+    }
+}
+
 /// Does what `settings` ask for; returns the exit code.
 ///
 /// # Errors
@@ -55,5 +63,9 @@ pub fn run(settings: &Settings, context: &RunContext) -> Result<u8> {
         Verbosity::Trace => LevelFilter::TRACE,
     };
     trace::start(level, context.github_actions);
+    if context.github_actions {
+        // Its environment holds tokens, which programs of examples in the same container could else read.
+        hide_environment();
+    }
     commands::dispatch(settings, context)
 }

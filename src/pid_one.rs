@@ -31,6 +31,7 @@ fn run() -> io::Result<u8> {
         let mut interrupts = signal(SignalKind::interrupt())?;
         let mut terminations = signal(SignalKind::terminate())?;
         let child = start()?;
+        crate::hide_environment();
         loop {
             tokio::select! {
                 _ = ended.recv() => {

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use super::planning::config_path;
 use crate::config::{self, Config};
 use crate::diagnostic::Source;
-use crate::git::{self, Since};
+use crate::git::{self, ChangedLines, Since};
 use crate::github::api::{self, Api, query, repository_route};
-use crate::github::changed::{Question, files, question};
+use crate::github::changed::{self, Question, files, question};
 use crate::github::pull_request::PullRequest;
 use crate::github::trust;
 use crate::plan::workflows;
@@ -64,10 +64,17 @@ fn since(context: &RunContext) -> Since<'_> {
 pub fn sensitive(settings: &Settings, context: &RunContext) -> Vec<String> {
     let base = context.event_payload.pointer("/pull_request/base/sha").and_then(serde_json::Value::as_str);
     let Some(base) = base.filter(|_| context.github_actions) else { return Vec::new() };
+    if !git::is_checkout(&settings.root) {
+        // Nothing here could be compared with anything.
+        return Vec::new();
+    }
     let Ok(after) = config::read(&settings.root, settings.config.as_deref()) else { return Vec::new() };
     let changed = changed_files(settings, context).unwrap_or_default();
     let workflows = workflows::using_this_action(&settings.root, &changed);
-    let lines = git::changed_lines(&settings.root, since(context), false, COMMENT_LINE).unwrap_or_default();
+    let lines = changed_lines(settings, context).unwrap_or_else(|why| {
+        tracing::debug!("settings in changed manifests are not known: {why}");
+        Vec::new()
+    });
     let before = config_path(settings).map(|path| config_before(settings, context, base, &path));
     match before {
         // A config that lies outside of the root came from elsewhere: the change can't change it.
@@ -79,6 +86,20 @@ pub fn sensitive(settings: &Settings, context: &RunContext) -> Vec<String> {
             told
         }
     }
+}
+
+/// The changed lines that set something, by git, else by the API.
+fn changed_lines(settings: &Settings, context: &RunContext) -> Result<Vec<ChangedLines>, String> {
+    git::changed_lines(&settings.root, since(context), false, COMMENT_LINE).or_else(|why| {
+        let asked = question(context.event(), &context.event_payload).zip(settings.github.token.as_ref());
+        let (question, token) = asked.ok_or(why)?;
+        let runtime = super::runtime().map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let api = Api::new(context, token).map_err(|error| error.to_string())?;
+            let repository = context.repository.as_deref().ok_or("GITHUB_REPOSITORY is not set")?;
+            changed::lines(&api, repository, &question, COMMENT_LINE).await
+        })
+    })
 }
 
 /// The config before the change; `None` if there was none.
@@ -104,8 +125,8 @@ fn parsed(path: &str, text: String) -> Result<Config, String> {
     })
 }
 
-/// What of the change that another workflow run judged a reviewer should see: its pull request's, compared with the config that is checked
-/// out here (the base's). What that run's own artifacts say of it counts for nothing.
+/// What of the change that another workflow run judged a reviewer should see: its pull request's, compared with the config of the branch that it
+/// goes into. What that run's own artifacts say of it counts for nothing.
 pub async fn sensitive_of(
     settings: &Settings,
     context: &RunContext,
@@ -113,28 +134,35 @@ pub async fn sensitive_of(
     repository: &str,
     pull_request: &PullRequest,
 ) -> Vec<String> {
-    let Ok(before) = config::read(&settings.root, settings.config.as_deref()) else { return Vec::new() };
     let question = Question::PullRequest { number: pull_request.number, head: pull_request.head_sha.clone() };
     let changed = match files(api, repository, &question).await {
         Ok(changed) => changed,
         Err(why) => return vec![format!("may change anything, its files being unknown: {why}")],
     };
+    let lines = changed::lines(api, repository, &question, COMMENT_LINE).await.unwrap_or_default();
     // What they hold is not here: each may run this action.
     let workflows: BTreeSet<String> = changed.iter().filter(|file| file.starts_with(WORKFLOWS)).cloned().collect();
     let path = config_path(settings).and_then(|path| {
         git::to_top(&settings.root, context.workspace.as_deref(), &path).ok().filter(|path| changed.contains(path))
     });
-    let Some(path) = path else { return trust::sensitive(Some(&before), &before, &workflows, &[]) };
+    let none = Config::default();
+    let Some(path) = path else { return trust::sensitive(Some(&none), &none, &workflows, &lines) };
+    // What is checked out here, if anything, need not be what the pull request goes into.
+    let before = match content(api, repository, &path, &pull_request.base_ref).await {
+        Ok(Some(text)) => parsed(&path, text),
+        Ok(None) => Ok(Config::default()),
+        Err(error) => Err(error.to_string()),
+    };
     let after = match content(api, repository, &path, &pull_request.head_sha).await {
         Ok(Some(text)) => parsed(&path, text),
         Ok(None) => Ok(Config::default()),
         Err(error) => Err(error.to_string()),
     };
-    match after {
-        Ok(after) => trust::sensitive(Some(&before), &after, &workflows, &[]),
+    match before.and_then(|before| Ok((before, after?))) {
+        Ok((before, after)) => trust::sensitive(Some(&before), &after, &workflows, &lines),
         Err(why) => {
             let mut told = vec![format!("may change the config, which can't be compared: {why}")];
-            told.extend(trust::sensitive(Some(&before), &before, &workflows, &[]));
+            told.extend(trust::sensitive(Some(&none), &none, &workflows, &lines));
             told
         }
     }

@@ -12,7 +12,6 @@ use crate::cluster::own::Own;
 use crate::commands::run::scratch::remove_abandoned;
 use crate::config::{self, ClusterKind};
 use crate::diagnostic::inert::inert;
-use crate::diagnostic::render::render;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result, chain};
 use crate::image::Engine;
@@ -170,7 +169,7 @@ async fn left_clusters(kind: &Kind, whose: Whose<'_>) -> Result<Vec<Cluster>, St
 }
 
 fn tell(removed: &Removed, context: &RunContext) -> Result<u8> {
-    say(&told(removed))?;
+    say(&super::for_log(&told(removed), context))?;
     warn(&removed.warnings, context);
     Ok(if removed.left.is_empty() { 0 } else { 3 })
 }
@@ -216,9 +215,7 @@ fn told(removed: &Removed) -> String {
 fn warn(warnings: &[String], context: &RunContext) {
     let warnings: Vec<_> =
         warnings.iter().map(|text| Diagnostic::error(text).with_severity(Severity::Warning)).collect();
-    if !warnings.is_empty() {
-        eprint!("{}", render(&warnings, context.color.stderr));
-    }
+    super::tell(&warnings, context);
 }
 
 #[cfg(test)]

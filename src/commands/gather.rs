@@ -12,7 +12,7 @@ use crate::evidence::{Journal, Limits};
 use crate::github::api::Api;
 use crate::github::collect::{self, Collected, DEFAULT_NAME, Source, Wanted, WorkflowRun};
 use crate::github::pull_request::PullRequest;
-use crate::github::results::{Blobs, Results};
+use crate::github::results::{self, Blobs, Results};
 use crate::github::trust::{self, Notice};
 use crate::plan::Plan;
 use crate::report::{self, Report};
@@ -83,7 +83,9 @@ fn found(gathered: Gathered) -> Found {
 
 /// Whether this run has artifacts that could be asked for.
 fn has_artifacts(settings: &Settings, context: &RunContext) -> bool {
-    context.github_actions && (context.services.results_url.is_some() || settings.github.token.is_some())
+    // What an Enterprise Server has can't be asked: there the results were downloaded before.
+    let is_asked = context.github_actions && results::enterprise_server(&context.server_url).is_none();
+    is_asked && (context.services.results_url.is_some() || settings.github.token.is_some())
 }
 
 /// The plan of this run, which must have this digest.
@@ -190,7 +192,7 @@ fn gathered(mut collected: Collected, another: Option<Another>) -> Gathered {
     Gathered {
         reports: std::mem::take(&mut collected.reports),
         plan: collected.plan.take(),
-        remarks: std::mem::take(&mut collected.remarks).into_iter().map(warning).collect(),
+        remarks: collected.remarks.iter().map(warning).collect(),
         artifacts: Some(Artifacts { collected, another }),
     }
 }

@@ -163,6 +163,7 @@ pub fn console_options<'a>(
         colored: context.color.stdout,
         quiet: settings.verbosity == Verbosity::Quiet,
         github: (format == Format::Github).then_some(prefix),
+        is_runners: context.github_actions,
     }
 }
 

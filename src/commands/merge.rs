@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result};
 use crate::github::collect;
 use crate::github::trust::Notice;
-use crate::model::ExampleId;
+use crate::model::{Conclusion, ExampleId};
 use crate::plan::Plan;
 use crate::report::comment::{Artifact, RunPage};
 use crate::report::merge::{self, Cell, Planned};
@@ -24,7 +24,7 @@ use crate::settings::{Format, PlanSource, RunContext, Settings};
 const OF_FORK: &str = "These results were made where the code of a fork ran, which could have written anything: they are as trustworthy as that \
                        code.";
 /// More shards than this are none of ours, whatever a report says.
-const MOST_SHARDS: usize = 10_000;
+const MOST_SHARDS: usize = crate::plan::MAX_JOBS;
 
 /// Merges the reports of the folders that were named, or of the artifacts of a workflow run (of `--output`, where there is
 /// neither), writes the merged one and prints it.
@@ -56,27 +56,29 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     };
     told.extend(sensitive.iter().map(|what| warning(format!("this change {what}"))));
     told.extend(artifacts.iter().flat_map(|artifacts| evidence(&merged.report, artifacts)));
-    let mut report = match &artifacts {
-        Some(artifacts) => of_run(merged.report, artifacts),
-        None => merged.report,
+    let (report, lost) = match &artifacts {
+        Some(artifacts) => of_artifacts(merged.report, artifacts),
+        None => (merged.report, Vec::new()),
     };
-    let runtime = super::runtime()?;
-    let addressee = runtime.block_on(addressee(settings, context, another));
-    report.run.pull_request = report.run.pull_request.or(addressee.pull_request().map(|found| found.number));
     let details = Details::default();
     let written = write_reports(settings, &report, &details, plan.as_ref());
     show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
+    // Only now that everything is on disk: GitHub may take its time.
+    let runtime = super::runtime()?;
+    let cancel = &CancellationToken::new();
+    let addressee = runtime.block_on(addressee(settings, context, another, cancel));
     let prefix = judge::prefix(settings, context);
     let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
     about.notices.extend(merged.remarks);
+    about.notices.extend(lost);
     about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
     if let Some(Another { run, .. }) = another {
         if run.is_of_fork {
-            about.notices.push(OF_FORK.to_owned());
+            // First: what follows it was in that code's hands.
+            about.notices.insert(0, OF_FORK.to_owned());
         }
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
     }
-    let cancel = &CancellationToken::new();
     let finished = Finished {
         settings,
         context,
@@ -93,8 +95,15 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
 }
 
 /// Who gets the comment: the pull request of the other run, as GitHub knows it, or of this one.
-async fn addressee(settings: &Settings, context: &RunContext, another: Option<&Another>) -> Addressee {
-    let Some(Another { pull_request, .. }) = another else { return publish::addressee(settings, context).await };
+async fn addressee(
+    settings: &Settings,
+    context: &RunContext,
+    another: Option<&Another>,
+    cancel: &CancellationToken,
+) -> Addressee {
+    let Some(Another { pull_request, .. }) = another else {
+        return publish::addressee(settings, context, cancel).await;
+    };
     match pull_request {
         Ok(found) => publish::of(settings, context, found.clone()),
         Err(Notice(why)) => Addressee::Unknown(why.clone()),
@@ -155,6 +164,26 @@ fn evidence(report: &Report, artifacts: &Artifacts) -> Vec<Diagnostic> {
             .with_severity(Severity::Note)
     });
     told.collect()
+}
+
+/// The report as GitHub, and what became of the artifacts, let it stand; and what its reader must know of what is missing.
+fn of_artifacts(report: Report, artifacts: &Artifacts) -> (Report, Vec<String>) {
+    let report = of_run(report, artifacts);
+    let collected = &artifacts.collected;
+    let mut lost = Vec::new();
+    if let Some(Another { run, .. }) = &artifacts.another
+        && let Some(conclusion) = run.conclusion.as_deref().filter(|conclusion| *conclusion != "success")
+        && report.summary.conclusion == Conclusion::Success
+    {
+        lost.push(format!(
+            "The workflow run itself ended as `{conclusion}`: a job of it may have left no results, or old ones."
+        ));
+    }
+    if !collected.is_incomplete {
+        return (report, lost);
+    }
+    lost.extend(collected.remarks.iter().cloned());
+    (report.incomplete(), lost)
 }
 
 /// The report of another run says of that run what GitHub says, not what the artifacts say.

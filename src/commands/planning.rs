@@ -50,7 +50,13 @@ fn keep(settings: &Settings, plan: &Plan) -> Result<()> {
 fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<()> {
     let mut outputs = vec![("matrix", plan::github_matrix(plan)?)];
     match share(settings, context) {
-        Ok(id) => outputs.extend(id.map(|id| ("artifact-id", id.to_string()))),
+        Ok(Some(id)) => {
+            let repository = context.repository.as_deref().unwrap_or_default();
+            let run = context.run_id.as_deref().unwrap_or_default();
+            let url = artifact::page(&context.server_url, repository, run, id);
+            outputs.extend([("artifact-id", id.to_string()), ("artifact-url", url)]);
+        }
+        Ok(None) => {}
         Err(why) => tell(&[why], context),
     }
     let Some(file) = &context.output_file else { return Ok(()) };

@@ -16,6 +16,8 @@ use crate::report::{Cluster, Row, Run, Tool};
 
 /// The journal's name in the output folder.
 pub const NAME: &str = "journal.jsonl";
+/// How many lines that can't be read are told.
+const MOST_WARNINGS: usize = 100;
 
 /// What is known before the first cell ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +176,7 @@ impl Journal {
                 Err(why) => warnings.push(format!("{NAME}:{}: the line was left out: {why}", index + 1)),
             }
         }
+        warnings.truncate(MOST_WARNINGS);
         Some(Journalled { header: header?, clusters, rows: rows.into_iter().flatten().collect(), warnings })
     }
 }

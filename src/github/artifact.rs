@@ -157,7 +157,8 @@ async fn create(results: &Results, new: &NewArtifact<'_>) -> Result<SignedUrl, A
         Err(error) if error.is_conflict() => {
             let taken = || ArtifactError::Taken(new.name.to_owned());
             // A try whose answer was lost may have made it: then it is ours, and nothing is in it yet.
-            if error.tries < 2 || !listed(results, new.name).await?.is_empty() {
+            // Without `overwrite` it may as well be another job's that is still on its way: there are other names.
+            if !new.overwrite || error.tries < 2 || !listed(results, new.name).await?.is_empty() {
                 return Err(taken());
             }
             delete_named(results, results.ids(), new.name).await?;

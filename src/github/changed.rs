@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::api::{Api, Error, query, repository_route};
+use crate::git::ChangedLines;
 pub use question::{Question, question};
 
 /// How many files of a pull request GitHub tells at most.
@@ -25,6 +26,8 @@ const PER_PAGE: usize = 100;
 struct File {
     filename: String,
     previous_filename: Option<String>,
+    /// What changed in it; left out of files that are large or no text.
+    patch: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,12 +55,35 @@ struct Comparison {
 /// # Errors
 /// Says in one line why they can't be known, or not all of them.
 pub async fn files(api: &Api, repository: &str, question: &Question) -> Result<Vec<String>, String> {
-    let files = match question {
-        Question::PullRequest { number, head } => of_pull_request(api, repository, *number, head).await?,
-        Question::Compare { base, head } => between(api, repository, base, head).await?,
-    };
+    let files = asked(api, repository, question).await?;
     let names = files.into_iter().flat_map(|file| [Some(file.filename), file.previous_filename]).flatten();
     Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+/// The changed lines that hold `text`, by file, as paths from the repository's top. Those of files that are large, or no text, are not told.
+///
+/// # Errors
+/// As [`files`].
+pub async fn lines(api: &Api, repository: &str, question: &Question, text: &str) -> Result<Vec<ChangedLines>, String> {
+    let files = asked(api, repository, question).await?;
+    let of = |file: File| {
+        let patch = file.patch?;
+        let side = |sign: char| {
+            let lines = patch.lines().filter_map(|line| line.strip_prefix(sign));
+            lines.filter(|line| line.contains(text)).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>()
+        };
+        let (before, after) = (side('-'), side('+'));
+        let is_told = !before.is_empty() || !after.is_empty();
+        is_told.then_some(ChangedLines { file: file.filename, before, after })
+    };
+    Ok(files.into_iter().filter_map(of).collect())
+}
+
+async fn asked(api: &Api, repository: &str, question: &Question) -> Result<Vec<File>, String> {
+    match question {
+        Question::PullRequest { number, head } => of_pull_request(api, repository, *number, head).await,
+        Question::Compare { base, head } => between(api, repository, base, head).await,
+    }
 }
 
 async fn of_pull_request(api: &Api, repository: &str, number: u64, head: &str) -> Result<Vec<File>, String> {

@@ -33,6 +33,9 @@ use unpack::Unpacked;
 
 /// The most artifacts that are taken: as many jobs as a matrix can have, the plan, and a whole one.
 const MOST_ARTIFACTS: usize = 258;
+/// The most bytes that are unpacked of all of them.
+const MOST_UNPACKED: usize = 512 << 20;
+const TOO_MUCH: &str = "the artifacts hold more than is looked at";
 /// How many are fetched at once.
 const AT_ONCE: usize = 2;
 
@@ -77,6 +80,8 @@ pub struct Collected {
     pub artifacts: Vec<Artifact>,
     /// What could not be used, and what does not fit together, a sentence each.
     pub remarks: Vec<String>,
+    /// Whether results are known to be missing, or may be.
+    pub is_incomplete: bool,
     /// Which artifact the evidence of a cell is in.
     cells: BTreeMap<(ExampleId, Option<String>), usize>,
 }
@@ -99,6 +104,7 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
     let mut collected = Collected::default();
     if !complete {
         collected.remarks.push("the run has more artifacts than are looked through: some may be missing".to_owned());
+        collected.is_incomplete = true;
     }
     let mut meant = meant(wanted.base, entries);
     if meant.len() > MOST_ARTIFACTS {
@@ -106,8 +112,10 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
             .remarks
             .push(format!("{} artifacts are more than {MOST_ARTIFACTS}: the rest is left out", meant.len()));
         meant.truncate(MOST_ARTIFACTS);
+        collected.is_incomplete = true;
     }
     let mut plans = Vec::new();
+    let mut budget = MOST_UNPACKED;
     let mut unpacked = futures::stream::iter(meant)
         .map(|(kind, entry)| async move {
             let unpacked = source.fetch(&entry).await;
@@ -115,9 +123,16 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
         })
         .buffered(AT_ONCE);
     while let Some((kind, entry, unpacked)) = unpacked.next().await {
-        match unpacked.and_then(|unpacked| taken(kind, unpacked, wanted).map_err(Unusable::Unfit)) {
+        let held = unpacked.and_then(|unpacked| {
+            budget = budget.checked_sub(unpacked.bytes()).ok_or_else(|| Unusable::Unfit(TOO_MUCH.to_owned()))?;
+            taken(kind, unpacked, wanted).map_err(Unusable::Unfit)
+        });
+        match held {
             Ok(taken) => collected.add(kind, &entry.listed, taken, wanted, &mut plans),
-            Err(why) => collected.remarks.push(told(kind, &entry.listed.name, &why)),
+            Err(why) => {
+                collected.remarks.push(told(kind, &entry.listed.name, &why));
+                collected.is_incomplete |= kind != Kind::Plan;
+            }
         }
     }
     drop(unpacked);
@@ -268,6 +283,7 @@ impl Collected {
         let own = plans.iter().find(|(kind, _)| *kind == Kind::Plan).map(|(_, plan)| plan);
         if own.is_none() && digests.len() > 1 {
             self.remarks.push("the results are of different plans: what had to be judged is not known".to_owned());
+            // Legs of a matrix have plans of their own, and each has all that it planned.
             return;
         }
         let Some(plan) = own.or_else(|| plans.first().map(|(_, plan)| plan)).cloned() else { return };

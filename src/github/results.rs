@@ -77,10 +77,10 @@ impl Results {
     /// # Errors
     /// Why there is none.
     pub fn new(services: &Services, server_url: &str) -> Result<Self, Absent> {
-        let given = services.results_url.as_deref().ok_or(Absent::Outside)?;
         if let Some(host) = enterprise_server(server_url) {
             return Err(Absent::EnterpriseServer(host));
         }
+        let given = services.results_url.as_deref().ok_or(Absent::Outside)?;
         let token = services.token.clone().ok_or(Absent::NoToken)?;
         let bad = |why: &str| Absent::BadUrl(why.to_owned());
         let url = Url::parse(given).map_err(|error| bad(&error.to_string()))?;
@@ -130,7 +130,7 @@ impl Results {
 }
 
 /// The host of an Enterprise Server; `None` for GitHub itself, also with a company's own data residency.
-fn enterprise_server(server_url: &str) -> Option<String> {
+pub(crate) fn enterprise_server(server_url: &str) -> Option<String> {
     let url = Url::parse(server_url).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or(server_url).trim_end_matches('.').to_lowercase();
     let is_github = host == "github.com" || host.ends_with(".ghe.com") || host.ends_with(".localhost");

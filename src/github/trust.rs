@@ -62,13 +62,8 @@ pub fn check(context: &RunContext, allow_untrusted: bool, command: &Command) -> 
 /// Events: <https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows>.
 fn stranger(event: &str, payload: &Value) -> Option<&'static str> {
     match event {
-        "pull_request_target" => {
-            let head = payload.pointer("/pull_request/head/repo/full_name");
-            let base = payload
-                .pointer("/pull_request/base/repo/full_name")
-                .or_else(|| payload.pointer("/repository/full_name"));
-            (!is_same(head, base)).then_some("the change of a fork")
-        }
+        // Which branch a step before this one checked out the payload does not say; none of them needs this event to be judged.
+        "pull_request_target" => Some("the change of a pull request"),
         "workflow_run" => {
             let run = payload.get("workflow_run");
             let head = run.and_then(|run| run.pointer("/head_repository/full_name"));
@@ -94,7 +89,9 @@ pub fn sensitive(
 ) -> Vec<String> {
     let none = Config::default();
     let mut told = config::differences(before.unwrap_or(&none), after);
-    told.extend(workflows.iter().map(|file| format!("changes the workflow {}, which runs this action", inert(file))));
+    told.extend(
+        workflows.iter().map(|file| format!("changes the workflow {}, which may run this action", inert(file))),
+    );
     let changed = lines.iter().filter(|lines| lines.before != lines.after);
     told.extend(changed.map(|ChangedLines { file, before, after }| {
         let quoted = |lines: &[String]| {
@@ -229,7 +226,7 @@ mod tests {
             sensitive(None, &after, &workflows, &changed),
             [
                 "changes `fail-on` from failed, timed-out, errored to nothing",
-                "changes the workflow .github/workflows/e2e.yml, which runs this action",
+                "changes the workflow .github/workflows/e2e.yml, which may run this action",
                 "changes the own settings of a.yaml from # example-validator: tier=full to # example-validator: tier=basic",
                 "gives b.yaml settings of its own: # example-validator: expect=failed␛",
                 "takes its own settings from c.yaml: # example-validator: x",

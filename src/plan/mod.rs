@@ -30,6 +30,7 @@ use crate::model::{ExampleId, Outcome, Tier};
 
 pub use changed::Changes;
 pub use render::{github_matrix, json, table};
+pub(crate) use shards::MAX_JOBS;
 pub use touched::Dependencies;
 
 use cost::{Estimates, STATIC_MS};

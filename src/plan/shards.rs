@@ -9,7 +9,7 @@ use super::PlanRow;
 /// What one job should take at most where the number of shards is free, in milliseconds of expected work.
 const WORK_PER_SHARD_MS: u64 = 30 * 60 * 1_000;
 /// The most jobs that GitHub takes in one matrix.
-pub(super) const MAX_JOBS: usize = 256;
+pub(crate) const MAX_JOBS: usize = 256;
 
 /// A good number of shards: a job for each half hour of work of each version, at least one job for each version.
 pub(super) fn default_count(rows: &[PlanRow]) -> usize {

@@ -27,6 +27,8 @@ pub struct Options<'a> {
     /// For the log of a GitHub Actions step: with groups and annotations. The text leads from the workspace to the root, for
     /// the annotations (`services/a/`; empty if they are the same).
     pub github: Option<&'a str>,
+    /// Whether a runner reads it and looks for commands.
+    pub is_runners: bool,
 }
 
 /// Writes the report. `details` holds the findings with their sources, for the source lines of failures.
@@ -104,7 +106,8 @@ impl Console<'_, '_> {
     /// Writes text of one or many lines, none of which the runner obeys.
     fn text(&mut self, text: &str) -> io::Result<()> {
         for line in text.lines() {
-            let line = if self.options.github.is_some() { neutral(line) } else { line.into() };
+            let line =
+                if self.options.github.is_some() || self.options.is_runners { neutral(line) } else { line.into() };
             writeln!(self.out, "{line}")?;
         }
         Ok(())
@@ -179,7 +182,7 @@ impl Console<'_, '_> {
         }
         for (severity, style) in [(Severity::Warning, YELLOW), (Severity::Note, DIM)] {
             for findings in by_code(row, severity) {
-                let name = self.paint(style, &label(severity, &findings[0].code));
+                let name = self.paint(style, &label(severity, &inert(&findings[0].code)));
                 self.text(&format!("{INDENT}{name} {}", folded(&findings)))?;
             }
         }

@@ -8,7 +8,9 @@ use super::{Image, Report, Row, Run, words};
 use crate::model::{Cause, CauseClass, Conclusion, ExampleId, Outcome, Tier};
 
 /// More shards than this are no shards of ours: a matrix has at most 256 jobs, and a report may say anything.
-const MOST_SHARDS: usize = 10_000;
+const MOST_SHARDS: usize = crate::plan::MAX_JOBS;
+/// How many of several missing shards a hint names.
+const MOST_NAMED: usize = 10;
 
 /// An example and the version on which the plan wants it; `None` for the basic tier alone.
 pub type Cell = (ExampleId, Option<String>);
@@ -190,6 +192,9 @@ fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String], cut_s
     let hint = match missing_shards {
         [] => "see whether the job that had to judge it was cancelled".to_owned(),
         [shard] => format!("run shard {shard} again"),
+        shards if shards.len() > MOST_NAMED => {
+            format!("run the {} missing shards again, {} the first of them", shards.len(), shards[0])
+        }
         shards => format!("run the shards {} again", words::list(shards)),
     };
     let row = |cell| if cut_short { row_without_turn(cell) } else { missing_row(cell, &hint) };

@@ -44,7 +44,7 @@ impl Report {
 
     /// The same report, of a run of which a part is missing: where it would be a success it is an error.
     #[must_use]
-    pub(super) fn incomplete(mut self) -> Self {
+    pub fn incomplete(mut self) -> Self {
         if self.summary.conclusion == Conclusion::Success {
             self.summary.conclusion = Conclusion::Error;
         }

@@ -27,7 +27,7 @@ pub(super) struct ActionInputs {
     /// When to comment on the pull request: always, on-failure, on-change or never
     #[schemars(extend("default" = "always"))]
     comment: Option<String>,
-    /// Tells the comments of two workflows apart
+    /// Tells the comments of two workflows, or of the jobs of a matrix, apart
     #[schemars(extend("default" = "default"))]
     comment_key: Option<String>,
     /// The name of the artifact with the reports and the evidence

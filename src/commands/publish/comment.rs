@@ -1,9 +1,11 @@
 //! The comment: which pull request gets one, what the last one said, and what to do where the token may not write.
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Finished, Told};
-use crate::github::api::Api;
+use crate::github::api::{self, Api};
 use crate::github::comment::{self, Action, Body, Error, decide};
-use crate::github::pull_request::{self, Lookup, PullRequest, lookup};
+use crate::github::pull_request::{self, Lookup, PullRequest, Unconfirmed, lookup};
 use crate::report::comment::{State, render};
 use crate::settings::{CommentWhen, RunContext, Settings};
 
@@ -36,7 +38,7 @@ pub fn of(settings: &Settings, context: &RunContext, found: PullRequest) -> Addr
 }
 
 /// Finds out who gets the comment of this run. What the event itself holds is not asked for.
-pub async fn addressee(settings: &Settings, context: &RunContext) -> Addressee {
+pub async fn addressee(settings: &Settings, context: &RunContext, cancel: &CancellationToken) -> Addressee {
     if !context.github_actions {
         return Addressee::Nobody;
     }
@@ -51,14 +53,15 @@ pub async fn addressee(settings: &Settings, context: &RunContext) -> Addressee {
     let (Some(token), Some(repository)) = (&settings.github.token, &context.repository) else {
         return Addressee::Nobody;
     };
-    let found = match Api::new(context, token) {
-        Ok(api) => pull_request::find(&api, repository, lookup).await.map(|found| found.map(|found| (api, found))),
-        Err(error) => Err(error),
+    let find = async {
+        let api = Api::new(context, token)?;
+        let found = pull_request::find(&api, repository, lookup).await?;
+        Ok::<_, api::Error>(found.map(|found| (api, found)))
     };
-    match found {
-        Ok(Some((api, found))) => Addressee::PullRequest(Some(Box::new(api)), Box::new(found)),
-        Ok(None) => Addressee::Nobody,
-        Err(error) => Addressee::Unknown(format!("the pull request of this run could not be found: {error}")),
+    match cancel.run_until_cancelled(find).await {
+        None | Some(Ok(None)) => Addressee::Nobody,
+        Some(Ok(Some((api, found)))) => Addressee::PullRequest(Some(Box::new(api)), Box::new(found)),
+        Some(Err(error)) => Addressee::Unknown(format!("the pull request of this run could not be found: {error}")),
     }
 }
 
@@ -109,6 +112,15 @@ async fn write(
             return Ok(existing.map(|existing| existing.url));
         }
         Action::Publish => {}
+    }
+    // Another run has judged what the branch has become meanwhile, or will.
+    match pull_request::confirm(api, repository, pull_request.number, &pull_request.head_sha, None).await {
+        Err(Unconfirmed::OtherHead { .. }) => {
+            told.remarks.push(format!("pull request {} got no comment: it has moved on since", pull_request.number));
+            return Ok(existing.map(|existing| existing.url));
+        }
+        // The comment itself meets whatever else is wrong.
+        Ok(_) | Err(_) => {}
     }
     let text = render(report, details, about, told.before.as_ref()).unwrap_or_else(|error| {
         // Only a template that can't be filled in comes here.

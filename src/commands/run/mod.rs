@@ -78,8 +78,6 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     for (example, kubernetes, log) in logs {
         details.add_log(example, kubernetes, log);
     }
-    let addressee = runtime.block_on(publish::addressee(settings, context));
-    run.pull_request = run.pull_request.or(addressee.pull_request().map(|found| found.number));
     let mut report = judge::report_of(run, clusters, images, rows, &workspace, &start);
     // A signal that comes later finds a run that is done.
     let signal = signals.received();
@@ -91,6 +89,8 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let general: Vec<_> = workspace.diagnostics.iter().cloned().chain(remarks).collect();
     outputs.show(&report, &details, &general)?;
     let closed = outputs.close(&report);
+    // Only now that everything is on disk: GitHub may take its time.
+    let addressee = runtime.block_on(publish::addressee(settings, context, &signals.cancel));
     let about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
     let cancel = &signals.cancel;
     let finished = Finished {

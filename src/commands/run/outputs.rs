@@ -66,10 +66,12 @@ impl<'a> Outputs<'a> {
             format,
             cells: None,
         };
+        // What an earlier run collected is none of this one's evidence.
+        clear(&collected)?;
+        remove(&settings.output.join(ARCHIVE))?;
         if cells.is_empty() {
             return Ok(outputs);
         }
-        clear(&collected)?;
         let header = Header { tool: report::Tool::this(), run: run.clone() };
         let journal = Journal::create(&settings.output, &header)?;
         let options = judge::console_options(settings, context, format, prefix);
@@ -144,9 +146,21 @@ impl<'a> Outputs<'a> {
     }
 }
 
+fn remove(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if !is_absent(&error) => Err(Error::io("delete", file, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether there is nothing. A folder that is no folder is told when it is written.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn clear(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("empty the folder", folder, error)),
+        Err(error) if !is_absent(&error) => Err(Error::io("empty the folder", folder, error)),
         _ => Ok(()),
     }
 }

@@ -59,7 +59,7 @@ impl Http {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = || reqwest::Client::builder().user_agent(AGENT).connect_timeout(CONNECT);
         let calls = client().redirect(Policy::none()).build();
-        let blobs = client().redirect(Policy::limited(5)).build();
+        let blobs = client().redirect(Policy::limited(5)).referer(false).build();
         match (calls, blobs) {
             (Ok(calls), Ok(blobs)) => Some(Self { calls, blobs, token, patience }),
             (Err(error), _) | (_, Err(error)) => {

@@ -37,6 +37,11 @@ const WANTED: [(&str, u64); 3] = [("report.json", 64 * MIB), ("journal.jsonl", 6
 pub(super) struct Unpacked(BTreeMap<&'static str, Vec<u8>>);
 
 impl Unpacked {
+    /// How much it is.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
     /// The content of the file, `report.json` for one.
     pub(super) fn take(&mut self, name: &str) -> Option<Vec<u8>> {
         self.0.remove(name)

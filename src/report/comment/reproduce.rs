@@ -1,6 +1,7 @@
 //! The command that judges an example again, on the own machine.
 
 use crate::model::Tier;
+use crate::plan::DEFAULT_KUBERNETES;
 use crate::report::Row;
 
 /// The command for rows of one example that were judged alike, on one line. `simulated` if the run was; `arguments` are
@@ -13,12 +14,16 @@ pub(in crate::report) fn command(alike: &[&Row], simulated: bool, arguments: &[S
     if versions.is_empty() {
         add(&["lint"]);
     } else {
-        add(&["run", "--kubernetes", &versions.join(",")]);
+        add(&["run"]);
+        // kind's own default has no name that a flag would take.
+        if versions != [DEFAULT_KUBERNETES] {
+            add(&["--kubernetes", &versions.join(",")]);
+        }
         // On the own machine what is periodic is not due by itself.
         if row.tier == Tier::Periodic {
             add(&["--tier", "periodic"]);
         }
-        if simulated {
+        if simulated && !arguments.iter().any(|argument| argument == "--cluster") {
             add(&["--cluster", "simulated"]);
         }
     }
@@ -76,6 +81,13 @@ mod tests {
     use super::*;
     use crate::model::Outcome;
     use crate::report::sample;
+
+    #[test]
+    fn a_default_version_and_a_cluster_that_is_told_already_are_left_out() {
+        let row = sample::slow("a.yaml", DEFAULT_KUBERNETES);
+        let arguments = ["--cluster".to_owned(), "simulated".to_owned()];
+        assert_eq!(command(&[&row], true, &arguments), "example-validator run --examples a.yaml --cluster simulated");
+    }
 
     #[test]
     fn a_failed_cell_is_run_again_on_its_versions() {

@@ -25,6 +25,8 @@ const AFTER: &str = " -->";
 const MAX_LINE: usize = 16_384;
 /// Most bytes that are taken from a line that is read, before and after it is inflated.
 const MAX_READ: u64 = 1 << 20;
+/// Most cells that are read.
+const MAX_CELLS: usize = 1 << 20;
 /// Most bytes of a cause's name that are kept.
 const MAX_CAUSE: usize = 80;
 
@@ -219,11 +221,13 @@ impl State {
 /// The state, if each of its parts fits the others.
 fn unpacked(packed: Packed) -> Option<State> {
     let mut examples = BTreeMap::new();
+    let mut count = 0;
     for (words, hashes) in packed.examples {
         let cells = cells(&words, packed.causes.len())?;
         let hashes = STANDARD_NO_PAD.decode(hashes).ok()?;
         let (hashes, rest) = hashes.as_chunks::<4>();
-        if cells.len() != packed.versions.len() || !rest.is_empty() {
+        count += cells.len() * hashes.len();
+        if cells.len() != packed.versions.len() || !rest.is_empty() || count > MAX_CELLS {
             return None;
         }
         examples.extend(hashes.iter().map(|hash| (u32::from_be_bytes(*hash), cells.clone())));

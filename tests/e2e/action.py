@@ -279,6 +279,10 @@ class Image(unittest.TestCase):
 class Release(unittest.TestCase):
     """What the release workflow leaves."""
 
+    @classmethod
+    def setUpClass(cls):
+        prepare()
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ev-e2e-release-")
         self.addCleanup(folder.cleanup)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::render::render;
 use crate::model::Conclusion;
+use crate::report::annotations::neutral;
 
 /// Why the program could not do its work. A failing example is never one of these: it is an `Outcome`.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +52,17 @@ impl Error {
         }
     }
 
-    /// Prints the error on standard error, as a person can act on it, and gives the exit code.
+    /// Prints the error on standard error, as a person can act on it, and gives the exit code. It quotes files and answers of others: no line
+    /// of it is a command to a runner.
     #[must_use]
     pub fn report(&self, colored: bool) -> ExitCode {
         let text = match self {
             Self::Usage(diagnostics) => render(diagnostics, colored),
             Self::Io { .. } | Self::Internal(_) => render(&[Diagnostic::error(chain(self))], colored),
         };
-        eprint!("{text}");
+        for line in text.lines() {
+            eprintln!("{}", neutral(line));
+        }
         ExitCode::from(self.exit_code())
     }
 }

@@ -3,10 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "common/program.rs"]
+mod program;
 #[path = "collect/server.rs"]
 mod server;
-
-mod common;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -123,7 +123,7 @@ fn the_attempt_that_was_run_again_holds_and_the_rest_api_stands_in_for_the_resul
     let (server, root) = (Server::start().without_parts(), repository(2));
     let digest = plan(&server, root.path());
     (1..=3).for_each(|number| shard(&server, root.path(), &digest, number));
-    // A first attempt at shard 2 that was cut: the newer one above holds. An older one is never asked for.
+    // Shard 2 was run again: what its first attempt left is never asked for.
     shard(&server, root.path(), &digest, 2);
     let server = server.without_results();
     let mut step = server.step(root.path(), "push", &push());
@@ -147,7 +147,7 @@ fn a_plan_of_another_digest_is_refused_before_anything_is_created() {
     let output = run(server.step(root.path(), "push", &push()).args(["run", "--plan", &other, "--output", "out"]), 2);
     assert!(said(&output).contains(&digest) && said(&output).contains(&other), "{}", said(&output));
     assert!(!root.path().join("out").exists());
-    let output = run(common::program(root.path()).args(["run", "--plan", &digest]), 2);
+    let output = run(program::program(root.path()).args(["run", "--plan", &digest]), 2);
     assert!(said(&output).contains("name the plan's file instead"), "{}", said(&output));
     server.assert_content();
 }
@@ -200,7 +200,7 @@ fn the_run_of_a_fork_is_reported_with_what_github_says_of_it_and_without_what_is
     files.insert(0, ("evidence/noise", noise));
     server.has("example-validator-report-1-of-3", zip(files.into_iter()));
     lying(2, &|report| report["run"]["id"] = json!("999"));
-    server.has("example-validator-report-3-of-3", zip([("../report.json", b"{}".to_vec())].into_iter()));
+    server.has("example-validator-report-3-of-3", zip([("../##[error]report.json", b"{}".to_vec())].into_iter()));
     server.answers(OF_BRANCH, pull_request(COMMIT));
     server.answers("/pulls/5", json!({"number": 5, "changed_files": 1, "head": {"sha": COMMIT}, "base": {"sha": "b"}}));
     server.answers("/pulls/5/files?per_page=100", json!([{"filename": ".github/example-validator.yml"}]));
@@ -214,7 +214,7 @@ fn the_run_of_a_fork_is_reported_with_what_github_says_of_it_and_without_what_is
     let said = said(&output);
     for expected in [
         "example-validator-report-2-of-3 of shard 2/3 is not used: its report says that it is of run 999, and not 7",
-        "example-validator-report-3-of-3 of shard 3/3 is not used: its entry \"../report.json\" has a name that leads out",
+        "example-validator-report-3-of-3 of shard 3/3 is not used: its entry \"../## [error]report.json\" has a name that leads out",
         "shard 2/3 is missing",
         "shard 3/3 is missing",
         "this change changes `fail-on` from failed, timed-out, errored to failed",

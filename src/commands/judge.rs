@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::lint::{self, Checked};
 use crate::model::ExampleId;
 use crate::plan::{self, Plan};
+use crate::report::annotations::neutral_json;
 use crate::report::{self, Details, Judged, Report, Row};
 use crate::settings::{Format, RunContext, Settings, Verbosity};
 
@@ -136,7 +137,7 @@ pub fn show(
     let options = console_options(settings, context, format, &prefix);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match format {
-        Format::Json => out.write_all(report::json::render(report)?.as_bytes()),
+        Format::Json => out.write_all(neutral_json(&report::json::render(report)?).as_bytes()),
         Format::Text | Format::Github if rows_are => report::console::write_rest(&mut out, report, details, options),
         Format::Text | Format::Github => report::console::write(&mut out, report, details, options),
     };

@@ -20,6 +20,9 @@ use crate::report::merge::{self, Cell, Planned};
 use crate::report::{self, Details, Report, Row};
 use crate::settings::{Format, PlanSource, RunContext, Settings};
 
+/// What a reader must know of results that a stranger's code had in its hands.
+const OF_FORK: &str = "These results were made where the code of a fork ran, which could have written anything: they are as trustworthy as that \
+                       code.";
 /// More shards than this are none of ours, whatever a report says.
 const MOST_SHARDS: usize = 10_000;
 
@@ -68,11 +71,22 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     about.notices.extend(merged.remarks);
     about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
     if let Some(Another { run, .. }) = another {
+        if run.is_of_fork {
+            about.notices.push(OF_FORK.to_owned());
+        }
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
     }
     let cancel = &CancellationToken::new();
-    let finished =
-        Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    let finished = Finished {
+        settings,
+        context,
+        report: &report,
+        details: &details,
+        addressee: &addressee,
+        is_merged: true,
+        about,
+        cancel,
+    };
     super::tell(&runtime.block_on(finished.publish()), context);
     written?;
     Ok(report::exit_code(&report, &config.fail_on))

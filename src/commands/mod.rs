@@ -12,6 +12,7 @@ mod run;
 mod simulate;
 mod workspace;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::render;
 use crate::error::{Error, Result};
 use crate::github::trust;
+use crate::report::annotations;
 use crate::settings::{Command, RunContext, Settings};
 use crate::{config, lint};
 use tokio::runtime::Runtime;
@@ -93,8 +95,16 @@ fn unless_closed(written: io::Result<()>) -> Result<()> {
 fn tell(general: &[Diagnostic], context: &RunContext) {
     let text = render(general, context.color.stderr);
     if !text.is_empty() {
-        eprintln!("{text}");
+        eprintln!("{}", for_log(&text, context));
     }
+}
+
+/// A text for people. Where the runner reads along, no line of it is a command, whoever wrote what it quotes.
+fn for_log<'a>(text: &'a str, context: &RunContext) -> Cow<'a, str> {
+    if !context.github_actions {
+        return text.into();
+    }
+    text.split_inclusive('\n').map(annotations::neutral).collect::<String>().into()
 }
 
 fn pretty(value: &serde_json::Value) -> String {

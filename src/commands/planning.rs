@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{changes, gather, say, tell, workspace::Workspace};
+use super::{changes, for_log, gather, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result, chain};
 use crate::github::artifact::{self, Contents, NewArtifact};
@@ -14,6 +14,7 @@ use crate::github::outputs;
 use crate::github::results::{Absent, Results};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
 use crate::report;
+use crate::report::annotations::neutral_json;
 use crate::settings::{ChangedFiles, PlanFormat, PlanSource, RunContext, Settings};
 
 /// The plan's file in the output folder.
@@ -32,9 +33,9 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
         tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
     }
     say(&match format {
-        PlanFormat::Table => plan::table(&plan),
-        PlanFormat::Json => plan::json(&plan),
-        PlanFormat::GithubMatrix => plan::github_matrix(&plan)? + "\n",
+        PlanFormat::Table => for_log(&plan::table(&plan), context).into_owned(),
+        PlanFormat::Json => neutral_json(&plan::json(&plan)),
+        PlanFormat::GithubMatrix => neutral_json(&plan::github_matrix(&plan)?) + "\n",
     })
 }
 

@@ -26,6 +26,7 @@ use super::artifact;
 use crate::diagnostic::inert::inert;
 use crate::model::{ExampleId, Outcome};
 use crate::plan::Plan;
+use crate::report::annotations::neutral;
 use crate::report::{Report, Row};
 use source::{Entry, Unusable};
 use unpack::Unpacked;
@@ -170,7 +171,7 @@ fn told(kind: Kind, name: &str, why: &Unusable) -> String {
         Kind::Plan | Kind::Whole(_) => String::new(),
     };
     let hint = if matches!(why, Unusable::Expired) { ": run it again" } else { "" };
-    format!("the artifact {name}{of} is not used: {}{hint}", inert(&why.to_string()))
+    format!("the artifact {name}{of} is not used: {}{hint}", neutral(&inert(&why.to_string())))
 }
 
 /// What an artifact holds that can be used.

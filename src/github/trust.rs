@@ -31,7 +31,8 @@ use crate::settings::{Command, RunContext};
 const LONGEST_QUOTE: usize = 120;
 /// Where the pair of workflows is described that comments on pull requests of forks without running their code where the
 /// token can write.
-pub const FORK_SAFE_PAIR: &str = "https://github.com/org/example-validator#pull-requests-from-forks";
+pub const FORK_SAFE_PAIR: &str =
+    "https://github.com/org/example-validator/blob/v1/docs/fan-out.md#pull-requests-from-forks";
 
 /// Refuses to look at a stranger's change in a job that may have secrets and a token that writes, unless it is allowed by the
 /// input `allow-untrusted`.
@@ -160,11 +161,11 @@ mod tests {
         }
     }
 
-    fn target(head: Value) -> Value {
+    fn target(head: &Value) -> Value {
         json!({"pull_request": {"head": {"repo": head}, "base": {"repo": {"full_name": "o/r"}}}, "repository": {"full_name": "o/r"}})
     }
 
-    fn of_run(head: Value) -> Value {
+    fn of_run(head: &Value) -> Value {
         json!({"workflow_run": {"event": "pull_request", "head_repository": head}, "repository": {"full_name": "o/r"}})
     }
 
@@ -175,8 +176,8 @@ mod tests {
     #[test]
     fn the_change_of_a_fork_is_refused_where_the_token_can_write() {
         for fork in [json!({"full_name": "stranger/r"}), Value::Null] {
-            assert!(!passes("pull_request_target", target(fork.clone())));
-            assert!(!passes("workflow_run", of_run(fork)));
+            assert!(!passes("pull_request_target", target(&fork)));
+            assert!(!passes("workflow_run", of_run(&fork)));
         }
         assert!(!passes("issue_comment", json!({"issue": {"pull_request": {"url": "u"}}})));
         // A payload that says nothing proves nothing.
@@ -186,16 +187,16 @@ mod tests {
     #[test]
     fn what_people_with_access_bring_passes() {
         let own = || json!({"full_name": "O/r"});
-        assert!(passes("pull_request_target", target(own())) && passes("workflow_run", of_run(own())));
+        assert!(passes("pull_request_target", target(&own())) && passes("workflow_run", of_run(&own())));
         assert!(passes("issue_comment", json!({"issue": {"number": 1}})));
         assert!(passes("push", Value::Null) && passes("schedule", Value::Null) && passes("merge_group", Value::Null));
         // A fork's own pull request has neither secrets nor a token that writes.
-        assert!(passes("pull_request", target(json!({"full_name": "stranger/r"}))));
+        assert!(passes("pull_request", target(&json!({"full_name": "stranger/r"}))));
     }
 
     #[test]
     fn every_command_that_looks_at_the_code_is_refused_and_no_other() {
-        let context = context("pull_request_target", target(Value::Null));
+        let context = context("pull_request_target", target(&Value::Null));
         let of = |command: Command| check(&context, false, &command).is_ok();
         assert!(!of(RUN) && !of(Command::Lint(Format::Text)) && !of(Command::Plan(PlanFormat::Table)));
         assert!(of(Command::Report { format: Format::Github, from_run: Some(1) }) && of(Command::Clean { own: true }));
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn it_can_be_allowed_knowingly_and_does_not_concern_a_terminal() {
-        let mut context = context("pull_request_target", target(Value::Null));
+        let mut context = context("pull_request_target", target(&Value::Null));
         assert!(check(&context, true, &RUN).is_ok());
         context.github_actions = false;
         assert!(check(&context, false, &RUN).is_ok());

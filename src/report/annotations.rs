@@ -155,12 +155,19 @@ pub fn neutral(line: &str) -> Cow<'_, str> {
     format!("{white}{}{rest}", if is_command { "\\" } else { "" }).into()
 }
 
+/// The same for JSON, whose meaning it keeps: no line of it begins with a command, and in its strings `##[` is written otherwise.
+#[must_use]
+pub fn neutral_json(json: &str) -> String {
+    json.replace("##[", "#\\u0023[")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Outcome;
     use crate::report::{Run, sample};
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn commands(rows: Vec<Row>) -> Vec<String> {
         let report = Report::new(Run::default(), vec![], vec![], rows, &[]);
@@ -241,6 +248,14 @@ mod tests {
     }
 
     #[test]
+    fn json_that_would_be_a_command_is_written_otherwise_and_means_the_same() {
+        let json = serde_json::json!({"file": "##[add-path]/tmp ###[x"}).to_string();
+        let neutral = neutral_json(&json);
+        assert!(!neutral.contains("##["), "{neutral}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&neutral).unwrap().to_string(), json);
+    }
+
+    #[test]
     fn lines_that_would_be_commands_are_disarmed() {
         for (line, neutralised) in [
             ("::error::x", "\\::error::x"),
@@ -255,7 +270,7 @@ mod tests {
     }
 
     /// A command as the runner reads it: its name, its properties and its text. Source: `ActionCommand.cs`.
-    fn read(line: &str) -> Option<(String, Vec<(String, String)>, String)> {
+    fn read(line: &str) -> Option<(String, BTreeMap<String, String>, String)> {
         let unescape = |text: &str, escapes: &[(&str, &str)]| {
             escapes.iter().fold(text.to_owned(), |text, (escaped, c)| text.replace(escaped, c))
         };
@@ -277,8 +292,13 @@ mod tests {
                 level: Level::Error, file: file.clone(), line: 3, column: 0, title: title.clone(), message: message.clone(),
             };
             let property = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-            let properties =
-                vec![property("file", &file), property("line", "3"), property("endLine", "3"), property("title", &title)];
+            let properties = [
+                property("file", &file),
+                property("line", "3"),
+                property("endLine", "3"),
+                property("title", &title),
+            ];
+            let properties = properties.into();
             prop_assert_eq!(read(&annotation.command()), Some(("error".to_owned(), properties, message)));
         }
 
@@ -286,7 +306,7 @@ mod tests {
         fn escapes_are_undone_by_the_runner(text in "[a%\r\n:,0-9DAC]{0,20}") {
             let line = format!("::x p={}::{}", escape_property(&text), escape_data(&text));
             prop_assert!(!line.contains(['\r', '\n']));
-            prop_assert_eq!(read(&line), Some(("x".to_owned(), vec![("p".to_owned(), text.clone())], text)));
+            prop_assert_eq!(read(&line), Some(("x".to_owned(), [("p".to_owned(), text.clone())].into(), text)));
         }
 
         #[test]

@@ -55,9 +55,10 @@ pub(super) fn version_key(version: &str) -> (Vec<u64>, &str) {
 
 /// The versions that rows were judged on, in order.
 pub(super) fn versions(rows: &[Row]) -> Vec<&str> {
-    let mut versions: Vec<_> = rows.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
+    // There are few versions and many rows.
+    let versions: BTreeSet<_> = rows.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
+    let mut versions: Vec<_> = versions.into_iter().collect();
     versions.sort_by_key(|version| version_key(version));
-    versions.dedup();
     versions
 }
 

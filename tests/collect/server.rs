@@ -117,7 +117,7 @@ impl Server {
     pub fn step(&self, root: &Path, event: &str, payload: &Value) -> Command {
         let path = root.join("event.json");
         std::fs::write(&path, payload.to_string()).unwrap();
-        let mut command = crate::common::program(root);
+        let mut command = crate::program::program(root);
         command
             .env("GITHUB_ACTIONS", "true")
             .env("GITHUB_EVENT_NAME", event)

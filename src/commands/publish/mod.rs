@@ -35,6 +35,8 @@ pub struct Finished<'a> {
     pub details: &'a Details,
     /// Who gets the comment.
     pub addressee: &'a Addressee,
+    /// Whether it was merged of the results of other jobs, whose artifacts are not to be mistaken for it.
+    pub is_merged: bool,
     /// What links, notices and commands are made of; the artifact is added here.
     pub about: About,
     /// Cancelled by the first signal.

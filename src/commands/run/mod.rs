@@ -93,8 +93,16 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let closed = outputs.close(&report);
     let about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
     let cancel = &signals.cancel;
-    let finished =
-        Finished { settings, context, report: &report, details: &details, addressee: &addressee, about, cancel };
+    let finished = Finished {
+        settings,
+        context,
+        report: &report,
+        details: &details,
+        addressee: &addressee,
+        is_merged: false,
+        about,
+        cancel,
+    };
     super::tell(&runtime.block_on(finished.publish()), context);
     written?;
     closed?;

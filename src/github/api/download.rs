@@ -50,21 +50,31 @@ impl Api {
     /// # Errors
     /// As [`Error`] tells them: [`Error::Gone`] for an expired artifact.
     pub async fn location(&self, route: &str) -> Result<Option<Url>> {
+        let mut tried = 0;
+        loop {
+            let error = match self.location_once(route).await {
+                Ok(location) => return Ok(location),
+                Err(error) => error,
+            };
+            tried += 1;
+            let Some(pause) = self.patience.pause(&error, true, tried) else { return Err(error) };
+            tracing::debug!("{route}: {error}; trying again in {pause:?}");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn location_once(&self, route: &str) -> Result<Option<Url>> {
         let response = self.in_time(self.ask(&Method::GET, route, None::<&()>)).await?;
         if response.status().is_redirection() {
-            let address = response.headers().get(LOCATION).and_then(|address| address.to_str().ok());
-            return match address.and_then(|address| self.base.join(address).ok()) {
-                Some(address) => Ok(Some(address)),
-                None => Err(Error::Unreadable {
-                    route: route.to_owned(),
-                    message: "it is sent on, and does not say where".to_owned(),
-                }),
+            let nowhere = || Error::Unreadable {
+                route: route.to_owned(),
+                message: "it is sent on, and does not say where".to_owned(),
             };
+            return elsewhere(&response, &self.base).ok_or_else(nowhere).map(Some);
         }
-        if response.status() == StatusCode::OK {
-            return Ok(None);
+        if response.status() != StatusCode::OK {
+            Answer::read(response).await?.good(route, Timestamp::now())?;
         }
-        Answer::read(response).await?.good(route, Timestamp::now())?;
         Ok(None)
     }
 

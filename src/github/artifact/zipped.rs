@@ -22,7 +22,7 @@ use crate::evidence::{archive, journal, names};
 /// How much is read at once.
 const READ: usize = 1 << 18;
 /// How many chunks may wait to be taken.
-const WAITING: usize = 1;
+const WAITING: usize = 2;
 
 /// What goes into an artifact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Contents {
         Self { files: vec![(names::segment(&name), file.to_owned())], unfolded: None }
     }
 
-    /// The zip, in chunks of so many bytes; the last is shorter. It is made on a thread of its own, which is at most a chunk or two
+    /// The zip, in chunks of so many bytes; the last is shorter. It is made on a thread of its own, which is at most three chunks
     /// ahead, and ends when the stream is dropped. An error is the last item.
     pub fn stream(self, chunk: usize) -> impl Stream<Item = io::Result<Bytes>> + Send {
         let (give, take) = tokio::sync::mpsc::channel(WAITING);

@@ -296,10 +296,10 @@ mod tests {
     fn a_file_that_got_shorter_is_an_error() {
         let mut packer = Packer::new(".kept", 0).unwrap();
         packer.file("x", file(b"short"), 1000).unwrap();
-        let packed = packer.finish();
-        let mut bytes = vec![0; usize::try_from(packed.size()).unwrap()];
-        assert_eq!(packed.read_at(0, &mut bytes).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        assert_eq!(packed.read_at(packed.size(), &mut [0]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let whole = packer.finish();
+        let mut bytes = vec![0; usize::try_from(whole.size()).unwrap()];
+        assert_eq!(whole.read_at(0, &mut bytes).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(whole.read_at(whole.size(), &mut [0]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     proptest! {

@@ -67,6 +67,7 @@ mod tests {
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
     const ZERO: &str = "0000000000000000000000000000000000000000";
 
+    #[expect(clippy::unnecessary_wraps, reason = "compared with, or given as, what may be none")]
     fn compare(base: &str, head: &str) -> Option<Question> {
         Some(Question::Compare { base: base.to_owned(), head: head.to_owned() })
     }

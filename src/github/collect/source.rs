@@ -122,7 +122,13 @@ impl Source {
                 let download = Download { limit: MOST_BYTES, digest: None };
                 whole(|file| async move { blobs.download(&url, &file, &download).await.map_err(unreachable) }).await
             }
-            Err(error) => Err(unreachable(error)),
+            Err(error) => match (self, &entry.place) {
+                // It may send on once more, or its address has run out: the API's own way knows both.
+                (Self::Rest { api, .. }, Place::Rest(route)) => {
+                    whole(|file| async move { api.download(route, MOST_BYTES, &file).await.map_err(of_api) }).await
+                }
+                _ => Err(unreachable(error)),
+            },
         }
     }
 }

@@ -55,7 +55,7 @@ fn refusal(change: impl FnOnce(&mut Value)) -> String {
 #[test]
 fn a_report_of_another_run_repository_commit_or_shard_is_left_out() {
     assert!(of_report(Kind::Shard(1, 2), &report(Some("1/2"))).is_ok());
-    assert!(of_report(Kind::Whole, &report(None)).is_ok());
+    assert!(of_report(Kind::Whole(1), &report(None)).is_ok());
     assert_eq!(refusal(|run| run["id"] = json!("8")), "its report says that it is of run 8, and not 7");
     assert_eq!(refusal(|run| run["id"] = json!("")), "its report says that it is of run none, and not 7");
     assert_eq!(refusal(|run| run["repository"] = json!("x/y")), "its report says that it is of x/y, and not o/r");
@@ -65,7 +65,7 @@ fn a_report_of_another_run_repository_commit_or_shard_is_left_out() {
     // A pull request's merge commit is known to nobody afterwards.
     let wanted = Wanted { commit: None, ..WANTED };
     let report = unpacked(&[("report.json", &report(None).to_string())]);
-    assert!(taken(Kind::Whole, report, &wanted).is_ok());
+    assert!(taken(Kind::Whole(1), report, &wanted).is_ok());
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_killed_run_has_its_journal_and_a_report_holds_unless_that_is_newer() {
         run["startedAt"] = json!(started_at);
         json!({"header": {"tool": {"name": "", "version": ""}, "run": run}}).to_string() + "\n"
     };
-    let of = |files: &[(&str, &str)]| taken(Kind::Whole, unpacked(files), &WANTED).map(|taken| taken.killed);
+    let of = |files: &[(&str, &str)]| taken(Kind::Whole(1), unpacked(files), &WANTED).map(|taken| taken.killed);
     let text = report(None).to_string();
     assert_eq!(of(&[("journal.jsonl", &journal("2026-11-23T19:00:00Z"))]), Ok(true));
     assert_eq!(of(&[("report.json", &text), ("journal.jsonl", &journal("2026-11-23T19:00:00Z"))]), Ok(false));

@@ -4,6 +4,7 @@ use base64::Engine as _;
 
 use super::*;
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with, or given as, what may be none")]
 fn token(scp: &str) -> Option<Secret> {
     let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!(r#"{{"scp": "{scp}"}}"#));
     Some(Secret::new(format!("e30.{payload}.signature")))

@@ -178,7 +178,7 @@ fn damage_is_found() {
     assert_eq!(refusal(&[encrypted]), "its report.json is encrypted");
     let unknown = Entry { method: 93, ..stored("report.json", b"{}") };
     assert_eq!(refusal(&[unknown]), "its report.json is compressed in a way that artifacts are not");
-    for bytes in [&b""[..], b"PK", b"not an archive", &[0; 70_000]] {
+    for bytes in [&b""[..], b"PK", b"not an archive", &vec![0; 70_000]] {
         assert!(matches!(unpack(Cursor::new(bytes)), Err(Refused::NotZip(_))));
     }
 }

@@ -2,17 +2,16 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::stream::{Stream, TryStreamExt as _};
+use futures::stream::{Stream, StreamExt as _, TryStreamExt as _};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{RequestBuilder, Url};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 
 use super::super::Order;
 use super::blocks::blocks;
@@ -60,7 +59,6 @@ pub struct Sent {
 #[derive(Default)]
 struct Tally {
     size: u64,
-    hasher: Sha256,
     ids: Vec<String>,
 }
 
@@ -81,19 +79,24 @@ impl Blobs {
             Order::ByArrival => (1, Patience::once()),
         };
         // Blocks of a blob have ids of one length; what is random keeps those of another upload apart.
-        // Owned by each block: a borrow would make the future one that no other thread may poll, as far as the compiler can see.
-        let prefix: Arc<str> = format!("{:016x}", rand::random::<u64>()).into();
-        let tally = Arc::new(Mutex::new(Tally::default()));
+        let prefix = format!("{:016x}", rand::random::<u64>());
+        let mut tally = Tally::default();
+        let mut hash = Hash::start();
         blocks(source, how.block.max(1))
-            .map_err(BlobError::Source)
-            .and_then(|block| counted(Arc::clone(&tally), block, Arc::clone(&prefix)))
-            .map_ok(|(id, block)| self.put_block(url, id, block, patience))
+            .map(|block| {
+                let block = block.map_err(BlobError::Source)?;
+                let id = tally.count(&prefix, &block)?;
+                Ok((id, hash.turn(), block))
+            })
+            .map_ok(|(id, turn, block)| async move {
+                // A block is counted in while it is on its way.
+                tokio::try_join!(turn.take(block.clone()), self.put_block(url, id, block, patience)).map(drop)
+            })
             .try_buffer_unordered(in_flight)
             .try_for_each(|()| async { Ok(()) })
             .await?;
-        let mut tally = tally.lock().await;
         self.put_list(url, &tally.ids, how.content_type).await?;
-        Ok(Sent { size: tally.size, sha256: hex(&std::mem::take(&mut tally.hasher).finalize()) })
+        Ok(Sent { size: tally.size, sha256: hash.finish().await? })
     }
 
     async fn put_block(&self, url: &SignedUrl, id: String, block: Bytes, patience: Patience) -> Result<(), BlobError> {
@@ -148,19 +151,63 @@ impl Blobs {
     }
 }
 
-/// Counts a block, and gives it its id. The hash is made on a thread where it holds up nothing else.
-async fn counted(tally: Arc<Mutex<Tally>>, block: Bytes, prefix: Arc<str>) -> Result<(String, Bytes), BlobError> {
-    let mut tally = tally.lock_owned().await;
-    if tally.ids.len() == MOST {
-        return Err(BlobError::TooBig { limit: tally.size });
+impl Tally {
+    /// Counts a block, and gives it its id.
+    fn count(&mut self, prefix: &str, block: &Bytes) -> Result<String, BlobError> {
+        if self.ids.len() == MOST {
+            return Err(BlobError::TooBig { limit: self.size });
+        }
+        let id = STANDARD.encode(format!("{prefix}{:032}", self.ids.len()));
+        self.ids.push(id.clone());
+        self.size += block.len() as u64;
+        Ok(id)
     }
-    let id = STANDARD.encode(format!("{prefix}{:032}", tally.ids.len()));
-    tally.ids.push(id.clone());
-    tally.size += block.len() as u64;
-    let bytes = block.clone();
-    let hashed = tokio::task::spawn_blocking(move || tally.hasher.update(&bytes)).await;
-    hashed.map_err(|error| BlobError::Source(io::Error::other(error)))?;
-    Ok((id, block))
+}
+
+/// A hash that goes from block to block in their order.
+struct Hash(oneshot::Receiver<Sha256>);
+
+/// The turn of one block: from whom the hash comes, and to whom it goes.
+struct Turn {
+    from: oneshot::Receiver<Sha256>,
+    to: oneshot::Sender<Sha256>,
+}
+
+impl Hash {
+    fn start() -> Self {
+        let (to, from) = oneshot::channel();
+        // The other end is here.
+        let _ = to.send(Sha256::new());
+        Self(from)
+    }
+
+    fn turn(&mut self) -> Turn {
+        let (to, next) = oneshot::channel();
+        Turn { from: std::mem::replace(&mut self.0, next), to }
+    }
+
+    async fn finish(self) -> Result<String, BlobError> {
+        self.0.await.map(|hasher| hex(&hasher.finalize())).map_err(not_counted)
+    }
+}
+
+impl Turn {
+    /// Counts a block in, on a thread where that holds up nothing else.
+    async fn take(self, block: Bytes) -> Result<(), BlobError> {
+        let mut hasher = self.from.await.map_err(not_counted)?;
+        let work = move || {
+            hasher.update(&block);
+            hasher
+        };
+        let hasher = tokio::task::spawn_blocking(work).await.map_err(not_counted)?;
+        // Nobody waits for it once another block has failed.
+        let _ = self.to.send(hasher);
+        Ok(())
+    }
+}
+
+fn not_counted(error: impl std::error::Error + Send + Sync + 'static) -> BlobError {
+    BlobError::Source(io::Error::other(error))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

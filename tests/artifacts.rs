@@ -245,10 +245,12 @@ async fn what_a_lost_answer_did_is_understood() {
     let results = results(&server);
     server.fail("CreateArtifact", [Fault::Lost]);
     server.fail("FinalizeArtifact", [Fault::Cut(3)]);
-    let uploaded = artifact::upload(&results, &named("a"), contents(&folder)).await.unwrap();
+    let new = NewArtifact { overwrite: true, ..named("a") };
+    let uploaded = artifact::upload(&results, &new, contents(&folder)).await.unwrap();
     assert_eq!(
         server.asked(),
         [
+            "ListArtifacts",
             "CreateArtifact",
             "CreateArtifact",
             "ListArtifacts",
@@ -262,7 +264,7 @@ async fn what_a_lost_answer_did_is_understood() {
         ]
     );
     assert_eq!(server.world().artifacts.named("a").unwrap().finished, Some((uploaded.id, uploaded.digest)));
-    // One that is there and finished is another's, whatever got lost.
+    // Without `overwrite` one that is there is another's, whatever got lost.
     server.fail("CreateArtifact", [Fault::Status(502)]);
     let error = artifact::upload(&results, &named("a"), contents(&folder)).await.unwrap_err();
     assert!(matches!(error, ArtifactError::Taken(_)), "{error}");

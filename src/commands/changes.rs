@@ -64,8 +64,9 @@ fn since(context: &RunContext) -> Since<'_> {
 pub fn sensitive(settings: &Settings, context: &RunContext) -> Vec<String> {
     let base = context.event_payload.pointer("/pull_request/base/sha").and_then(serde_json::Value::as_str);
     let Some(base) = base.filter(|_| context.github_actions) else { return Vec::new() };
-    if !git::is_checkout(&settings.root) {
-        // Nothing here could be compared with anything.
+    let is_here = |path: String| settings.root.join(path).exists();
+    if !git::is_checkout(&settings.root) && !config_path(settings).is_some_and(is_here) {
+        // A job without a checkout: nothing here could be compared with anything.
         return Vec::new();
     }
     let Ok(after) = config::read(&settings.root, settings.config.as_deref()) else { return Vec::new() };

@@ -134,14 +134,6 @@ impl Server {
     }
 }
 
-/// The archive of a folder's files, as the action makes it.
-pub fn zip_of(folder: &Path) -> Vec<u8> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<_> = entries.filter(|path| path.is_file()).collect();
-    let named = files.iter().map(|path| (path.file_name().unwrap().to_str().unwrap(), std::fs::read(path).unwrap()));
-    zip(named)
-}
-
 pub fn zip<'a>(files: impl Iterator<Item = (&'a str, Vec<u8>)>) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
@@ -205,6 +197,10 @@ fn results(state: &mut State, path: &str, body: &[u8]) -> Option<Response> {
         }
         "CreateArtifact" if body["version"] == 4 => {
             let name = name?;
+            if state.artifacts.iter().any(|stored| stored.name == name) {
+                let taken = json!({"code": "already_exists", "msg": "an artifact with this name already exists"});
+                return Some((StatusCode::CONFLICT, text(&taken)).into_response());
+            }
             state.uploads.insert(name.clone(), Vec::new());
             Some(text(&json!({"ok": true, "signedUploadUrl": format!("{}/upload/{name}?sig=up", state.url)})))
         }

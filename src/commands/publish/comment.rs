@@ -114,13 +114,11 @@ async fn write(
         Action::Publish => {}
     }
     // Another run has judged what the branch has become meanwhile, or will.
-    match pull_request::confirm(api, repository, pull_request.number, &pull_request.head_sha, None).await {
-        Err(Unconfirmed::OtherHead { .. }) => {
-            told.remarks.push(format!("pull request {} got no comment: it has moved on since", pull_request.number));
-            return Ok(existing.map(|existing| existing.url));
-        }
-        // The comment itself meets whatever else is wrong.
-        Ok(_) | Err(_) => {}
+    // Whatever else is wrong the comment itself meets.
+    let confirmed = pull_request::confirm(api, repository, pull_request.number, &pull_request.head_sha, None).await;
+    if matches!(confirmed, Err(Unconfirmed::OtherHead { .. })) {
+        told.remarks.push(format!("pull request {} got no comment: it has moved on since", pull_request.number));
+        return Ok(existing.map(|existing| existing.url));
     }
     let text = render(report, details, about, told.before.as_ref()).unwrap_or_else(|error| {
         // Only a template that can't be filled in comes here.

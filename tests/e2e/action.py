@@ -301,24 +301,20 @@ class OnKind(WithAct):
 class FanOut(WithAct):
     """The workflows of docs/, as they are but for the action's name."""
 
-    def ready_made(self, name, checkout=False):
-        text = (ROOT / "docs/workflows" / name).read_text().replace("org/example-validator@v1", "./")
-        if checkout:
-            # A local action has to be checked out; a published one does not.
-            text = re.sub(r"(?m)^    steps:\n      - uses: \./", "    steps:\n      - uses: actions/checkout@v7\n      - uses: ./", text)
-        return text
+    def ready_made(self, name):
+        return (ROOT / "docs/workflows" / name).read_text().replace("org/example-validator@v1", "./")
 
     def test_shards_run_one_plan_and_the_report_merges_them(self):
         self.demo()
-        self.workflow(self.ready_made("fan-out.yml", checkout=True).replace("with: {command: plan}", "with: {command: plan, shard: 1/2}"))
+        self.workflow(self.ready_made("fan-out.yml").replace("with: {command: plan}", "with: {command: plan, shard: 1/2}"))
         with GitHub(GROUND.gateway, TOKEN) as github:
             done = self.act("pull_request", github)
             self.assertEqual(github.refused, [])
             artifacts = done.artifacts()
             shards = {f"example-validator-report-{number}-of-2" for number in (1, 2)}
-            self.assertEqual(set(artifacts), shards | {"example-validator-plan", "example-validator-report"})
+            self.assertEqual(set(artifacts), shards | {"example-validator-plan", "example-validator-report-merged"})
             plan = json.loads(artifacts["example-validator-plan"]["plan.json"])
-            merged = json.loads(artifacts["example-validator-report"]["report.json"])
+            merged = json.loads(artifacts["example-validator-report-merged"]["report.json"])
             parts = [json.loads(artifacts[name]["report.json"]) for name in sorted(shards)]
             key = lambda row: (row["example"], row["kubernetes"] or "")
             rows = sorted((key(row), row["outcome"]) for part in parts for row in part["results"])
@@ -329,7 +325,7 @@ class FanOut(WithAct):
 
             # A shard that never was is named, and what it had is not judged.
             lost = self.act("pull_request", github, "--matrix", "shard:1/2", code=1)
-            merged = json.loads(lost.artifacts()["example-validator-report"]["report.json"])
+            merged = json.loads(lost.artifacts()["example-validator-report-merged"]["report.json"])
             self.assertEqual(merged["summary"]["errored"], len(parts[1]["results"]), lost.text)
             [comment] = github.own()
             self.assertIn("2/2", comment["body"])
@@ -342,7 +338,7 @@ class FanOut(WithAct):
             self.assertEqual(github.own(), [])
             for path in (self.folder / "artifacts").rglob("*.zip"):
                 github.artifacts[path.stem] = path.read_bytes()
-            self.workflow(self.ready_made("fork-safe-comment.yml", checkout=True))
+            self.workflow(self.ready_made("fork-safe-comment.yml"))
             done = self.act("workflow_run", github)
             self.assertEqual(github.refused, [])
             self.assertNotIn("error:", done.step("./", "Post"))

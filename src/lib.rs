@@ -67,5 +67,9 @@ pub fn run(settings: &Settings, context: &RunContext) -> Result<u8> {
         // Its environment holds tokens, which programs of examples in the same container could else read.
         hide_environment();
     }
-    commands::dispatch(settings, context)
+    let done = commands::dispatch(settings, context);
+    if let Err(error) = &done {
+        commands::tell_failure(error, context);
+    }
+    done
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use example_validator::settings::{Parsed, Settings};
+use example_validator::settings::{Parsed, RunContext, Settings};
 
 fn main() -> ExitCode {
     match example_validator::pid_one::supervise() {
@@ -20,6 +20,9 @@ fn main() -> ExitCode {
             Err(error) => error.report(context.color.stderr),
         },
         Ok(Parsed::Print { text, exit_code }) => example_validator::commands::print(&text, exit_code),
-        Err(error) => error.report(false),
+        Err(error) => {
+            example_validator::commands::tell_failure(&error, &RunContext::of_process());
+            error.report(false)
+        }
     }
 }

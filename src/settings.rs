@@ -275,9 +275,7 @@ impl Settings {
     /// # Errors
     /// See [`Settings::parse`]; and an event that cannot be read.
     pub fn from_process() -> Result<Parsed> {
-        let env = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let env = environment();
         let terminals = Terminals { stdout: std::io::stdout().is_terminal(), stderr: std::io::stderr().is_terminal() };
         let mut parsed = Self::parse(std::env::args_os(), &env, terminals)?;
         if let Parsed::Work(_, context) = &mut parsed {
@@ -331,6 +329,12 @@ impl ClusterSettings {
     fn is_for_existing(&self) -> bool {
         self.kubeconfig.is_some() || self.context.is_some() || self.install_operator
     }
+}
+
+/// The variables that are text.
+fn environment() -> BTreeMap<String, String> {
+    let variables = std::env::vars_os();
+    variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
 fn put<T>(target: &mut T, value: Option<T>) {

@@ -19,8 +19,9 @@ use std::process::ExitCode;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::render;
-use crate::error::{Error, Result};
-use crate::github::trust;
+use crate::error::{Error, Result, chain};
+use crate::github::{outputs, trust};
+use crate::model::Conclusion;
 use crate::report::annotations;
 use crate::settings::{Command, RunContext, Settings};
 use crate::{config, lint};
@@ -45,6 +46,28 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Clean { own: true } => Ok(clean::clean_own(settings, context)),
         Command::Clean { own: false } => clean::clean(settings, context),
         Command::Simulate => simulate::simulate(settings),
+    }
+}
+
+/// Tells a step's reader, and the steps after it, that the program could not do its work: by an annotation, which GitHub shows on the run's
+/// page, and the output `conclusion`.
+pub fn tell_failure(error: &Error, context: &RunContext) {
+    if !context.github_actions {
+        return;
+    }
+    let annotation = annotations::Annotation {
+        level: annotations::Level::Error,
+        file: String::new(),
+        line: 0,
+        column: 0,
+        title: "example-validator".to_owned(),
+        message: chain(error),
+    };
+    println!("{}", annotation.command());
+    if let Some(file) = &context.output_file
+        && let Err(why) = outputs::append(file, &[("conclusion", Conclusion::Error.as_str().to_owned())])
+    {
+        tracing::warn!("the step's outputs can't be written: {why}");
     }
 }
 

@@ -147,6 +147,12 @@ impl RunContext {
         }
     }
 
+    /// What this process's environment says, where its arguments and inputs could not be made sense of. The payload is left out.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::new(&super::environment(), Terminals::default())
+    }
+
     /// The event that decides what runs; outside GitHub Actions `workflow_dispatch`.
     #[must_use]
     pub fn event(&self) -> &str {

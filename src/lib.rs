@@ -20,6 +20,8 @@ pub mod evidence;
 pub mod framework;
 pub mod git;
 pub mod github;
+mod hex;
+mod http_client;
 pub mod image;
 pub mod image_reference;
 pub mod kustomize;

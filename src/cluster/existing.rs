@@ -52,7 +52,7 @@ pub enum Unconnected {
 /// There is no such kubeconfig or context; the cluster does not answer, or does not know us.
 pub async fn connect(access: &Access, folder: &Path) -> Result<Cluster, Unconnected> {
     // The client's TLS needs one, and only the first counts.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::http_client::choose_cryptography();
     let found = find(access).map_err(|found| Unconnected::Usage(Error::usage(found)))?;
     let mut config = configure(&found).await.map_err(|found| Unconnected::Usage(Error::usage(found)))?;
     config.connect_timeout = Some(CONNECT);

@@ -27,6 +27,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::http_client;
 use crate::settings::{RunContext, Secret};
 use answer::Answer;
 pub use download::Downloaded;
@@ -217,10 +218,7 @@ fn crab(base: &Url, token: &str, client: Client) -> Result<Octocrab> {
 }
 
 fn client() -> Result<Client> {
-    // Whoever came first has installed it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
+    http_client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(SILENCE)
         .redirect(reqwest::redirect::Policy::none())

@@ -28,6 +28,7 @@ use packed::Packed;
 
 use super::results::Results;
 use super::retry::Patience;
+use crate::hex::hex;
 use crate::settings::{Secret, Services};
 
 /// The folder that an entry holds: what a workflow gives `actions/cache` as its `path`.
@@ -166,7 +167,7 @@ impl Cache {
 #[must_use]
 pub fn version() -> String {
     let hash = Sha256::digest(format!("{FOLDER}|{COMPRESSION}|{SALT}"));
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash)
 }
 
 fn check(key: &str) -> Result<(), CacheError> {

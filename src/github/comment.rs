@@ -10,6 +10,7 @@ mod decide;
 #[cfg(test)]
 mod tests;
 
+use crate::report::comment::marker;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -91,11 +92,6 @@ impl Error {
             other => Self::Api(other),
         }
     }
-}
-
-/// The line by which the comment is found again. `key` tells the comments of two workflows apart; settings restrict its characters.
-pub fn marker(key: &str) -> String {
-    format!("<!-- example-validator: {key} -->")
 }
 
 /// A text that GitHub takes and that is found again.

@@ -21,6 +21,7 @@ pub use call::CallError;
 pub use scope::BackendIds;
 
 use super::retry::Patience;
+use crate::http_client;
 use crate::settings::{Secret, Services};
 
 /// How long a connection may take.
@@ -139,12 +140,7 @@ pub(crate) fn enterprise_server(server_url: &str) -> Option<String> {
 
 /// What all clients of this room are: no redirect is followed, since what goes with a request is meant for its first address.
 fn client() -> reqwest::ClientBuilder {
-    // An error means that another part of the program has already chosen, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .redirect(reqwest::redirect::Policy::none())
+    http_client::builder().connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none())
 }
 
 /// The start of a text of others, in one line, for a message.

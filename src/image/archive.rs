@@ -1,5 +1,6 @@
 //! Archives of images: what `docker save` writes, as one zstd frame with a checksum.
 
+use crate::hex;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::num::NonZero;
@@ -85,7 +86,7 @@ pub(super) fn sha256(file: &Path) -> io::Result<(String, u64)> {
 }
 
 fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::hex(&hasher.finalize())
 }
 
 fn moved(mut source: impl Read, target: &mut impl Write) -> io::Result<u64> {

@@ -9,6 +9,7 @@ use super::{Plan, SCHEMA_VERSION};
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::model::ExampleId;
 
 /// The most examples that one message names.
@@ -84,7 +85,7 @@ impl Plan {
     pub(super) fn content_digest(&self) -> String {
         // Numbers, texts and maps with text keys always become JSON.
         let content = serde_json::to_vec(self).unwrap_or_default();
-        let hex: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&Sha256::digest(&content));
         format!("sha256:{hex}")
     }
 }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::values::{self, Secret, Shard};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 /// The event that a run outside GitHub Actions counts as.
 const LOCAL_EVENT: &str = "workflow_dispatch";
@@ -168,7 +169,7 @@ impl RunContext {
         let shard = shard.map(|shard| format!("-{}", shard.number)).unwrap_or_default();
         // Two jobs, or two legs of a matrix on runners of their own, may meet on one engine.
         let place = [self.job.as_deref(), self.runner.as_deref()].map(Option::unwrap_or_default).join("\0");
-        let place: String = Sha256::digest(place).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+        let place = hex(&Sha256::digest(place)[..3]);
         Some(format!("{run}{attempt}{shard}-{place}"))
     }
 

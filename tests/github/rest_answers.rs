@@ -1,8 +1,9 @@
 //! GitHub's own examples of answers, from its description: they are read.
 
 use example_validator::github::changed::{Question, files};
-use example_validator::github::comment::{self, Body, marker};
+use example_validator::github::comment::{self, Body};
 use example_validator::github::pull_request::{Head, Lookup, find};
+use example_validator::report::comment::marker;
 use serde_json::Value;
 
 use super::rest_description::{description, resolved};

@@ -1,7 +1,8 @@
 //! The comment: found among many, made once, kept up to date.
 
 use axum::http::Method;
-use example_validator::github::comment::{Body, Error, Existing, Published, What, find, marker, publish};
+use example_validator::github::comment::{Body, Error, Existing, Published, What, find, publish};
+use example_validator::report::comment::marker;
 use serde_json::json;
 
 use super::rest_server::{Fault, Github, NUMBER, REPOSITORY, Viewer};

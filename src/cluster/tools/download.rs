@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 
 use super::{Origin, ToolError, Wanted};
 use crate::error::chain;
+use crate::hex::hex;
+use crate::http_client;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -86,10 +88,7 @@ impl Release<'_> {
     }
 
     async fn download(&self, target: &Path) -> Result<(), ToolError> {
-        // An error means that another part of the program has already chosen, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
+        let http = http_client::builder()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .build()
@@ -157,8 +156,4 @@ fn sum_of(mut file: File) -> io::Result<String> {
             count => hasher.update(&buffer[..count]),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,6 @@
 //! Files that the API hands out by a redirect to a signed address: the zips of artifacts, the logs of runs.
 
+use crate::hex::hex;
 use std::path::Path;
 
 use http::header::LOCATION;
@@ -128,7 +129,7 @@ async fn keep(mut response: Response, route: &str, limit: u64, file: &Path) -> R
     }
     writer.flush().await.map_err(disk)?;
     place.persist(file).map_err(|error| disk(error.error))?;
-    let hexadecimal: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = hex(&hash.finalize());
     Ok(Downloaded { bytes, digest: format!("sha256:{hexadecimal}") })
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::CacheError;
 use super::packed::Packed;
 use crate::github::retry::{Failed, Patience, is_quota};
+use crate::http_client;
 use crate::registry::chain;
 use crate::settings::Secret;
 
@@ -27,8 +28,6 @@ const MAX_SAID: usize = 300;
 ///
 /// <https://github.com/actions/toolkit/blob/main/packages/cache/src/cache.ts>
 const DENIED: [&str; 2] = ["cache write denied:", "cache read denied:"];
-/// How we call ourselves.
-const AGENT: &str = concat!("example-validator/", env!("CARGO_PKG_VERSION"));
 
 /// Why a request came to nothing, and whether it may succeed later.
 pub(super) type Try<T> = Result<T, Failed<CacheError>>;
@@ -55,9 +54,7 @@ pub(super) struct Answer {
 impl Http {
     /// `None` where this machine can't make a client at all.
     pub(super) fn new(token: Secret, patience: Patience) -> Option<Self> {
-        // An error means that another part of the program has already chosen, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = || reqwest::Client::builder().user_agent(AGENT).connect_timeout(CONNECT);
+        let client = || http_client::builder().connect_timeout(CONNECT);
         let calls = client().redirect(Policy::none()).build();
         let blobs = client().redirect(Policy::limited(5)).referer(false).build();
         match (calls, blobs) {

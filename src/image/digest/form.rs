@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::FORMAT;
 use crate::config::ImageBuild;
+use crate::hex::hex;
 
 /// A SHA-256.
 pub(super) type Hash = [u8; 32];
@@ -79,9 +80,4 @@ fn line(out: &mut Vec<u8>, words: &str, texts: &[&[u8]]) {
         out.extend_from_slice(text);
     }
     out.push(b'\n');
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

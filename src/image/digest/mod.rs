@@ -36,6 +36,7 @@ use sha2::{Digest as _, Sha256};
 pub use dockerfile::{Dockerfile, Needs};
 
 use crate::config::ImageBuild;
+use crate::hex::hex;
 use crate::model::{Cause, CauseClass};
 
 /// The format, in front of the lines and of the cache key. Whatever changes what is hashed, changes it.
@@ -150,11 +151,11 @@ pub fn identify(build: &ImageBuild, root: &Path, platform: &str) -> Result<Ident
         dockerfile: Sha256::digest(&text).into(),
         entries: &entries,
     };
-    let hex = form::hex(&Sha256::digest(form.bytes()));
+    let digits = hex(&Sha256::digest(form.bytes()));
     Ok(Identity {
-        key: key(&build.name, platform, &hex),
-        tag: format!("{}:ev-{}", build.name, &hex[..16]),
-        digest: format!("sha256:{hex}"),
+        key: key(&build.name, platform, &digits),
+        tag: format!("{}:ev-{}", build.name, &digits[..16]),
+        digest: format!("sha256:{digits}"),
         files: entries.len(),
         bytes: entries.iter().map(|entry| entry.size).sum(),
     })
@@ -228,13 +229,13 @@ mod tests {
     fn the_digest_is_that_of_the_documented_lines() {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "ctx/Dockerfile", "FROM scratch\n");
-        let content = form::hex(&Sha256::digest(b"FROM scratch\n"));
+        let content = hex(&Sha256::digest(b"FROM scratch\n"));
         let mut build = build();
         build.args.insert("A".to_owned(), "1 2".to_owned());
         let lines = format!(
             "ev-image-v2\nname 13:example/mnist\nplatform 11:linux/amd64\narg 1:A 3:1 2\ndockerfile {content}\nfile - {content} 10:Dockerfile\n"
         );
-        assert_eq!(digest(&build, root.path()), format!("sha256:{}", form::hex(&Sha256::digest(lines.as_bytes()))));
+        assert_eq!(digest(&build, root.path()), format!("sha256:{}", hex(&Sha256::digest(lines.as_bytes()))));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 use super::upstream::{Refusal, Thing, Upstream, What};
+use crate::hex::hex;
 use crate::registry::is_near_registry;
 
 /// Largest manifest; registries allow 4 MiB.
@@ -297,8 +298,4 @@ impl Blob {
 
 fn broken(why: &str) -> Refusal {
     Refusal::Broken(why.to_owned())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

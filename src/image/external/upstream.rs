@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 
 use super::credentials::{Credentials, Keyring};
+use crate::http_client;
 use crate::registry::challenge::{Challenge, Token};
 use crate::registry::{FORMS, base_of_mirror, chain, is_near, own_base};
 
@@ -78,10 +79,7 @@ enum Authorization {
 impl Upstream {
     /// A client with these mirrors and credentials. `Err` is a reason in one line.
     pub(super) fn new(mirrors: BTreeMap<String, String>, keyring: Keyring) -> Result<Self, String> {
-        // An error means that another part of the program has already chosen, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
+        let http = http_client::builder()
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .redirect(reqwest::redirect::Policy::custom(redirect))

@@ -8,6 +8,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Answer;
+use crate::http_client;
 use crate::image_reference::ImageReference;
 use crate::registry::challenge::{Challenge, Token};
 use crate::registry::{FORMS, base, chain};
@@ -40,10 +41,7 @@ impl Client {
     /// A client that asks `mirrors` in place of the registries that they stand for. `Err` is a reason in one line: the
     /// machine's certificates can't be read.
     pub(super) fn new(mirrors: BTreeMap<String, String>) -> Result<Self, String> {
-        // An error means that another part of the program has already chosen, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("example-validator/", env!("CARGO_PKG_VERSION")))
+        let http = http_client::builder()
             .connect_timeout(CONNECT)
             .timeout(REQUEST)
             .build()

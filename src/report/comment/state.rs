@@ -15,6 +15,7 @@ use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::hex::hex;
 use crate::model::{ExampleId, Outcome};
 use crate::report::details::cause_name;
 use crate::report::{Report, Row, words};
@@ -332,7 +333,7 @@ fn digest(rows: &[Row]) -> String {
             hasher.update(part);
         }
     }
-    hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize()[..8])
 }
 
 #[cfg(test)]

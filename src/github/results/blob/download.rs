@@ -10,9 +10,9 @@ use reqwest::{Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
-use super::upload::hex;
 use super::{BlobError, Blobs, SILENCE, SignedUrl, broken, refused};
 use crate::github::retry::Failed;
+use crate::hex::hex;
 
 /// The bytes that came are not those that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,6 +17,7 @@ use super::super::Order;
 use super::blocks::blocks;
 use super::{BlobError, Blobs, SignedUrl, broken, refused};
 use crate::github::retry::{self, Patience};
+use crate::hex::hex;
 
 /// How long it may take to send a block, as the official client has it.
 const TIME: Duration = Duration::from_secs(300);
@@ -208,8 +209,4 @@ impl Turn {
 
 fn not_counted(error: impl std::error::Error + Send + Sync + 'static) -> BlobError {
     BlobError::Source(io::Error::other(error))
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

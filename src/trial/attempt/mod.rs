@@ -13,9 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{ApiResource, ListParams};
+use kube::api::ApiResource;
 use serde_json::{Map, Value as Json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -237,24 +237,10 @@ impl Trial<'_, '_> {
             let notes = vec![format!("it waited for: {}", judge.waiting_for())];
             return Tried { notes, ..self.stopped(Some(traces), judge.phases()) };
         };
-        self.look_at_pods(&desk).await;
+        desk.look(&Api::namespaced(self.world.cluster.client.clone(), self.namespace), LOGS).await;
         let logs = desk.close(LOGS, lapsed(stop, LOGS_CANCELLED)).await;
         let (verdict, checks) = self.concluded(verdict, &mut watching, &checks, &logs).await;
         Tried { verdict, checks, phases: judge.phases(), traces: Some(traces), applied: Vec::new(), notes: Vec::new() }
-    }
-
-    /// Looks at the pods once more: an object may be told of before its pods are, whose logs must not be lost.
-    async fn look_at_pods(&self, desk: &LogDesk) {
-        let pods: Api<Pod> = Api::namespaced(self.world.cluster.client.clone(), self.namespace);
-        match tokio::time::timeout(LOGS, pods.list(&ListParams::default())).await {
-            Ok(Ok(pods)) => {
-                for pod in pods.items.iter().filter_map(|pod| serde_json::to_value(pod).ok()) {
-                    desk.pod(&Arc::new(pod));
-                }
-            }
-            Ok(Err(error)) => tracing::debug!("can't list the pods of {}: {error}", self.namespace),
-            Err(_) => tracing::debug!("can't list the pods of {}: no answer", self.namespace),
-        }
     }
 
     /// What is judged: the objects of the example under the names that the server gave them.

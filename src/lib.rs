@@ -21,6 +21,7 @@ pub mod framework;
 pub mod git;
 pub mod github;
 mod hex;
+pub mod history;
 mod http_client;
 pub mod image;
 pub mod image_reference;

@@ -37,7 +37,7 @@ fn conclusion(conclusion: Conclusion) -> String {
 
 /// The mean of the scores that are known, from 0 to 100.
 fn health(rows: &[Row]) -> Option<u64> {
-    let score = |row: &Row| row.health.as_ref()?.get("score")?.as_u64();
+    let score = |row: &Row| row.health.as_ref()?.score.map(u64::from);
     let known: Vec<_> = rows.iter().filter_map(score).collect();
     let count = u64::try_from(known.len()).ok().filter(|count| *count > 0)?;
     Some((known.iter().sum::<u64>() + count / 2) / count)
@@ -128,13 +128,13 @@ mod tests {
 
     #[test]
     fn the_health_score_is_the_mean_of_the_known_ones() {
-        let scored = |score: serde_json::Value| {
+        let scored = |score: Option<u8>| {
             let mut row = sample::row("a", Outcome::Passed);
-            row.health = Some(serde_json::json!({"score": score}));
+            row.health = Some(crate::report::Health { score, ..crate::report::Health::default() });
             row
         };
-        assert_eq!(health(&[scored(92.into()), scored(serde_json::Value::Null), scored(81.into())]), Some(87));
-        assert_eq!(health(&[scored(serde_json::Value::Null)]), None);
+        assert_eq!(health(&[scored(Some(92)), scored(None), scored(Some(81))]), Some(87));
+        assert_eq!(health(&[scored(None)]), None);
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod tests {
         let text = render(&sample::report()).unwrap();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!(keys(&value), "schemaVersion tool run clusters images results summary");
+        assert_eq!(keys(&value), "schemaVersion tool run clusters images results health summary");
         assert_eq!(keys(&value["tool"]), "name version schemas");
         assert_eq!(keys(&value["run"]), "id startedAt durationMs repository commit event pullRequest simulated shard");
         assert_eq!(keys(&value["clusters"][0]), "kubernetes provider outcome cause phases");

@@ -8,6 +8,8 @@ pub mod annotations;
 pub mod comment;
 pub mod console;
 mod details;
+mod health;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
@@ -15,15 +17,19 @@ pub mod merge;
 pub mod output;
 pub mod progress;
 mod read;
+mod resources;
 mod row;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod summary;
+pub mod timeline;
 mod verdict;
 mod words;
 
 pub use details::{Details, LogTail};
+pub use health::{FirstBad, Group, Health, Overall, PAST, Part, Past};
 pub use read::read_all;
+pub use resources::{Advice, CURVE, ContainerUse, Curve, Resources};
 pub use row::{Judged, static_row};
 pub use verdict::exit_code;
 pub use words::plural;
@@ -49,6 +55,9 @@ pub struct Report {
     pub images: Vec<Image>,
     /// One row an example and version; a row without a version for an example that was judged statically alone.
     pub results: Vec<Row>,
+    /// How the examples have been doing; `None` without a history.
+    #[serde(default)]
+    pub health: Option<Overall>,
     /// The counts, and what they come to.
     pub summary: Summary,
 }
@@ -126,8 +135,10 @@ pub struct Row {
     pub attempts: Vec<Attempt>,
     pub checks: Vec<CheckResult>,
     pub diagnostics: Vec<Finding>,
-    pub resources: Option<serde_json::Value>,
-    pub health: Option<serde_json::Value>,
+    /// What its pods used; `None` of one that had none.
+    pub resources: Option<Resources>,
+    /// How it has been doing; `None` without a history.
+    pub health: Option<Health>,
     /// The path inside the evidence archive.
     pub evidence: Option<String>,
 }

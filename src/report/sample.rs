@@ -82,7 +82,7 @@ pub(crate) fn slow(example: &str, kubernetes: &str) -> Row {
         value: Some(0.5),
     }];
     row.diagnostics = vec![finding("EV302", Severity::Warning, example, 9, "image `x` has no tag")];
-    row.health = Some(json!({"score": 92}));
+    row.health = Some(super::Health { score: Some(92), ..super::Health::default() });
     row.evidence = Some(format!("{kubernetes}/{example}"));
     row
 }

@@ -18,7 +18,16 @@ impl Report {
         results.sort_by(|a, b| (&a.example, version_key(a)).cmp(&(&b.example, version_key(b))));
         let conclusion = if run.simulated { Conclusion::Simulated } else { verdict(&results, fail_on) };
         let summary = summary(&results, conclusion);
-        Self { schema_version: json::SCHEMA_VERSION, tool: Tool::this(), run, clusters, images, results, summary }
+        Self {
+            schema_version: json::SCHEMA_VERSION,
+            tool: Tool::this(),
+            run,
+            clusters,
+            images,
+            results,
+            health: None,
+            summary,
+        }
     }
 
     /// The same report, of a run that checked built-in kinds by the schemas of this Kubernetes version.

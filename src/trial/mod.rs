@@ -18,6 +18,8 @@ pub mod hub;
 pub mod isolate;
 pub mod janitor;
 pub mod judge;
+pub mod metrics;
+pub mod resources;
 pub mod script;
 mod verdict;
 

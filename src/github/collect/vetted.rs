@@ -9,7 +9,7 @@ use super::unpack::is_plain;
 use crate::evidence::Journal;
 use crate::model::Outcome;
 use crate::plan::Plan;
-use crate::report::{Report, Row, json};
+use crate::report::{CURVE, Curve, PAST, Report, Row, json};
 
 /// The most rows of a report: the most examples of a run on ten versions.
 const MAX_ROWS: usize = 100_000;
@@ -17,6 +17,10 @@ const MAX_ROWS: usize = 100_000;
 const MAX_TEXT: usize = 16 << 10;
 /// The longest name of an example, in bytes.
 const MAX_ID: usize = 1_024;
+/// The most containers of an example, pieces of advice on one, and parts of a score.
+const MAX_CONTAINERS: usize = 1_000;
+const MAX_ADVICE: usize = 8;
+const MAX_PARTS: usize = 16;
 /// The longest name of a version, a commit, a repository, in bytes.
 const MAX_WORD: usize = 256;
 
@@ -71,6 +75,7 @@ fn checked(report: Report) -> Result<Report, String> {
     }
     let mut report = bounded(report)?;
     report.results.iter_mut().for_each(lead_nowhere_else);
+    report.results.iter_mut().for_each(tell_no_more);
     Ok(report)
 }
 
@@ -106,6 +111,25 @@ fn lead_nowhere_else(row: &mut Row) {
         && !is_file(&cause.file)
     {
         cause.file.clear();
+    }
+}
+
+/// Lists no longer than this program makes them.
+fn tell_no_more(row: &mut Row) {
+    if let Some(resources) = &mut row.resources {
+        resources.pods.truncate(MAX_CONTAINERS);
+        for container in &mut resources.pods {
+            container.advice.truncate(MAX_ADVICE);
+            let is_curve = |curve: &Curve| {
+                let points = curve.at_ms.len();
+                points <= CURVE && curve.cpu_milli.len() == points && curve.memory_bytes.len() == points
+            };
+            container.curve.take_if(|curve| !is_curve(curve));
+        }
+    }
+    if let Some(health) = &mut row.health {
+        health.past.truncate(PAST);
+        health.parts.truncate(MAX_PARTS);
     }
 }
 
@@ -219,13 +243,31 @@ mod tests {
     fn texts_are_cut_and_keys_are_short() {
         let read = report(&text(|report| {
             report["results"][0]["cause"]["message"] = json!("é".repeat(1 << 20));
-            report["results"][0]["resources"] = json!({"pods": ["x".repeat(1 << 20)]});
+            report["results"][0]["resources"] = json!({"note": "x".repeat(1 << 20)});
         }))
         .unwrap();
         let message = &read.results[0].cause.as_ref().unwrap().message;
         assert!(message.len() <= MAX_TEXT + 3 && message.ends_with("é…"), "{}", message.len());
-        assert!(read.results[0].resources.as_ref().unwrap().to_string().len() < MAX_TEXT + 100);
-        assert!(refusal(|report| report["results"][0]["health"] = json!({"k".repeat(999): 1})).contains("999 bytes"));
+        assert!(read.results[0].resources.as_ref().unwrap().note.len() < MAX_TEXT + 100);
+        let attempt =
+            |key: String| json!([{"outcome": "passed", "namespace": "", "startedAt": "", "phases": {key: 1}}]);
+        assert!(refusal(|report| report["results"][0]["attempts"] = attempt("k".repeat(999))).contains("999 bytes"));
+    }
+
+    #[test]
+    fn lists_are_no_longer_than_this_program_makes_them() {
+        let curve = |points: usize| json!({"atMs": vec![1; points], "cpuMilli": vec![1; points], "memoryBytes": [1]});
+        let past = json!({"at": "", "commit": "", "outcome": "passed", "durationMs": 1});
+        let read = report(&text(|report| {
+            report["results"][0]["resources"] =
+                json!({"pods": [{"curve": curve(1)}, {"curve": curve(2)}, {"curve": curve(900)}]});
+            report["results"][0]["health"] = json!({"past": vec![past; 900]});
+        }))
+        .unwrap();
+        let curves: Vec<_> =
+            read.results[0].resources.iter().flat_map(|all| &all.pods).map(|one| one.curve.is_some()).collect();
+        assert_eq!(curves, [true, false, false]);
+        assert_eq!(read.results[0].health.as_ref().unwrap().past.len(), PAST);
     }
 
     #[test]

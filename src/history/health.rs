@@ -1,0 +1,1 @@
+//! How an example has been doing: a score from its history and this run, with its parts. Pure.

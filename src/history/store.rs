@@ -1,0 +1,1 @@
+//! Where the history is kept: a file, or a branch of the repository.

@@ -1,0 +1,1 @@
+//! Where a run's time went: bars of a Gantt chart, from the report alone. Pure.

@@ -1,0 +1,1 @@
+//! Metrics of the operator: read before and after an example, or asked of a Prometheus.

@@ -1,0 +1,1 @@
+//! What the pods of examples use while they run.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{self, Another, Artifacts, Found, Gathered, warning};
+use super::history::Kept;
 use super::judge::{self, Shown, Start, show, write_reports};
 use super::publish::{self, Addressee, Finished};
 use super::{changes, planning};
@@ -38,6 +39,8 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         }
     };
     let plan = plan(settings, context, &mut gathered)?;
+    let runtime = super::runtime()?;
+    let kept = runtime.block_on(Kept::read(settings, context, &config))?;
     let Gathered { mut reports, mut remarks, artifacts, .. } = gathered;
     let planned = plan.as_ref().map(|plan| planned(plan, &reports)).unwrap_or_default();
     if reports.is_empty() && plan.is_some() {
@@ -49,6 +52,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         merge::merge(reports, &planned, &config.fail_on).ok_or_else(|| nothing(&remarks, artifacts.as_ref()))?;
     let mut told: Vec<_> = merged.remarks.iter().map(warning).collect();
     told.append(&mut remarks);
+    told.extend(kept.told.iter().cloned());
     let another = artifacts.as_ref().and_then(|artifacts| artifacts.another.as_ref());
     let sensitive = match another {
         Some(another) => another.sensitive.clone(),
@@ -64,7 +68,6 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let written = write_reports(settings, &report, &details, plan.as_ref());
     show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
     // Only now that everything is on disk: GitHub may take its time.
-    let runtime = super::runtime()?;
     let cancel = &CancellationToken::new();
     let addressee = runtime.block_on(addressee(settings, context, another, cancel));
     let prefix = judge::prefix(settings, context);
@@ -78,6 +81,11 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
             about.notices.insert(0, OF_FORK.to_owned());
         }
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
+    } else {
+        // Another run's results are what its code left: only a run itself enters the history.
+        let remembered = runtime.block_on(kept.append(&report, settings, context, cancel));
+        about.notices.extend(publish::notices(&remembered));
+        super::tell(&remembered, context);
     }
     let finished = Finished {
         settings,

@@ -3,6 +3,7 @@
 mod changes;
 mod clean;
 mod gather;
+mod history;
 mod init;
 mod judge;
 mod merge;

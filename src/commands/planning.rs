@@ -1,17 +1,17 @@
 //! `plan`, and the plan of a `run`: the one that was given, or one made from the event and the changed files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{changes, for_log, gather, say, tell, workspace::Workspace};
+use super::{changes, for_log, gather, history::Kept, say, tell, workspace::Workspace};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result, chain};
 use crate::github::artifact::{self, Contents, NewArtifact};
 use crate::github::collect::PLAN_NAME;
 use crate::github::outputs;
 use crate::github::results::{Absent, Results};
+use crate::history::{self, History};
 use crate::plan::{self, Changes, Plan, PlanInputs, kustomize_deps, workflows};
 use crate::report;
 use crate::report::annotations::neutral_json;
@@ -24,8 +24,10 @@ pub const PLAN_FILE: &str = "plan.json";
 /// see is told.
 pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Result<u8> {
     let workspace = Workspace::open(settings)?;
+    let kept = super::runtime()?.block_on(Kept::read(settings, context, &workspace.config))?;
     tell(&workspace.diagnostics, context);
-    let plan = plan_of(settings, context, &workspace, Timestamp::now(), None)?;
+    tell(&kept.told, context);
+    let plan = plan_of(settings, context, &workspace, kept.history(), Timestamp::now(), None)?;
     if context.github_actions {
         keep(settings, &plan)?;
         hand_over(settings, context, &plan)?;
@@ -91,11 +93,12 @@ fn not_shared(why: &dyn std::error::Error) -> Diagnostic {
         .with_help(format!("pass {PLAN_FILE} on by actions/upload-artifact, and name the file with `plan`"))
 }
 
-/// The plan that this command obeys. Where there is one cluster, `only` is its version, whatever the config asks for.
+/// The plan that this command obeys, given or made with what the history knows. Where there is one cluster, `only` is its version, whatever the config asks for.
 pub fn plan_of(
     settings: &Settings,
     context: &RunContext,
     workspace: &Workspace,
+    history: Option<&History>,
     now: Timestamp,
     only: Option<&str>,
 ) -> Result<Plan> {
@@ -128,9 +131,8 @@ pub fn plan_of(
         changes,
         dependencies: &kustomize_deps::read_all(&root, &workspace.catalog, config),
         workflows: &workflows::using_this_action(&root, files.as_deref().unwrap_or_default()),
-        // A history comes with a later version: until then nothing is recorded.
-        durations: &BTreeMap::new(),
-        last_periodic: &BTreeMap::new(),
+        durations: &history.map(history::durations).unwrap_or_default(),
+        last_periodic: &history.map(history::last_on_cluster).unwrap_or_default(),
         now,
     }))
 }

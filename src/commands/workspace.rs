@@ -49,7 +49,6 @@ impl Workspace {
         let (catalog, mut knowledge) = (catalog?, knowledge?);
         let mut diagnostics = std::mem::take(&mut knowledge.diagnostics);
         diagnostics.extend(catalog.diagnostics.iter().cloned());
-        diagnostics.extend(config.history.is_some().then(no_history));
         let Knowledge { schemas, operator, .. } = knowledge;
         let registries = registry::Answers::default();
         Ok(Self { config, frameworks, catalog, schemas, operator, registries, diagnostics })
@@ -93,12 +92,6 @@ impl Workspace {
             registries: &self.registries,
         }
     }
-}
-
-fn no_history() -> Diagnostic {
-    Diagnostic::error("this version keeps no history yet")
-        .with_severity(Severity::Warning)
-        .with_help("it plans by estimated durations, and what is `due` runs whenever its event comes")
 }
 
 /// Schemas and objects that don't come from examples.

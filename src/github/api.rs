@@ -46,6 +46,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: usize = 3;
 /// The form of answers that GitHub recommends.
 const MEDIA_TYPE: &str = "application/vnd.github+json";
+/// The form of answers that are a file's bytes, whatever its size.
+const RAW_MEDIA_TYPE: &str = "application/vnd.github.raw+json";
 
 /// The REST API, as one token sees it.
 #[derive(Clone, Debug)]
@@ -101,6 +103,23 @@ impl Api {
         self.send(Method::GET, route, None::<&()>).await?.json(route)
     }
 
+    /// The bytes of the file or blob that `GET route` answers, at most 64 MiB.
+    ///
+    /// # Errors
+    /// As [`Error`] tells them; tried again while that may help.
+    pub async fn raw(&self, route: &str) -> Result<Vec<u8>> {
+        self.send_for(RAW_MEDIA_TYPE, Method::GET, route, None::<&()>).await.map(|answer| answer.body)
+    }
+
+    /// What `PUT route` answers. It is tried again: a first try that was carried out makes GitHub refuse the second, for what it would
+    /// replace has changed.
+    ///
+    /// # Errors
+    /// As [`Error`] tells them.
+    pub async fn put<B: Serialize + Sync, T: DeserializeOwned>(&self, route: &str, body: &B) -> Result<T> {
+        self.send(Method::PUT, route, Some(body)).await?.json(route)
+    }
+
     /// What `PATCH route` answers. It is tried again: the body says what shall be, so that twice is as good as once.
     ///
     /// # Errors
@@ -148,9 +167,20 @@ impl Api {
 
     /// A request until it is answered, or until trying again can't help.
     async fn send<B: Serialize + Sync>(&self, method: Method, route: &str, body: Option<&B>) -> Result<Answer> {
+        self.send_for(MEDIA_TYPE, method, route, body).await
+    }
+
+    /// The same, for an answer in this form.
+    async fn send_for<B: Serialize + Sync>(
+        &self,
+        form: &'static str,
+        method: Method,
+        route: &str,
+        body: Option<&B>,
+    ) -> Result<Answer> {
         let mut tried = 0;
         loop {
-            let error = match self.once(&method, route, body).await {
+            let error = match self.once(form, &method, route, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -163,10 +193,16 @@ impl Api {
     }
 
     /// One request, sent on to where its server says that the thing is now: a renamed repository.
-    async fn once<B: Serialize + Sync>(&self, method: &Method, route: &str, body: Option<&B>) -> Result<Answer> {
+    async fn once<B: Serialize + Sync>(
+        &self,
+        form: &'static str,
+        method: &Method,
+        route: &str,
+        body: Option<&B>,
+    ) -> Result<Answer> {
         let mut address = route.to_owned();
         for _ in 0..=MAX_REDIRECTS {
-            let request = self.ask(method, &address, body);
+            let request = self.ask(form, method, &address, body);
             let answer = tokio::time::timeout(REQUEST_TIMEOUT, async { Answer::read(request.await?).await }).await;
             let answer = answer.unwrap_or_else(|_| Err(Error::timeout()))?;
             match answer.moved_to(&self.base) {
@@ -180,11 +216,12 @@ impl Api {
     /// A single request, whose answer is still to be read.
     async fn ask<B: Serialize + Sync>(
         &self,
+        form: &'static str,
         method: &Method,
         address: &str,
         body: Option<&B>,
     ) -> Result<reqwest::Response> {
-        let builder = http::request::Builder::new().method(method.clone()).uri(address);
+        let builder = http::request::Builder::new().method(method.clone()).uri(address).header(ACCEPT, form);
         let request = self.crab.build_request(builder, body).map_err(|error| Error::Unusable(error.to_string()))?;
         let response = self.crab.execute(request).await.map_err(|error| Error::unreachable(&error))?;
         Ok(reqwest::Response::from(response.map(reqwest::Body::wrap)))
@@ -211,9 +248,9 @@ fn graph_base(base: &Url) -> Url {
 }
 
 fn crab(base: &Url, token: &str, client: Client) -> Result<Octocrab> {
-    let builder = Octocrab::builder().base_uri(base.as_str()).map(|builder| {
-        builder.add_header(ACCEPT, MEDIA_TYPE.to_owned()).personal_token(token.to_owned()).build_with_reqwest(client)
-    });
+    let builder = Octocrab::builder()
+        .base_uri(base.as_str())
+        .map(|builder| builder.personal_token(token.to_owned()).build_with_reqwest(client));
     builder.flatten().map_err(|error| Error::Unusable(crate::error::chain(&error)))
 }
 

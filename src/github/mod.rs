@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod artifact;
+pub mod branch;
 pub mod cache;
 pub mod changed;
 pub mod collect;

@@ -1,13 +1,22 @@
 //! What became of examples in earlier runs: one line of JSON a cell a run.
 //!
 //! It is read before the plan (durations, when periodic examples last ran) and appended after the report, on the default branch
-//! alone. Simulated runs never enter it.
+//! alone. Simulated runs never enter it. Everything here but [`store`] is pure; on a branch it is kept by `github::branch`.
 
+mod badge;
+mod feeds;
 pub mod health;
+mod keep;
+pub mod lines;
 mod record;
-mod store;
+pub mod store;
+#[cfg(test)]
+mod testing;
 
-pub use record::Record;
+pub use badge::badge;
+pub use feeds::{durations, last_on_cluster};
+pub use keep::{Added, add};
+pub use record::{Record, records};
 
 use std::collections::BTreeMap;
 
@@ -29,7 +38,10 @@ impl History {
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
         let mut examples: BTreeMap<ExampleId, Vec<Record>> = BTreeMap::new();
         for record in records {
-            examples.entry(record.example.clone()).or_default().push(record);
+            match examples.get_mut(&record.example) {
+                Some(known) => known.push(record),
+                None => drop(examples.insert(record.example.clone(), vec![record])),
+            }
         }
         // Stable: records of the same moment stay in the order in which they were written.
         for records in examples.values_mut() {
@@ -42,6 +54,11 @@ impl History {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.examples.is_empty()
+    }
+
+    /// The examples of which something is known, with their records, the oldest first.
+    pub fn examples(&self) -> impl Iterator<Item = (&ExampleId, &[Record])> {
+        self.examples.iter().map(|(id, records)| (id, records.as_slice()))
     }
 
     /// The records of an example, of all versions, the oldest first.

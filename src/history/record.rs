@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CauseClass, ExampleId, Outcome, Tier};
-use crate::report::{Row, Run};
+use crate::model::{Cause, CauseClass, ExampleId, Outcome, Tier};
+use crate::report::{Report, Row, Run};
+
+/// The most of a reason that is remembered, in characters: it is a word.
+const LONGEST_REASON: usize = 100;
 
 /// One cell of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,10 +56,91 @@ impl Record {
             tier: row.tier,
             outcome: row.outcome,
             class: row.cause.as_ref().map(|cause| cause.class),
-            reason: row.cause.as_ref().map(|cause| cause.reason.clone()).unwrap_or_default(),
+            reason: row
+                .cause
+                .as_ref()
+                .map(|cause| cause.reason.chars().take(LONGEST_REASON).collect())
+                .unwrap_or_default(),
             duration_ms: row.duration_ms,
-            cpu_efficiency: resources.and_then(|resources| resources.cpu_efficiency),
-            memory_efficiency: resources.and_then(|resources| resources.memory_efficiency),
+            cpu_efficiency: resources.and_then(|resources| resources.cpu_efficiency).and_then(share),
+            memory_efficiency: resources.and_then(|resources| resources.memory_efficiency).and_then(share),
         }
+    }
+}
+
+/// A share with as many digits as are worth a line's room.
+fn share(share: f64) -> Option<f64> {
+    share.is_finite().then(|| (share * 10_000.0).round() / 10_000.0)
+}
+
+/// What a report is remembered by: a record of each row that was judged, and of each that could not be for another reason than that the
+/// run ended before. `None` if the report does not say when its run started.
+#[must_use]
+pub fn records(report: &Report) -> Option<Vec<Record>> {
+    let mut run = report.run.clone();
+    let at = Timestamp::from_millisecond(run.started_at.parse::<Timestamp>().ok()?.as_millisecond()).ok()?;
+    if run.id.is_empty() {
+        // Without a cluster a run on a person's machine has no id. The report that is made of it again has to find the same.
+        run.id = format!("local-{}", at.as_millisecond());
+    }
+    Some(report.results.iter().filter(|row| is_remembered(row)).map(|row| Record::of(row, &run, at)).collect())
+}
+
+fn is_remembered(row: &Row) -> bool {
+    let is_cut_off = |cause: &Cause| {
+        // As `trial::cells` and `report::merge` call what had no turn, or no report.
+        cause.class == CauseClass::Internal && matches!(cause.reason.as_str(), "Cancelled" | "NoResult")
+    };
+    match row.outcome {
+        Outcome::Skipped => false,
+        Outcome::Errored => !row.cause.as_ref().is_some_and(is_cut_off),
+        Outcome::Passed | Outcome::Failed | Outcome::TimedOut | Outcome::Flaky => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn report(id: &str, rows: Vec<Row>) -> Report {
+        let run = Run { id: id.to_owned(), started_at: "2026-11-20T12:00:00.123456Z".to_owned(), ..Run::default() };
+        Report::new(run, vec![], vec![], rows, &[])
+    }
+
+    #[test]
+    fn what_was_judged_is_remembered_and_what_had_no_turn_is_not() {
+        let mut rows: Vec<_> = Outcome::ALL.iter().map(|outcome| sample::row(outcome.as_str(), *outcome)).collect();
+        for reason in ["Cancelled", "NoResult"] {
+            let mut row = sample::row(reason, Outcome::Errored);
+            row.cause = Some(Cause::new(CauseClass::Internal, reason, ""));
+            rows.push(row);
+        }
+        let records = records(&report("7", rows)).unwrap();
+        let ids: Vec<_> = records.iter().map(|record| record.example.as_str()).collect();
+        assert_eq!(ids, ["passed", "failed", "timed-out", "flaky", "errored"]);
+        assert!(records.iter().all(|record| record.at.to_string() == "2026-11-20T12:00:00.123Z" && record.run == "7"));
+    }
+
+    #[test]
+    fn a_run_without_an_id_gets_the_same_one_each_time() {
+        let id = || records(&report("", vec![sample::row("a", Outcome::Passed)])).unwrap()[0].run.clone();
+        assert_eq!((id(), id()), ("local-1795176000123".to_owned(), "local-1795176000123".to_owned()));
+    }
+
+    #[test]
+    fn a_run_that_does_not_say_when_it_was_is_not_remembered() {
+        let mut report = report("7", vec![sample::row("a", Outcome::Passed)]);
+        report.run.started_at = "yesterday".to_owned();
+        assert_eq!(records(&report), None);
+    }
+
+    #[test]
+    fn what_a_line_says_of_a_failure_is_bounded() {
+        let mut row = sample::row("a", Outcome::Failed);
+        row.cause = Some(Cause::new(CauseClass::Runtime, "x".repeat(5_000), ""));
+        let one = &records(&report("7", vec![row])).unwrap()[0];
+        assert_eq!((one.class, one.reason.len()), (Some(CauseClass::Runtime), 100));
+        assert_eq!((share(0.123_456), share(f64::NAN)), (Some(0.1235), None));
     }
 }

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use tokio::runtime::Runtime;
 
 use super::changes;
+use super::history::Kept;
 use super::judge::{self, Results, Start};
 use super::planning;
 use super::publish::{self, Finished};
@@ -43,13 +44,13 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let runtime = super::runtime()?;
     let scratch = Scratch::new()?;
     let world = Found::look(settings, context, &start, &signals, &runtime, scratch.path())?;
-    let Found { mut workspace, plan, place, helm } = world;
+    let Found { mut workspace, kept, plan, place, helm } = world;
     let chosen = Chosen::new(&plan, settings, &place);
     let Results { mut rows, mut details, settled } =
         judge::judge(&mut workspace, settings, &start, |id| chosen.judged(id))?;
     rows.extend(skipped(&workspace, &chosen, &start));
     let mut run = judge::run_of(context, settings, &start, place.is_simulated());
-    if place.has_clusters() && run.id.is_empty() {
+    if (place.has_clusters() || kept.is_kept()) && run.id.is_empty() {
         run.id = local_id(start.at);
     }
     let prefix = judge::prefix(settings, context);
@@ -91,8 +92,11 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let closed = outputs.close(&report);
     // Only now that everything is on disk: GitHub may take its time.
     let addressee = runtime.block_on(publish::addressee(settings, context, &signals.cancel));
-    let about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
     let cancel = &signals.cancel;
+    let remembered = runtime.block_on(kept.append(&report, settings, context, cancel));
+    about.notices.extend(publish::notices(&remembered));
+    super::tell(&remembered, context);
     let finished = Finished {
         settings,
         context,
@@ -113,6 +117,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
 /// What a run finds before it does anything.
 struct Found {
     workspace: Workspace,
+    kept: Kept,
     plan: Plan,
     place: Place,
     helm: PathBuf,
@@ -135,7 +140,11 @@ impl Found {
             kustomize::render_with(kubectl);
         }
         let mut workspace = Workspace::open(settings)?;
-        let plan = planning::plan_of(settings, context, &workspace, start.at, reached.version(&config))?;
+        let reading = unless_cancelled(signals, Kept::read(settings, context, &workspace.config));
+        let mut kept = runtime.block_on(reading).transpose()?.unwrap_or_default();
+        workspace.diagnostics.append(&mut kept.told);
+        let version = reached.version(&config);
+        let plan = planning::plan_of(settings, context, &workspace, kept.history(), start.at, version)?;
         let (place, remarks) = runtime.block_on(reached.settle(settings, &workspace, &plan, &signals.cancel))?;
         workspace.diagnostics.extend(remarks);
         let is_deployed = match &place {
@@ -146,7 +155,7 @@ impl Found {
         let helm = is_deployed
             .then(|| runtime.block_on(unless_cancelled(signals, ground::helm(settings, context, &config, scratch))));
         let helm = helm.flatten().unwrap_or_else(|| PathBuf::from("helm"));
-        Ok(Self { workspace, plan, place, helm })
+        Ok(Self { workspace, kept, plan, place, helm })
     }
 }
 

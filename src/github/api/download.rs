@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::answer::Answer;
 use super::error::{Error, Result};
-use super::{Api, MAX_REDIRECTS, REQUEST_TIMEOUT};
+use super::{Api, MAX_REDIRECTS, MEDIA_TYPE, REQUEST_TIMEOUT};
 
 /// What was downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Api {
     }
 
     async fn location_once(&self, route: &str) -> Result<Option<Url>> {
-        let response = self.in_time(self.ask(&Method::GET, route, None::<&()>)).await?;
+        let response = self.in_time(self.ask(MEDIA_TYPE, &Method::GET, route, None::<&()>)).await?;
         if response.status().is_redirection() {
             let nowhere = || Error::Unreadable {
                 route: route.to_owned(),
@@ -80,7 +80,7 @@ impl Api {
     }
 
     async fn download_once(&self, route: &str, limit: u64, file: &Path) -> Result<Downloaded> {
-        let mut response = self.in_time(self.ask(&Method::GET, route, None::<&()>)).await?;
+        let mut response = self.in_time(self.ask(MEDIA_TYPE, &Method::GET, route, None::<&()>)).await?;
         let mut from = self.base.clone();
         for _ in 0..MAX_REDIRECTS {
             let Some(address) = elsewhere(&response, &from) else { break };

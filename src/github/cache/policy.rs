@@ -61,6 +61,13 @@ fn is_saved_by(context: &RunContext, on_pull_request: bool) -> bool {
     if event == "pull_request" {
         return on_pull_request;
     }
+    is_of_default_branch(context)
+}
+
+/// Whether the repository's own code on its default branch is what runs: what it leaves, every later run may rely on.
+#[must_use]
+pub fn is_of_default_branch(context: &RunContext) -> bool {
+    let event = context.event();
     // A schedule runs on the default branch alone, and its payload does not say which that is.
     let is_default = event == "schedule"
         || context.default_branch().is_some_and(|branch| {

@@ -1,0 +1,377 @@
+//! The history of a command: where it is kept, what is read of it before the work, and who adds to it afterwards.
+//!
+//! That it can't be read or written is a warning, and changes no verdict.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::gather::warning;
+use crate::config::{self, Config};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::error::{Error, Result, chain};
+use crate::github::api::{self, Api};
+use crate::github::branch::Branch;
+use crate::github::cache::policy::is_of_default_branch;
+use crate::history::{self, History, Record, lines, store};
+use crate::report::{Report, Run, plural};
+use crate::settings::{HistorySetting, RunContext, Settings};
+
+/// The history on its branch.
+const FILE: &str = "history.jsonl";
+/// The badge beside it.
+const BADGE: &str = "badge.json";
+/// What tells a visitor of the branch what it is.
+const README: &str = "# What became of the examples\n\nexample-validator adds a line of JSON for each example of each run on the default branch to `history.jsonl`, and plans and \
+                      judges later runs by it. Delete the branch to begin anew; nothing else is lost.\n";
+/// The most that a branch keeps, in bytes: a file has to fit into one request, and GitHub takes 100 MB at most.
+const MOST: usize = 48 << 20;
+/// How long GitHub may take in all.
+const PATIENCE: Duration = Duration::from_secs(3 * 60);
+
+/// Where a history is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    File(PathBuf),
+    Branch(String),
+}
+
+/// The history that a command was given.
+#[derive(Debug, Default)]
+pub struct Kept {
+    place: Option<Place>,
+    /// What was read; `None` where no history is kept, and in a shard, whose results are judged by it when they are merged.
+    history: Option<History>,
+    /// What became of reading it.
+    pub told: Vec<Diagnostic>,
+}
+
+impl Kept {
+    /// Finds out where the history is kept, and reads it. A shard does not: it obeys its plan. Call it within the asynchronous runtime.
+    ///
+    /// # Errors
+    /// Its place can't be one.
+    pub async fn read(settings: &Settings, context: &RunContext, config: &Config) -> Result<Self> {
+        let Some(place) = place(settings, config)? else { return Ok(Self::default()) };
+        if settings.selection.shard.is_some() {
+            return Ok(Self { place: Some(place), ..Self::default() });
+        }
+        let mut told = Vec::new();
+        let records = match stored(&place, settings, context).await {
+            Ok(Some(text)) => {
+                let read = lines::read(&text);
+                told.extend(read.skipped.map(|skipped| warning(format!("the history in {}: {skipped}", name(&place)))));
+                read.records
+            }
+            Ok(None) => {
+                let message = format!("there is no history in {} yet", name(&place));
+                told.push(Diagnostic::error(message).with_severity(Severity::Note));
+                Vec::new()
+            }
+            Err(why) => {
+                let help = "durations are estimated, and what is `due` runs whenever its event comes";
+                told.push(warning(format!("the history in {} is not read: {why}", name(&place))).with_help(help));
+                Vec::new()
+            }
+        };
+        Ok(Self { place: Some(place), history: Some(History::new(records)), told })
+    }
+
+    /// Whether a history is kept anywhere.
+    pub fn is_kept(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// What was read; `None` where no history is kept or this is a shard.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    /// Adds what the report says to the history, if this run may, and gives what a person should know of it. Call it within the asynchronous
+    /// runtime, when the report is on disk.
+    pub async fn append(
+        &self,
+        report: &Report,
+        settings: &Settings,
+        context: &RunContext,
+        cancel: &CancellationToken,
+    ) -> Vec<Diagnostic> {
+        let Some(place) = &self.place else { return Vec::new() };
+        let name = name(place);
+        if let Err(why) = may_write(place, &report.run, context) {
+            tracing::debug!("the history in {name} stays as it is: {}", why.reason());
+            return why.told(&name).into_iter().collect();
+        }
+        let Some(records) = history::records(report) else {
+            return vec![warning(format!(
+                "the history in {name} is not written: the report does not say when its run began"
+            ))];
+        };
+        if records.is_empty() {
+            tracing::debug!("the history in {name} stays as it is: nothing was judged");
+            return Vec::new();
+        }
+        let badge = history::badge(report);
+        let written = match place {
+            Place::File(file) => store::append(file, &records, &badge)
+                .map(|()| Vec::new())
+                .map_err(|error| not_written(&name, &chain(&error))),
+            Place::Branch(branch) => {
+                let new = New { records: &records, badge: &badge, message: message(&report.run) };
+                let writing = tokio::time::timeout(PATIENCE, on_branch(branch, &new, settings, context));
+                match cancel.run_until_cancelled(writing).await {
+                    None => Err(not_written(&name, "the run was cancelled")),
+                    Some(Err(_)) => Err(not_written(&name, "GitHub takes too long")),
+                    Some(Ok(written)) => written.map_err(|error| refused(&name, &error)),
+                }
+            }
+        };
+        written.unwrap_or_else(|warning| vec![warning])
+    }
+}
+
+/// Where the history is kept. A flag's path is relative to the current folder, one of the config to the root.
+fn place(settings: &Settings, config: &Config) -> Result<Option<Place>> {
+    let place = match (&settings.history, &config.history) {
+        (Some(HistorySetting::Keep(config::History::File(file))), _) => Place::File(file.clone()),
+        (_, Some(config::History::File(file))) => Place::File(settings.root.join(file)),
+        (_, Some(config::History::Branch(name))) => Place::Branch(name.clone()),
+        (_, None) => return Ok(None),
+    };
+    if let Place::File(file) = &place
+        && file.is_dir()
+    {
+        let message = format!("the history can't be kept in `{}`: it is a folder", file.display());
+        return Err(Error::usage(Diagnostic::error(message).with_help("name a file in it, such as history.jsonl")));
+    }
+    Ok(Some(place))
+}
+
+fn name(place: &Place) -> String {
+    match place {
+        Place::File(file) => file.display().to_string(),
+        Place::Branch(name) => format!("the branch {name}"),
+    }
+}
+
+/// The text of the history; `None` if there is none yet.
+async fn stored(place: &Place, settings: &Settings, context: &RunContext) -> Result<Option<Vec<u8>>, String> {
+    let branch = match place {
+        Place::File(file) => return store::read(file).map_err(|error| chain(&error)),
+        Place::Branch(name) => name,
+    };
+    let reading = async {
+        let (api, repository) = api(settings, context)?;
+        Branch::new(&api, repository, branch).read(FILE).await
+    };
+    let read = tokio::time::timeout(PATIENCE, reading).await.map_err(|_| "GitHub takes too long".to_owned())?;
+    read.map_err(|error| error.to_string())
+}
+
+fn api<'a>(settings: &Settings, context: &'a RunContext) -> api::Result<(Api, &'a str)> {
+    let unusable = |why: &str| api::Error::Unusable(why.to_owned());
+    if !context.github_actions {
+        return Err(unusable("a branch is read and written under GitHub Actions"));
+    }
+    let token = settings.github.token.as_ref().ok_or_else(|| unusable("the input `github-token` is empty"))?;
+    let repository = context.repository.as_deref().ok_or_else(|| unusable("GITHUB_REPOSITORY is not set"))?;
+    Ok((Api::new(context, token)?, repository))
+}
+
+/// Why a run does not enter the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stays {
+    /// What a simulator says proves nothing.
+    Simulated,
+    /// Its results are merged with others, and enter with them.
+    Shard,
+    /// What runs is a pull request, a topic, a tag: not what the default branch is.
+    OffDefaultBranch,
+    /// Outside GitHub Actions there is no branch to write to.
+    Outside,
+    /// The history would be written into the code.
+    IsDefaultBranch,
+}
+
+impl Stays {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Simulated => "a simulated run never enters it",
+            Self::Shard => "what a shard finds enters it when the shards are merged (`report`)",
+            Self::OffDefaultBranch => "only runs of the default branch enter it",
+            Self::Outside => "a branch is written under GitHub Actions alone",
+            Self::IsDefaultBranch => "that is the default branch",
+        }
+    }
+
+    /// What a person should know. Pull requests and shards are no surprise.
+    fn told(self, name: &str) -> Option<Diagnostic> {
+        let text = format!("the history in {name} stays as it is: {}", self.reason());
+        match self {
+            Self::Simulated => Some(Diagnostic::error(text).with_severity(Severity::Note)),
+            Self::IsDefaultBranch => {
+                Some(warning(text).with_help("name a branch of its own, such as example-validator-history"))
+            }
+            Self::Shard | Self::OffDefaultBranch | Self::Outside => None,
+        }
+    }
+}
+
+/// Whether a run enters the history: one of the repository's own code on its default branch, and outside GitHub Actions whatever a person
+/// keeps in a file. Never a simulated one.
+fn may_write(place: &Place, run: &Run, context: &RunContext) -> Result<(), Stays> {
+    match place {
+        _ if run.simulated => Err(Stays::Simulated),
+        _ if run.shard.is_some() => Err(Stays::Shard),
+        Place::File(_) if !context.github_actions => Ok(()),
+        Place::Branch(_) if !context.github_actions => Err(Stays::Outside),
+        _ if !is_of_default_branch(context) => Err(Stays::OffDefaultBranch),
+        Place::Branch(name) if is_default(name, context) => Err(Stays::IsDefaultBranch),
+        Place::File(_) | Place::Branch(_) => Ok(()),
+    }
+}
+
+fn is_default(name: &str, context: &RunContext) -> bool {
+    let reference = context.reference.as_deref().and_then(|reference| reference.strip_prefix("refs/heads/"));
+    context.default_branch().or(reference) == Some(name)
+}
+
+/// What a run adds to a branch.
+struct New<'a> {
+    records: &'a [Record],
+    badge: &'a str,
+    message: String,
+}
+
+/// Adds to the branch, which is made if it is missing; gives what does not fit any more.
+async fn on_branch(
+    name: &str,
+    new: &New<'_>,
+    settings: &Settings,
+    context: &RunContext,
+) -> api::Result<Vec<Diagnostic>> {
+    let (api, repository) = api(settings, context)?;
+    let branch = Branch::new(&api, repository, name);
+    let mut left_out = 0;
+    let first = [("README.md", README), (BADGE, new.badge)];
+    let change = |stored: &[u8]| {
+        let added = history::add(stored, new.records, MOST);
+        left_out = added.left_out;
+        (added.text.as_bytes() != stored).then(|| added.text.into_bytes())
+    };
+    branch.update(FILE, &new.message, &first, change).await?;
+    let change = |stored: &[u8]| (stored != new.badge.as_bytes()).then(|| new.badge.as_bytes().to_vec());
+    if let Err(error) = branch.update(BADGE, &new.message, &[], change).await {
+        tracing::debug!("the badge on the branch {name} is an old one: {error}");
+    }
+    let full = || {
+        let runs = plural(left_out, "run");
+        let text = format!("the branch {name} keeps {} MiB: {runs}, the oldest, left the history", MOST >> 20);
+        Diagnostic::error(text).with_severity(Severity::Note)
+    };
+    Ok((left_out > 0).then(full).into_iter().collect())
+}
+
+/// `Record run 123 of kubeflow/trainer at abc1234`.
+fn message(run: &Run) -> String {
+    let commit: String = run.commit.chars().take(7).collect();
+    format!("Record run {} of {} at {commit}", run.id, run.repository)
+}
+
+fn not_written(name: &str, why: &str) -> Diagnostic {
+    warning(format!("the history in {name} is not written: {why}"))
+}
+
+fn refused(name: &str, error: &api::Error) -> Diagnostic {
+    let told = not_written(name, &error.to_string());
+    match error {
+        api::Error::Denied { .. } | api::Error::NotFound { .. } => told
+            .with_help("the token may only read: give the job `permissions: {contents: write}`, see docs/history.md"),
+        _ => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn context(event: &str, reference: &str) -> RunContext {
+        RunContext {
+            github_actions: true,
+            event_name: Some(event.to_owned()),
+            reference: Some(reference.to_owned()),
+            event_payload: json!({"repository": {"default_branch": "trunk"}}),
+            ..RunContext::default()
+        }
+    }
+
+    fn file() -> Place {
+        Place::File(PathBuf::from("h.jsonl"))
+    }
+
+    fn branch() -> Place {
+        Place::Branch("h".to_owned())
+    }
+
+    #[test]
+    fn only_the_default_branch_writes_under_actions() {
+        let trunk = "refs/heads/trunk";
+        for place in [file(), branch()] {
+            let may = |event, reference| may_write(&place, &Run::default(), &context(event, reference));
+            for event in ["push", "schedule", "workflow_dispatch"] {
+                assert_eq!(may(event, trunk), Ok(()), "{event}");
+            }
+            for (event, reference) in [
+                ("push", "refs/heads/topic"),
+                ("push", "refs/tags/trunk"),
+                ("workflow_dispatch", "refs/heads/topic"),
+                ("pull_request", "refs/pull/7/merge"),
+                ("pull_request_target", trunk),
+                ("merge_group", "refs/heads/gh-readonly-queue/trunk/pr-7-abc"),
+                ("workflow_run", trunk),
+            ] {
+                assert_eq!(may(event, reference), Err(Stays::OffDefaultBranch), "{event} {reference}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_person_s_file_is_written_and_a_branch_is_not() {
+        let context = RunContext::default();
+        assert_eq!(may_write(&file(), &Run::default(), &context), Ok(()));
+        assert_eq!(may_write(&branch(), &Run::default(), &context), Err(Stays::Outside));
+    }
+
+    #[test]
+    fn neither_simulated_runs_nor_shards_nor_the_code_itself_are_written() {
+        let push = context("push", "refs/heads/trunk");
+        let simulated = Run { simulated: true, ..Run::default() };
+        let shard = Run { shard: Some("1/2".to_owned()), ..Run::default() };
+        for place in [file(), branch()] {
+            for context in [&push, &RunContext::default()] {
+                assert_eq!(may_write(&place, &simulated, context), Err(Stays::Simulated));
+                assert_eq!(may_write(&place, &shard, context), Err(Stays::Shard));
+            }
+        }
+        let code = Place::Branch("trunk".to_owned());
+        assert_eq!(may_write(&code, &Run::default(), &push), Err(Stays::IsDefaultBranch));
+        // The payload of a schedule does not name the default branch.
+        let schedule = RunContext { event_payload: json!({}), ..context("schedule", "refs/heads/trunk") };
+        assert_eq!(may_write(&code, &Run::default(), &schedule), Err(Stays::IsDefaultBranch));
+        assert_eq!(may_write(&branch(), &Run::default(), &schedule), Ok(()));
+    }
+
+    #[test]
+    fn a_commit_says_which_run_it_is_of() {
+        let run = Run {
+            id: "123".to_owned(),
+            repository: "kubeflow/trainer".to_owned(),
+            commit: "abc1234def".to_owned(),
+            ..Run::default()
+        };
+        assert_eq!(message(&run), "Record run 123 of kubeflow/trainer at abc1234");
+    }
+}

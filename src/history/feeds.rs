@@ -1,0 +1,100 @@
+//! What a plan takes from the history. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{History, Record};
+use crate::model::{ExampleId, Outcome};
+
+/// Of how many records a duration is the median: few enough to follow a change, enough to bear an odd one.
+const RECENT: usize = 10;
+
+/// How long each example takes on a cluster, in milliseconds: the median of its newest ten records that passed there, on whatever version.
+/// What failed or needed a second attempt took another time.
+#[must_use]
+pub fn durations(history: &History) -> BTreeMap<ExampleId, u64> {
+    let median = |records: &[Record]| {
+        let passed = |record: &&Record| record.kubernetes.is_some() && record.outcome == Outcome::Passed;
+        let mut recent: Vec<u64> =
+            records.iter().rev().filter(passed).take(RECENT).map(|record| record.duration_ms).collect();
+        recent.sort_unstable();
+        recent.get(recent.len() / 2).copied()
+    };
+    history.examples().filter_map(|(id, records)| Some((id.clone(), median(records)?))).collect()
+}
+
+/// When each example was last judged on a cluster: the start of its newest run there that came to a verdict on every version it was tried
+/// on, a pass or not. A run in which one was `errored` does not count: what could not be judged is still due.
+#[must_use]
+pub fn last_on_cluster(history: &History) -> BTreeMap<ExampleId, Timestamp> {
+    let last = |records: &[Record]| {
+        let mut runs: BTreeMap<(Timestamp, &str), bool> = BTreeMap::new();
+        for record in records.iter().filter(|record| record.kubernetes.is_some()) {
+            let is_judged = runs.entry((record.at, &record.run)).or_insert(true);
+            *is_judged &= is_verdict(record.outcome);
+        }
+        runs.into_iter().rev().find(|(_, is_judged)| *is_judged).map(|((at, _), _)| at)
+    };
+    history.examples().filter_map(|(id, records)| Some((id.clone(), last(records)?))).collect()
+}
+
+fn is_verdict(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Passed | Outcome::Failed | Outcome::TimedOut | Outcome::Flaky => true,
+        Outcome::Skipped | Outcome::Errored => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::testing::record;
+
+    fn took(example: &str, day: u32, outcome: Outcome, duration_ms: u64) -> Record {
+        let at = format!("2026-11-{day:02}T12:00:00Z");
+        Record { outcome, duration_ms, ..record(example, &day.to_string(), &at) }
+    }
+
+    fn durations_of(records: Vec<Record>) -> Vec<(String, u64)> {
+        durations(&History::new(records)).into_iter().map(|(id, ms)| (id.to_string(), ms)).collect()
+    }
+
+    #[test]
+    fn a_duration_is_the_median_of_what_recently_passed_on_a_cluster() {
+        // The oldest were slow: only the newest ten count.
+        let mut records: Vec<_> = (1..=5).map(|day| took("a", day, Outcome::Passed, 90_000)).collect();
+        records.extend((6..=15).map(|day| took("a", day, Outcome::Passed, u64::from(day) * 100)));
+        records.push(took("a", 16, Outcome::Failed, 1));
+        records.push(took("a", 17, Outcome::TimedOut, 900_000));
+        records.push(took("a", 18, Outcome::Flaky, 50_000));
+        records.push(Record { kubernetes: None, ..took("a", 19, Outcome::Passed, 2) });
+        assert_eq!(durations_of(records), [("a".to_owned(), 1_100)]);
+    }
+
+    #[test]
+    fn what_never_passed_on_a_cluster_has_no_duration() {
+        let failed = took("a", 1, Outcome::Failed, 5);
+        let checked = Record { kubernetes: None, ..took("b", 1, Outcome::Passed, 5) };
+        assert_eq!(durations_of(vec![failed, checked]), []);
+    }
+
+    #[test]
+    fn a_run_counts_when_every_version_came_to_a_verdict() {
+        let on = |version: &str, record: Record| Record { kubernetes: Some(version.to_owned()), ..record };
+        let history = History::new([
+            took("failed", 3, Outcome::Passed, 1),
+            took("failed", 9, Outcome::Failed, 1),
+            on("v1", took("half", 2, Outcome::Passed, 1)),
+            on("v2", took("half", 2, Outcome::Flaky, 1)),
+            on("v1", took("half", 8, Outcome::Passed, 1)),
+            on("v2", took("half", 8, Outcome::Errored, 1)),
+            took("never", 8, Outcome::Errored, 1),
+            Record { kubernetes: None, ..took("static", 8, Outcome::Passed, 1) },
+        ]);
+        let last: Vec<_> =
+            last_on_cluster(&history).into_iter().map(|(id, at)| (id.to_string(), at.to_string())).collect();
+        let expected = [("failed", "2026-11-09T12:00:00Z"), ("half", "2026-11-02T12:00:00Z")];
+        assert_eq!(last, expected.map(|(id, at)| (id.to_owned(), at.to_owned())));
+    }
+}

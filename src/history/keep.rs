@@ -1,0 +1,204 @@
+//! How much of a history is kept: the newest runs of each example, and no more than fits. Pure.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::{RUNS, Record, lines};
+use crate::model::ExampleId;
+
+/// How many static checks of an example stay, however many runs it had on clusters. Where pushes check everything statically and run a few
+/// examples, such lines would else drive out what is known of the rest.
+const STATIC: usize = 10;
+
+/// Two histories as one: what both hold is there once. Of two records of the same run, moment, example and version that of `new` stays (its
+/// report was made again); else all do, the attempts at a workflow run among them.
+fn merge(old: Vec<Record>, new: impl IntoIterator<Item = Record>) -> Vec<Record> {
+    let mut all = old;
+    all.extend(new);
+    // Stable: of equal ones the newer comes last.
+    all.sort_by(|a, b| key(a).cmp(&key(b)));
+    all.dedup_by(|newer, kept| {
+        let is_same = key(newer) == key(kept);
+        if is_same {
+            std::mem::swap(newer, kept);
+        }
+        is_same
+    });
+    all
+}
+
+fn key(record: &Record) -> (Timestamp, &str, &str, Option<&str>) {
+    (record.at, &record.run, record.example.as_str(), record.kubernetes.as_deref())
+}
+
+/// What is kept of records: of each example the newest [`RUNS`] runs, on all versions. Runs on clusters are kept before static checks, of
+/// which the newest 10 stay in any case. The order stays.
+fn keep(records: Vec<Record>) -> Vec<Record> {
+    let mut examples: HashMap<&ExampleId, Vec<&Record>> = HashMap::new();
+    for record in &records {
+        examples.entry(&record.example).or_default().push(record);
+    }
+    let is_small = |records: &Vec<&Record>| records.len() <= RUNS;
+    if examples.values().all(is_small) {
+        return records;
+    }
+    let dropped: HashSet<(ExampleId, bool, String)> = examples
+        .iter()
+        .filter(|(_, records)| !is_small(records))
+        .flat_map(|(example, records)| {
+            dropped(records).into_iter().map(|(on_cluster, run)| ((*example).clone(), on_cluster, run.to_owned()))
+        })
+        .collect();
+    let is_kept =
+        |record: &Record| !dropped.contains(&(record.example.clone(), record.kubernetes.is_some(), record.run.clone()));
+    records.into_iter().filter(is_kept).collect()
+}
+
+/// The runs of an example that are one too many, each as whether it was on a cluster and its id.
+fn dropped<'a>(records: &[&'a Record]) -> Vec<(bool, &'a str)> {
+    let runs = |on_cluster: bool| {
+        let of_kind = records.iter().filter(|record| record.kubernetes.is_some() == on_cluster);
+        let mut newest: HashMap<&str, Timestamp> = HashMap::new();
+        for record in of_kind {
+            let at = newest.entry(&record.run).or_insert(record.at);
+            *at = record.at.max(*at);
+        }
+        let mut runs: Vec<(Timestamp, &str)> = newest.into_iter().map(|(run, at)| (at, run)).collect();
+        runs.sort_unstable_by_key(|run| Reverse(*run));
+        runs
+    };
+    let (on_clusters, checks) = (runs(true), runs(false));
+    let clusters_kept = on_clusters.len().min(RUNS - checks.len().min(STATIC));
+    let checks_kept = RUNS - clusters_kept;
+    let beyond = |runs: Vec<(Timestamp, &'a str)>, kept: usize, on_cluster: bool| {
+        runs.into_iter().skip(kept).map(move |(_, run)| (on_cluster, run))
+    };
+    beyond(on_clusters, clusters_kept, true).chain(beyond(checks, checks_kept, false)).collect()
+}
+
+/// The text of the newest of the records, which are ordered by time, that has no more than `most` bytes, and how many runs are not whole in
+/// it.
+fn bounded(records: &[Record], most: usize) -> (String, usize) {
+    let lines: Vec<String> = records.iter().map(lines::line).collect();
+    let mut size = 0;
+    let fitting = lines.iter().rev().take_while(|line| {
+        size += line.len();
+        size <= most
+    });
+    let first = lines.len() - fitting.count();
+    let left_out: BTreeSet<&str> = records[..first].iter().map(|record| record.run.as_str()).collect();
+    (lines[first..].concat(), left_out.len())
+}
+
+/// A history's new text, and what became of the old one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    pub text: String,
+    /// How many runs are not whole in it, for want of room.
+    pub left_out: usize,
+}
+
+/// The text of a history of at most `most` bytes to which records were added: what it held, what is new, within the bounds of [`keep`].
+#[must_use]
+pub fn add(stored: &[u8], new: &[Record], most: usize) -> Added {
+    let records = keep(merge(lines::read(stored).records, new.iter().cloned()));
+    let (text, left_out) = bounded(&records, most);
+    Added { text, left_out }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::history::testing::{any_records, record};
+    use crate::model::Outcome;
+
+    fn at(minute: usize) -> String {
+        Timestamp::from_second(1_800_000_000 + i64::try_from(minute).unwrap() * 60).unwrap().to_string()
+    }
+
+    fn on_version(example: &str, run: usize, version: Option<&str>) -> Record {
+        let kubernetes = version.map(str::to_owned);
+        Record { kubernetes, ..record(example, &run.to_string(), &at(run)) }
+    }
+
+    fn runs(records: &[Record], example: &str, on_cluster: bool) -> BTreeSet<usize> {
+        let wanted = |record: &&Record| record.example.as_str() == example && record.kubernetes.is_some() == on_cluster;
+        records.iter().filter(wanted).map(|record| record.run.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_report_that_is_made_again_replaces_its_lines_and_another_attempt_adds_some() {
+        let first = record("a", "7", &at(1));
+        let again = Record { outcome: Outcome::Failed, ..first.clone() };
+        let attempt = Record { at: at(9).parse().unwrap(), ..first.clone() };
+        let other = record("b", "7", &at(1));
+        assert_eq!(
+            merge(vec![first.clone(), other.clone()], [attempt.clone(), again.clone()]),
+            [again.clone(), other.clone(), attempt]
+        );
+        assert_eq!(merge(vec![again.clone(), other.clone()], [again.clone(), other.clone()]), [again, other]);
+    }
+
+    #[test]
+    fn the_newest_runs_of_each_example_are_kept_on_all_versions() {
+        let both = |run| [on_version("a", run, Some("v1.33.4")), on_version("a", run, Some("v1.34.0"))];
+        let mut records: Vec<_> = (0..RUNS + 5).flat_map(both).collect();
+        records.insert(0, on_version("rare", 0, Some("v1.34.0")));
+        let kept = keep(records);
+        assert_eq!(kept.len(), RUNS * 2 + 1);
+        assert_eq!(runs(&kept, "a", true), (5..RUNS + 5).collect());
+        assert_eq!(runs(&kept, "rare", true), BTreeSet::from([0]));
+    }
+
+    #[test]
+    fn static_checks_do_not_drive_out_runs_on_clusters() {
+        let mut records: Vec<_> = (0..50).map(|run| on_version("weekly", run, Some("v1.34.0"))).collect();
+        records.extend((50..1_000).map(|run| on_version("weekly", run, None)));
+        let kept = keep(records);
+        assert_eq!(runs(&kept, "weekly", true), (0..50).collect());
+        assert_eq!(runs(&kept, "weekly", false), (1_000 - (RUNS - 50)..1_000).collect());
+    }
+
+    #[test]
+    fn the_newest_static_checks_stay_beside_any_number_of_runs_on_clusters() {
+        let mut records: Vec<_> = (0..20).map(|run| on_version("a", run, None)).collect();
+        records.extend((100..500).map(|run| on_version("a", run, Some("v1.34.0"))));
+        let kept = keep(records);
+        assert_eq!(runs(&kept, "a", false), (10..20).collect());
+        assert_eq!(runs(&kept, "a", true), (500 - (RUNS - STATIC)..500).collect());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_the_oldest_first_and_its_runs_are_counted() {
+        let records: Vec<_> = (0..6).map(|run| on_version("a", run / 2, Some(["v1", "v2"][run % 2]))).collect();
+        let size = lines::line(&records[0]).len();
+        assert!(records.iter().all(|record| lines::line(record).len() == size));
+        assert_eq!(bounded(&records, size * 6), (lines::text(&records), 0));
+        assert_eq!(bounded(&records, size * 4 - 1), (lines::text(&records[3..]), 2));
+        assert_eq!(bounded(&records, 0), (String::new(), 3));
+    }
+
+    proptest! {
+        #[test]
+        fn histories_add_up_in_any_order_and_nothing_is_lost(a in any_records(), b in any_records()) {
+            let keys = |records: &[Record]| -> BTreeSet<String> { records.iter().map(|record| format!("{:?}", key(record))).collect() };
+            let merged = merge(a.clone(), b.clone());
+            prop_assert_eq!(keys(&merged), keys(&[a.clone(), b.clone()].concat()));
+            prop_assert_eq!(keys(&merged).len(), merged.len());
+            prop_assert_eq!(keys(&merge(b.clone(), a)), keys(&merged));
+            prop_assert_eq!(merge(merged.clone(), b), merged.clone());
+            prop_assert!(merged.is_sorted_by_key(|record| record.at));
+        }
+
+        #[test]
+        fn what_is_kept_is_kept_again(records in any_records()) {
+            let kept = keep(records.clone());
+            prop_assert_eq!(keep(kept.clone()), kept.clone());
+            prop_assert_eq!(kept, records);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The text of a history: a line of JSON a record.
+//!
+//! It is read as it was found: by hand, by another version of this program, or cut in the middle of a line. What can't be read is counted,
+//! and costs nothing else.
+
+use std::fmt;
+
+use rayon::prelude::*;
+
+use super::Record;
+
+/// The longest line that is read, in bytes. One of ours has some 250.
+const LONGEST: usize = 16 << 10;
+/// How much of a text one thread reads at a time, in bytes.
+const PIECE: usize = 1 << 20;
+
+/// What was read of a text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Read {
+    /// The records, in the order of their lines.
+    pub records: Vec<Record>,
+    /// The lines that are no records, if there are any.
+    pub skipped: Option<Skipped>,
+}
+
+/// Lines that are no records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// How many there are.
+    pub count: usize,
+    /// The number of the first, from 1.
+    pub line: usize,
+    /// Why it is none.
+    pub why: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count {
+            1 => write!(f, "line {} is no record, and is skipped: {}", self.line, self.why),
+            count => {
+                write!(
+                    f,
+                    "{count} lines are no records, and are skipped; the first is line {}: {}",
+                    self.line, self.why
+                )
+            }
+        }
+    }
+}
+
+/// What one piece of a text holds.
+#[derive(Default)]
+struct Piece {
+    records: Vec<Record>,
+    lines: usize,
+    /// As in [`Skipped`], the line counted within the piece.
+    skipped: Option<Skipped>,
+}
+
+/// Reads a text, whatever it is.
+#[must_use]
+pub fn read(text: &[u8]) -> Read {
+    let pieces: Vec<Piece> = pieces(text).into_par_iter().map(read_piece).collect();
+    let mut read =
+        Read { records: Vec::with_capacity(pieces.iter().map(|piece| piece.records.len()).sum()), skipped: None };
+    let mut before = 0;
+    for piece in pieces {
+        read.records.extend(piece.records);
+        read.skipped = match (read.skipped, piece.skipped) {
+            (None, found) => found.map(|found| Skipped { line: before + found.line, ..found }),
+            (first, None) => first,
+            (Some(first), Some(more)) => Some(Skipped { count: first.count + more.count, ..first }),
+        };
+        before += piece.lines;
+    }
+    read
+}
+
+/// The text in pieces, each but the last ending with a line.
+fn pieces(mut text: &[u8]) -> Vec<&[u8]> {
+    let mut pieces = Vec::new();
+    while text.len() > PIECE {
+        let Some(end) = memchr::memchr(b'\n', &text[PIECE..]) else { break };
+        let (piece, rest) = text.split_at(PIECE + end + 1);
+        pieces.push(piece);
+        text = rest;
+    }
+    if !text.is_empty() {
+        pieces.push(text);
+    }
+    pieces
+}
+
+fn read_piece(text: &[u8]) -> Piece {
+    let mut piece = Piece::default();
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        piece.lines += 1;
+        let line = text[start..end].trim_ascii();
+        start = end + 1;
+        match record(line) {
+            None => {}
+            Some(Ok(record)) => piece.records.push(record),
+            Some(Err(why)) => match &mut piece.skipped {
+                Some(skipped) => skipped.count += 1,
+                none => *none = Some(Skipped { count: 1, line: piece.lines, why }),
+            },
+        }
+    }
+    piece
+}
+
+/// The record of a line without white space around it; `None` if it is empty.
+fn record(line: &[u8]) -> Option<Result<Record, String>> {
+    if line.is_empty() {
+        return None;
+    }
+    if line.len() > LONGEST {
+        return Some(Err(format!("it has {} bytes, and {LONGEST} at most are read", line.len())));
+    }
+    Some(serde_json::from_slice(line).map_err(|error| why(&error)))
+}
+
+/// What is wrong with a line, without serde's own count of lines: it sees one.
+fn why(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(what) => format!("{what} at column {}", error.column()),
+        None => text,
+    }
+}
+
+/// A record as its line, with the end of the line.
+#[must_use]
+pub fn line(record: &Record) -> String {
+    // A record is texts, numbers and words, all of which have a form in JSON.
+    let mut line = serde_json::to_string(record).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// The text of records, in their order.
+#[must_use]
+pub fn text(records: &[Record]) -> String {
+    records.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::history::testing::{any_records, record};
+
+    #[test]
+    fn a_line_has_these_fields() {
+        let mut one = record("examples/a.yaml", "7", "2026-11-20T12:00:00Z");
+        one.cpu_efficiency = Some(0.4);
+        let expected = r#"{"at":"2026-11-20T12:00:00Z","run":"7","commit":"c7","example":"examples/a.yaml","framework":"job","kubernetes":"v1.34.0","tier":"full","outcome":"passed","durationMs":1000,"cpuEfficiency":0.4}"#;
+        assert_eq!(line(&one), format!("{expected}\n"));
+        assert_eq!(read(expected.as_bytes()), Read { records: vec![one], skipped: None });
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_no_obstacle() {
+        let one = record("a", "7", "2026-11-20T12:00:00Z");
+        let text = line(&one).replace("\"run\"", "\"new\":[1],\"run\"");
+        assert_eq!(read(text.as_bytes()), Read { records: vec![one], skipped: None });
+    }
+
+    #[test]
+    fn lines_that_are_no_records_are_counted_and_the_first_is_named() {
+        let good = line(&record("a", "7", "2026-11-20T12:00:00Z"));
+        let unknown = good.replace("passed", "splendid");
+        let text = [good.as_bytes(), b"\r\n\n", unknown.as_bytes(), b"{\"at\n\xff\xfe\n", good.as_bytes()].concat();
+        let read = read(&text);
+        assert_eq!(read.records.len(), 2);
+        let skipped = read.skipped.unwrap();
+        assert_eq!((skipped.count, skipped.line), (3, 4));
+        assert!(skipped.why.contains("unknown variant `splendid`") && skipped.why.contains("at column"), "{skipped}");
+        assert!(skipped.to_string().starts_with("3 lines are no records, and are skipped; the first is line 4: "));
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read() {
+        let mut endless = record("a", "7", "2026-11-20T12:00:00Z");
+        endless.reason = "x".repeat(LONGEST);
+        let text = line(&endless) + &line(&record("b", "7", "2026-11-20T12:00:00Z"));
+        let read = read(text.as_bytes());
+        assert_eq!(read.records.len(), 1);
+        let skipped = read.skipped.unwrap().to_string();
+        assert!(skipped.starts_with("line 1 is no record, and is skipped: it has 16"), "{skipped}");
+    }
+
+    #[test]
+    fn a_text_of_many_pieces_is_read_in_its_order_and_its_lines_are_counted_through() {
+        let ids: Vec<String> = (0..20_000).map(|number| format!("example-{number}")).collect();
+        let mut lines: Vec<String> = ids.iter().map(|id| line(&record(id, "7", "2026-11-20T12:00:00Z"))).collect();
+        lines.insert(15_000, "<<<<<<< HEAD\n".to_owned());
+        let text = lines.concat();
+        assert!(text.len() > 2 * PIECE);
+        let read = read(text.as_bytes());
+        assert!(read.records.iter().map(|record| record.example.as_str()).eq(ids.iter().map(String::as_str)));
+        assert_eq!(read.skipped.map(|skipped| (skipped.count, skipped.line)), Some((1, 15_001)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(records in any_records()) {
+            prop_assert_eq!(read(text(&records).as_bytes()), Read { records, skipped: None });
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let lines = bytes.split(|byte| *byte == b'\n').count();
+            let read = read(&bytes);
+            prop_assert!(read.records.len() + read.skipped.map_or(0, |skipped| skipped.count) <= lines);
+        }
+
+        #[test]
+        fn a_history_that_was_cut_loses_its_last_line_alone(records in any_records(), more in any_records(), cut in 1_usize..60) {
+            prop_assume!(!records.is_empty());
+            let whole = text(&records);
+            let last = line(records.last().unwrap()).len();
+            // A part of the last line is there, and then another history.
+            let kept = whole.len() - cut.min(last - 1).max(2);
+            let mut joined = whole.as_bytes()[..kept].to_vec();
+            joined.push(b'\n');
+            joined.extend_from_slice(text(&more).as_bytes());
+            let read = read(&joined);
+            let expected: Vec<_> = records[..records.len() - 1].iter().chain(&more).cloned().collect();
+            prop_assert_eq!(read.records, expected);
+            prop_assert_eq!(read.skipped.map(|skipped| (skipped.count, skipped.line)), Some((1, records.len())));
+        }
+    }
+}

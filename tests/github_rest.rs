@@ -12,6 +12,10 @@ mod node;
 mod rest_answers;
 #[path = "github/rest_api.rs"]
 mod rest_api;
+#[path = "github/rest_branch.rs"]
+mod rest_branch;
+#[path = "github/rest_branches.rs"]
+mod rest_branches;
 #[path = "github/rest_changed.rs"]
 mod rest_changed;
 #[path = "github/rest_comment.rs"]

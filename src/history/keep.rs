@@ -195,10 +195,16 @@ mod tests {
         }
 
         #[test]
-        fn what_is_kept_is_kept_again(records in any_records()) {
+        fn what_is_kept_is_the_newest_and_no_more_than_the_bound(on_cluster in proptest::collection::vec(any::<bool>(), 0..600)) {
+            let one = |(run, on_cluster): (usize, &bool)| on_version("a", run, on_cluster.then_some("v1"));
+            let records: Vec<_> = on_cluster.iter().enumerate().map(one).collect();
             let kept = keep(records.clone());
+            prop_assert_eq!(kept.len(), records.len().min(RUNS));
             prop_assert_eq!(keep(kept.clone()), kept.clone());
-            prop_assert_eq!(kept, records);
+            for lane in [true, false] {
+                let (all, left) = (runs(&records, "a", lane), runs(&kept, "a", lane));
+                prop_assert!(left.iter().rev().eq(all.iter().rev().take(left.len())));
+            }
         }
     }
 }

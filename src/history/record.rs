@@ -118,7 +118,7 @@ mod tests {
         }
         let records = records(&report("7", rows)).unwrap();
         let ids: Vec<_> = records.iter().map(|record| record.example.as_str()).collect();
-        assert_eq!(ids, ["passed", "failed", "timed-out", "flaky", "errored"]);
+        assert_eq!(ids, ["errored", "failed", "flaky", "passed", "timed-out"]);
         assert!(records.iter().all(|record| record.at.to_string() == "2026-11-20T12:00:00.123Z" && record.run == "7"));
     }
 

@@ -15,6 +15,7 @@ use example_validator::github::api::{Api, Patience};
 use example_validator::settings::{RunContext, Secret};
 use serde_json::{Value, json};
 
+use super::rest_branches::Branches;
 use super::rest_description;
 
 /// The token that the server knows.
@@ -64,6 +65,7 @@ struct World {
     base: &'static str,
     viewer: Viewer,
     comments: Vec<Value>,
+    branches: Branches,
     /// By method and path.
     faults: Vec<(Method, String, Fault)>,
     /// By path: an object as it is, a list in pages.
@@ -91,6 +93,7 @@ impl Github {
             base,
             viewer: Viewer::Actions,
             comments: vec![],
+            branches: Branches::default(),
             faults: vec![],
             answers: BTreeMap::new(),
             seen: vec![],
@@ -133,6 +136,11 @@ impl Github {
     /// Answers `GET path`.
     pub fn answers(&self, path: &str, answer: Value) {
         self.with(|world| world.answers.insert(path.to_owned(), answer));
+    }
+
+    /// Lets a test look at the branches, or change them behind everybody's back.
+    pub fn branches<T>(&self, work: impl FnOnce(&mut Branches) -> T) -> T {
+        self.with(|world| work(&mut world.branches))
     }
 
     /// Adds a comment by `login`, and gives its id.
@@ -205,6 +213,9 @@ impl World {
         let one = seen.path.strip_prefix(&format!("/repos/{REPOSITORY}/issues/comments/")).map(str::to_owned);
         let text = |seen: &Seen| seen.body.as_ref().unwrap()["body"].as_str().unwrap().to_owned();
         let plain = |status, value| (status, HeaderMap::new(), value);
+        if let Some((status, value)) = self.branches.carry_out(seen) {
+            return plain(status, value);
+        }
         match (seen.method.as_str(), seen.path.as_str(), self.viewer) {
             ("GET", path, _) if path == comments => page(self.comments.clone(), seen, url),
             ("POST", path, _) if path == comments => {
@@ -285,7 +296,12 @@ async fn serve(State(world): State<Arc<Mutex<World>>>, request: Request<Body>) -
         Some(Fault::Cut) => cut(),
         None => {
             let (status, headers, value) = world.carry_out(&seen, &url);
-            let mut response = Response::new(Body::from(value.to_string()));
+            let text = match value {
+                // A blob, as its bytes.
+                Value::String(text) => text,
+                value => value.to_string(),
+            };
+            let mut response = Response::new(Body::from(text));
             *response.status_mut() = status;
             *response.headers_mut() = headers;
             response
@@ -326,7 +342,8 @@ fn wrong(seen: &Seen, headers: &HeaderMap) -> Vec<String> {
             wrong.push(format!("{} {}: {name} is {all:?}", seen.method, seen.path));
         }
     };
-    must("accept", "application/vnd.github+json");
+    let is_blob = seen.path.contains("/git/blobs/");
+    must("accept", if is_blob { "application/vnd.github.raw+json" } else { "application/vnd.github+json" });
     must("x-github-api-version", "2022-11-28");
     must("user-agent", "octocrab");
     if seen.body.is_some() {

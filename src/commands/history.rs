@@ -16,7 +16,7 @@ use crate::github::branch::Branch;
 use crate::github::cache::policy::is_of_default_branch;
 use crate::history::{self, History, Record, lines, store};
 use crate::report::{Report, Run, plural};
-use crate::settings::{HistorySetting, RunContext, Settings};
+use crate::settings::{Command, HistorySetting, RunContext, Settings};
 
 /// The history on its branch.
 const FILE: &str = "history.jsonl";
@@ -48,13 +48,15 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Finds out where the history is kept, and reads it. A shard does not: it obeys its plan. Call it within the asynchronous runtime.
+    /// Finds out where the history is kept, and reads it. The run of a shard does not: it obeys its plan, and shards without one have to come to
+    /// the same plan whatever is written meanwhile. Call it within the asynchronous runtime.
     ///
     /// # Errors
     /// Its place can't be one.
     pub async fn read(settings: &Settings, context: &RunContext, config: &Config) -> Result<Self> {
         let Some(place) = place(settings, config)? else { return Ok(Self::default()) };
-        if settings.selection.shard.is_some() {
+        // To a plan it is only how many shards there are.
+        if settings.selection.shard.is_some() && matches!(settings.command, Command::Run(_)) {
             return Ok(Self { place: Some(place), ..Self::default() });
         }
         let mut told = Vec::new();

@@ -1,5 +1,7 @@
 //! GitHub's own examples of answers, from its description: they are read.
 
+use axum::http::Method;
+use example_validator::github::branch::Branch;
 use example_validator::github::changed::{Question, files};
 use example_validator::github::comment::{self, Body};
 use example_validator::github::pull_request::{Head, Lookup, find};
@@ -7,7 +9,7 @@ use example_validator::report::comment::marker;
 use serde_json::Value;
 
 use super::rest_description::{description, resolved};
-use super::rest_server::{Github, NUMBER, REPOSITORY};
+use super::rest_server::{Fault, Github, NUMBER, REPOSITORY};
 
 const SHA: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -67,6 +69,26 @@ async fn the_examples_of_changed_files_are_read() {
     }
     let question = Question::Compare { base: SHA.to_owned(), head: "main".to_owned() };
     assert_eq!(files(&github.api(), REPOSITORY, &question).await, Ok(vec![name]));
+    github.finish();
+}
+
+#[tokio::test]
+async fn the_examples_of_directories_are_read() {
+    if description().is_none() {
+        return;
+    }
+    let github = Github::start().await;
+    let operation = &description().unwrap()["paths"]["/repos/{owner}/{repo}/contents/{path}"]["get"];
+    let examples = &operation["responses"]["200"]["content"]["application/json"]["examples"];
+    let listed = &resolved(&examples["response-if-content-is-a-directory"])["value"];
+    let file = listed.as_array().unwrap().iter().find(|entry| entry["type"] == "file").unwrap();
+    let answer = |text: String| Fault::Answer(200, vec![], text);
+    github.fault(Method::GET, "/repos/o/r/contents/", answer(listed.to_string()));
+    let sha = file["sha"].as_str().unwrap();
+    github.fault(Method::GET, &format!("/repos/o/r/git/blobs/{sha}"), answer("text".to_owned()));
+    let api = github.api();
+    let read = Branch::new(&api, REPOSITORY, "main").read(file["name"].as_str().unwrap()).await;
+    assert_eq!(read, Ok(Some(b"text".to_vec())));
     github.finish();
 }
 

@@ -297,8 +297,8 @@ async fn serve(State(world): State<Arc<Mutex<World>>>, request: Request<Body>) -
         None => {
             let (status, headers, value) = world.carry_out(&seen, &url);
             let text = match value {
-                // A blob, as its bytes.
-                Value::String(text) => text,
+                // As its bytes.
+                Value::String(text) if is_blob(&seen) => text,
                 value => value.to_string(),
             };
             let mut response = Response::new(Body::from(text));
@@ -333,6 +333,11 @@ fn seen(base: &str, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]
     }
 }
 
+/// Whether it asks for a file by its id.
+fn is_blob(seen: &Seen) -> bool {
+    seen.path.contains("/git/blobs/")
+}
+
 /// What GitHub would not like, or what its documentation asks for and is not there.
 fn wrong(seen: &Seen, headers: &HeaderMap) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -342,8 +347,7 @@ fn wrong(seen: &Seen, headers: &HeaderMap) -> Vec<String> {
             wrong.push(format!("{} {}: {name} is {all:?}", seen.method, seen.path));
         }
     };
-    let is_blob = seen.path.contains("/git/blobs/");
-    must("accept", if is_blob { "application/vnd.github.raw+json" } else { "application/vnd.github+json" });
+    must("accept", if is_blob(seen) { "application/vnd.github.raw+json" } else { "application/vnd.github+json" });
     must("x-github-api-version", "2022-11-28");
     must("user-agent", "octocrab");
     if seen.body.is_some() {

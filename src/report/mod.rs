@@ -32,6 +32,7 @@ pub use read::read_all;
 pub use resources::{Advice, CURVE, ContainerUse, Curve, Resources};
 pub use row::{Judged, static_row};
 pub use verdict::exit_code;
+pub(crate) use words::duration as time_in_words;
 pub use words::plural;
 
 use serde::{Deserialize, Serialize};

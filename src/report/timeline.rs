@@ -171,7 +171,7 @@ mod tests {
         Report::new(run, clusters, images, rows, &[])
     }
 
-    fn cluster(kubernetes: &str, phases: serde_json::Value) -> Cluster {
+    fn cluster(kubernetes: &str, phases: &serde_json::Value) -> Cluster {
         let sample = sample::report().clusters.remove(0);
         Cluster {
             kubernetes: kubernetes.to_owned(),
@@ -218,7 +218,7 @@ mod tests {
         let mut once = row("a.yaml", "v1.34.0", &["2026-11-23T20:02:30Z"]);
         once.duration_ms = 7_000;
         let rows = vec![once, twice, sample::row("static.yaml", Outcome::Passed)];
-        let clusters = vec![cluster("v1.34.0", phases.clone()), cluster("v1.9.0", phases)];
+        let clusters = vec![cluster("v1.34.0", &phases), cluster("v1.9.0", &phases)];
         assert_eq!(
             told(&report(clusters, vec![image, cached], rows)),
             [
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_older_report_has_its_clusters_at_its_start_and_the_operator_after_them() {
-        let mut old = cluster("v1.34.0", json!({"createMs": 40_000, "operatorMs": 20_000}));
+        let mut old = cluster("v1.34.0", &json!({"createMs": 40_000, "operatorMs": 20_000}));
         (old.started_at, old.operator_started_at) = Default::default();
         assert_eq!(
             told(&report(vec![old], vec![], vec![])),
@@ -246,16 +246,16 @@ mod tests {
 
     #[test]
     fn of_a_cluster_that_failed_the_last_step_is_what_failed() {
-        let failed = |phases| {
+        let failed = |phases: &serde_json::Value| {
             let cause = Some(Cause::new(CauseClass::Cluster, "X", "x"));
             report(vec![Cluster { cause, ..cluster("v1.34.0", phases) }], vec![], vec![])
         };
-        assert_eq!(told(&failed(json!({"createMs": 5}))), ["Cluster v1.34.0: create 1000+5 errored"]);
+        assert_eq!(told(&failed(&json!({"createMs": 5}))), ["Cluster v1.34.0: create 1000+5 errored"]);
         assert_eq!(
-            told(&failed(json!({"createMs": 5, "operatorMs": 6}))),
+            told(&failed(&json!({"createMs": 5, "operatorMs": 6}))),
             ["Cluster v1.34.0: create 1000+5 -", "Operator v1.34.0: deploy 90500+6 errored"]
         );
-        assert_eq!(told(&failed(json!({}))), [""; 0]);
+        assert_eq!(told(&failed(&json!({}))), [""; 0]);
     }
 
     #[test]
@@ -285,9 +285,9 @@ mod tests {
             long,
         ];
         let phases = json!({"createMs": u64::MAX, "operatorMs": -5});
-        let mut endless = cluster("v1", json!({"createMs": u64::MAX, "operatorMs": u64::MAX}));
+        let mut endless = cluster("v1", &json!({"createMs": u64::MAX, "operatorMs": u64::MAX}));
         endless.operator_started_at.clear();
-        let told = told(&report(vec![cluster("v1", phases), endless], vec![], rows));
+        let told = told(&report(vec![cluster("v1", &phases), endless], vec![], rows));
         assert_eq!(
             told,
             [

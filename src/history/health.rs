@@ -23,19 +23,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use self::course::Band;
 use super::{History, Record};
 use crate::model::{Outcome, Tier};
-use crate::report::{Group, Health, Overall, PAST, Past, Report, Row, Run};
+use crate::report::{Health, Overall, PAST, Past, Report, Row, Run};
 
 /// The fewest runs that a score stands on.
 pub const ENOUGH: usize = 3;
 /// After how many runs the weight of a run is half of what it was.
 pub const HALVED: u32 = 10;
-/// From how many times its median on an example is said to be slower than that.
-pub const SLOW: f64 = 2.0;
-/// What it has to be slower by besides, in milliseconds: a second more or less is the machine's.
-pub const SLOW_MS: u64 = 5_000;
 
 /// Fills in the health of every row, and that of the report: from the history of earlier runs and this one, as of `now`.
 ///
@@ -46,14 +41,11 @@ pub fn assess(report: &mut Report, history: &History, now: Timestamp) {
         return;
     }
     let run = &report.run;
-    let mut leanings = Vec::with_capacity(report.results.len());
     for row in &mut report.results {
         let known = Known::of(row, run, history, now);
-        let leaning = course::leaning(&known.runs);
-        leanings.push(leaning);
-        row.health = Some(health(row, &known, leaning));
+        row.health = Some(health(row, &known));
     }
-    report.health = Some(overall(&report.results, &leanings));
+    report.health = Overall::of(&report.results);
 }
 
 /// A run that counts.
@@ -126,14 +118,14 @@ impl<'a> Known<'a> {
     }
 }
 
-fn health(row: &Row, known: &Known<'_>, leaning: Option<f64>) -> Health {
+fn health(row: &Row, known: &Known<'_>) -> Health {
     let rates = score::rates(&known.runs);
     let parts = if known.runs.len() < ENOUGH { Vec::new() } else { score::parts(row, known) };
     Health {
         score: score::total(&parts),
         pass_rate: rates.map(|rates| score::rounded(rates.passed)),
         flake_rate: rates.map(|rates| score::rounded(rates.flaky)),
-        trend: course::word(leaning, Band::Example).to_owned(),
+        trend: course::trend(&known.runs).to_owned(),
         parts,
         first_bad: course::first_bad(&known.runs),
         slowdown: slowdown(row, known),
@@ -164,46 +156,4 @@ fn past(earlier: &[&Record]) -> Vec<Past> {
     let mut past: Vec<_> = tried.map(past).collect();
     past.reverse();
     past
-}
-
-/// The health of several examples: the mean of their scores, each that of its worst version. What is quarantined, or there for
-/// other examples alone, is not among them.
-fn overall(rows: &[Row], leanings: &[Option<f64>]) -> Overall {
-    #[derive(Default)]
-    struct Sum {
-        scores: Vec<u8>,
-        unknown: u32,
-    }
-    let mut all = Sum::default();
-    let mut frameworks: BTreeMap<&str, Sum> = BTreeMap::new();
-    let matters = |row: &&Row| !row.quarantined && !row.support;
-    for example in rows.chunk_by(|a, b| a.example == b.example) {
-        let mut of_it = example.iter().filter(matters).peekable();
-        let Some(first) = of_it.peek() else { continue };
-        let framework = first.framework.as_deref();
-        let worst = of_it.filter_map(|row| row.health.as_ref()?.score).min();
-        let add = |sum: &mut Sum| match worst {
-            Some(score) => sum.scores.push(score),
-            None => sum.unknown += 1,
-        };
-        add(&mut all);
-        if let Some(framework) = framework {
-            add(frameworks.entry(framework).or_default());
-        }
-    }
-    let known = || rows.iter().zip(leanings).filter(|(row, _)| matters(row)).filter_map(|(_, leaning)| *leaning);
-    let leaning = score::mean(known());
-    let count = |scores: &[u8]| u32::try_from(scores.len()).unwrap_or(u32::MAX);
-    let group = |(name, sum): (&str, Sum)| Group {
-        name: name.to_owned(),
-        score: score::of_several(&sum.scores),
-        examples: count(&sum.scores).saturating_add(sum.unknown),
-    };
-    Overall {
-        score: score::of_several(&all.scores),
-        trend: course::word(leaning, Band::Repository).to_owned(),
-        scored: count(&all.scores),
-        unknown: all.unknown,
-        frameworks: frameworks.into_iter().map(group).collect(),
-    }
 }

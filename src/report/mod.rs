@@ -27,7 +27,7 @@ mod verdict;
 mod words;
 
 pub use details::{Details, LogTail};
-pub use health::{FirstBad, Group, Health, Overall, PAST, Part, Past};
+pub use health::{FirstBad, Group, Health, Overall, PAST, Part, Past, SLOW, SLOW_MS};
 pub use read::read_all;
 pub use resources::{Advice, CURVE, ContainerUse, Curve, Resources};
 pub use row::{Judged, static_row};

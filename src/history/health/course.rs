@@ -9,26 +9,12 @@ const WINDOW: usize = 20;
 /// The fewest runs that a trend stands on: three in each half.
 const FEWEST: usize = 6;
 
-/// How far the newer half may differ from the older one and still be called steady. One run of ten more or less is chance;
-/// many examples together are steadier than one.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Band {
-    Example,
-    Repository,
-}
-
-impl Band {
-    fn width(self) -> f64 {
-        match self {
-            Self::Example => 0.15,
-            Self::Repository => 0.05,
-        }
-    }
-}
+/// How far the newer half may differ from the older one and still be called steady: one run of ten more or less is chance.
+const CHANCE: f64 = 0.15;
 
 /// How much better the newer half of the newest runs is than the older one, from -1 to 1; the middle one of an odd number is in
 /// neither. A run is worth 1 if it passed, half of that if it was flaky, nothing else. `None` with too few runs.
-pub(super) fn leaning(runs: &[Seen<'_>]) -> Option<f64> {
+fn leaning(runs: &[Seen<'_>]) -> Option<f64> {
     let window = &runs[runs.len().saturating_sub(WINDOW)..];
     if window.len() < FEWEST {
         return None;
@@ -45,11 +31,11 @@ pub(super) fn leaning(runs: &[Seen<'_>]) -> Option<f64> {
 }
 
 /// The trend in a word.
-pub(super) fn word(leaning: Option<f64>, band: Band) -> &'static str {
-    match leaning {
+pub(super) fn trend(runs: &[Seen<'_>]) -> &'static str {
+    match leaning(runs) {
         None => "unknown",
-        Some(leaning) if leaning > band.width() => "improving",
-        Some(leaning) if leaning < -band.width() => "declining",
+        Some(leaning) if leaning > CHANCE => "improving",
+        Some(leaning) if leaning < -CHANCE => "declining",
         Some(_) => "steady",
     }
 }

@@ -1,9 +1,9 @@
 //! The parts of a score.
 
-use super::{HALVED, Known, SLOW, SLOW_MS, Seen, counts};
+use super::{HALVED, Known, Seen, counts};
 use crate::diagnostic::code;
 use crate::model::{Outcome, Tier};
-use crate::report::{Part, Row, plural, time_in_words};
+use crate::report::{Part, Row, SLOW, SLOW_MS, plural, time_in_words};
 
 /// What a score is made of: a part's name, and the points that it can have, 100 together.
 ///
@@ -90,13 +90,6 @@ pub(super) fn parts(row: &Row, known: &Known<'_>) -> Vec<Part> {
 pub(super) fn total(parts: &[Part]) -> Option<u8> {
     let points: f64 = parts.iter().map(|part| part.points).sum();
     (!parts.is_empty()).then(|| points.round().clamp(0.0, 100.0) as u8)
-}
-
-/// The mean of scores; `None` without any.
-pub(super) fn of_several(scores: &[u8]) -> Option<u8> {
-    let count = scores.len();
-    let sum: usize = scores.iter().map(|score| usize::from(*score)).sum();
-    u8::try_from((sum + count / 2).checked_div(count)?).ok()
 }
 
 fn pass_rate(known: &Known<'_>) -> Option<(f64, String)> {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::diagnostic::Severity;
 use crate::model::ExampleId;
-use crate::report::{FirstBad, Resources, sample};
+use crate::report::{FirstBad, Group, Resources, sample};
 
 const VERSION: &str = "v1.34.0";
 const MINUTE: u64 = 60_000;
@@ -275,7 +275,7 @@ fn an_example_is_as_healthy_as_on_its_worst_version_and_a_repository_as_its_exam
     let overall = report.health.unwrap();
     let bad = report.results[1].health.as_ref().unwrap().score;
     assert!(bad.is_some_and(|score| score < 50), "{bad:?}");
-    assert_eq!(overall.score, score::of_several(&[bad.unwrap(), 100, 100]));
+    assert_eq!(overall.score, Some(u8::try_from((u32::from(bad.unwrap()) + 201) / 3).unwrap()));
     assert_eq!((overall.scored, overall.unknown, overall.trend.as_str()), (3, 1, "steady"));
     let group = |name: &str, score, examples| Group { name: name.to_owned(), score, examples };
     assert_eq!(overall.frameworks, [group("job", bad, 2), group("pytorchjob", Some(100), 1)]);

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::model::Conclusion;
-use crate::report::{Report, Row};
+use crate::report::Report;
 
 /// An output's name and value.
 pub type Output = (&'static str, String);
@@ -16,6 +16,7 @@ pub type Output = (&'static str, String);
 pub fn of_report(report: &Report) -> Vec<Output> {
     let summary = &report.summary;
     let count = |name, count: u64| (name, count.to_string());
+    let health = report.health.as_ref().and_then(|health| health.score);
     let keys: Vec<_> = report.images.iter().filter(|image| image.cache != "off").collect();
     vec![
         ("conclusion", conclusion(summary.conclusion)),
@@ -27,20 +28,12 @@ pub fn of_report(report: &Report) -> Vec<Output> {
         count("errored", summary.errored),
         ("cache-hit", (!keys.is_empty() && keys.iter().all(|image| image.cache == "hit")).to_string()),
         ("cache-keys", keys.iter().map(|image| image.cache_key.as_str()).collect::<Vec<_>>().join("\n")),
-        ("health-score", health(&report.results).map(|score| score.to_string()).unwrap_or_default()),
+        ("health-score", health.map(|score| score.to_string()).unwrap_or_default()),
     ]
 }
 
 fn conclusion(conclusion: Conclusion) -> String {
     conclusion.as_str().to_owned()
-}
-
-/// The mean of the scores that are known, from 0 to 100.
-fn health(rows: &[Row]) -> Option<u64> {
-    let score = |row: &Row| row.health.as_ref()?.score.map(u64::from);
-    let known: Vec<_> = rows.iter().filter_map(score).collect();
-    let count = u64::try_from(known.len()).ok().filter(|count| *count > 0)?;
-    Some((known.iter().sum::<u64>() + count / 2) / count)
 }
 
 /// Appends outputs to the file that the runner reads them from (`GITHUB_OUTPUT`).
@@ -87,6 +80,7 @@ mod tests {
             digest: String::new(),
             cache_key: format!("key-{cache}"),
             cache: cache.to_owned(),
+            started_at: String::new(),
             build_ms: 0,
         }
     }
@@ -127,14 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn the_health_score_is_the_mean_of_the_known_ones() {
-        let scored = |score: Option<u8>| {
-            let mut row = sample::row("a", Outcome::Passed);
+    fn the_health_score_is_that_of_the_repository() {
+        let scored = |example: &str, score: Option<u8>| {
+            let mut row = sample::row(example, Outcome::Passed);
             row.health = Some(crate::report::Health { score, ..crate::report::Health::default() });
             row
         };
-        assert_eq!(health(&[scored(Some(92)), scored(None), scored(Some(81))]), Some(87));
-        assert_eq!(health(&[scored(None)]), None);
+        let report = |rows| Report::new(Run::default(), vec![], vec![], rows, &[]);
+        let rows = vec![scored("a", Some(92)), scored("b", None), scored("c", Some(81))];
+        assert_eq!(output(&report(rows), "health-score"), "87");
+        assert_eq!(output(&report(vec![scored("a", None)]), "health-score"), "");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use self::changes::Changes;
 use super::details::Details;
 use super::markdown::Markdown;
 use super::summary::failure::Frame;
-use super::summary::parts;
+use super::summary::{health, parts};
 use super::{Report, words};
 use crate::error::{Error, Result};
 
@@ -62,7 +62,7 @@ fn render_within(
     limit: usize,
 ) -> Result<String> {
     let about = about.of_report(report);
-    let changes = before.and_then(|before| Changes::since(before, report));
+    let changes = Changes::since(before, report);
     let frame = Frame::new(report, details, Some(&about), changes.as_ref());
     let internal = |error: askama::Error| Error::Internal(error.to_string());
     let comment = fit::sections(head(frame, &about), frame, limit).map_err(internal)?;
@@ -80,6 +80,7 @@ fn head(frame: Frame<'_>, about: &About) -> view::Comment {
         banner: if report.run.simulated { format!("{} {}", words::SIMULATED, words::FOR_REAL) } else { String::new() },
         notices: parts::notices(Some(about)),
         counts: format!("{}: {}.", Markdown::text(&words::scope(report)), words::counts(&report.results)),
+        health: health::sentence(report),
         changes: frame.changes.map(Changes::sentence).unwrap_or_default(),
         sections: Vec::new(),
         left_out: String::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::summary::health::history;
 use super::{Finding, Report, Row, words};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::{label, render};
@@ -112,6 +113,7 @@ pub(super) fn facts(row: &Row, report: &Report, errors_shown: bool) -> Vec<Fact>
         add("attempts", outcomes.join(", then "));
     }
     add("versions", elsewhere(row, &report.results));
+    add("history", history(row));
     for check in row.checks.iter().filter(|check| check.outcome != "passed") {
         add("check", format!("{} {}: {}", check.check, check.outcome, check.message));
     }

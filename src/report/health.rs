@@ -1,7 +1,10 @@
 //! How examples have been doing, as `report.json` has it. What it is computed from: [`crate::history`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::Row;
 use crate::model::Outcome;
 
 /// The health of one example on one version, from its history and this run.
@@ -25,6 +28,11 @@ pub struct Health {
     /// What became of it before this run, the oldest first, at most [`PAST`].
     pub past: Vec<Past>,
 }
+
+/// From how many times its median on an example is said to be slower than that.
+pub const SLOW: f64 = 2.0;
+/// What it has to be slower by besides, in milliseconds: a second more or less is the machine's.
+pub const SLOW_MS: u64 = 5_000;
 
 /// The most past runs that a report tells of.
 pub const PAST: usize = 50;
@@ -89,4 +97,106 @@ pub struct Group {
     pub name: String,
     pub score: Option<u8>,
     pub examples: u32,
+}
+
+impl Overall {
+    /// The health of several examples, whose rows are in their order; `None` if no row has any.
+    ///
+    /// An example is as healthy as on its worst version, several as their mean. What is quarantined, or there for other
+    /// examples alone, is not among them. They are improving where more of them improve than decline, by more than a tenth of
+    /// those whose trend is known.
+    #[must_use]
+    pub fn of(rows: &[Row]) -> Option<Self> {
+        rows.iter().any(|row| row.health.is_some()).then(|| {
+            let mut all = Sum::default();
+            let mut frameworks: BTreeMap<&str, Sum> = BTreeMap::new();
+            for example in rows.chunk_by(|a, b| a.example == b.example) {
+                let rows: Vec<_> = example.iter().filter(|row| !row.quarantined && !row.support).collect();
+                let Some(first) = rows.first() else { continue };
+                all.add(&rows);
+                if let Some(framework) = &first.framework {
+                    frameworks.entry(framework).or_default().add(&rows);
+                }
+            }
+            let group = |(name, sum): (&str, Sum)| Group {
+                name: name.to_owned(),
+                score: sum.mean(),
+                examples: sum.scored.saturating_add(sum.unknown),
+            };
+            Self {
+                score: all.mean(),
+                trend: all.trend().to_owned(),
+                scored: all.scored,
+                unknown: all.unknown,
+                frameworks: frameworks.into_iter().map(group).collect(),
+            }
+        })
+    }
+}
+
+/// The examples that were added up.
+#[derive(Default)]
+struct Sum {
+    points: u64,
+    scored: u32,
+    unknown: u32,
+    /// How many rows have a trend, and how many more of them improve than decline.
+    leaning: (i64, i64),
+}
+
+impl Sum {
+    fn add(&mut self, rows: &[&Row]) {
+        let health = || rows.iter().filter_map(|row| row.health.as_ref());
+        match health().filter_map(|health| health.score).min() {
+            Some(score) => {
+                self.points += u64::from(score);
+                self.scored += 1;
+            }
+            None => self.unknown += 1,
+        }
+        for health in health() {
+            let leaning = match health.trend.as_str() {
+                "improving" => 1,
+                "declining" => -1,
+                "steady" => 0,
+                _ => continue,
+            };
+            self.leaning = (self.leaning.0 + 1, self.leaning.1 + leaning);
+        }
+    }
+
+    fn mean(&self) -> Option<u8> {
+        let count = u64::from(self.scored);
+        u8::try_from((self.points + count / 2).checked_div(count)?).ok()
+    }
+
+    fn trend(&self) -> &'static str {
+        match self.leaning {
+            (0, _) => "unknown",
+            (known, more) if more * 10 > known => "improving",
+            (known, more) if more * 10 < -known => "declining",
+            _ => "steady",
+        }
+    }
+}
+
+impl Row {
+    /// How many times its median it took in this run, where that is worth a word: twice or more, and by some seconds.
+    #[must_use]
+    pub fn is_slower(&self) -> Option<f64> {
+        let times = self.health.as_ref()?.slowdown.filter(|times| times.is_finite() && *times >= SLOW)?;
+        let attempts = u64::try_from(self.attempts.len()).unwrap_or(1).max(1);
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds; beyond 2^53 of them nobody counts")]
+        let (took, enough) = ((self.duration_ms / attempts) as f64, SLOW_MS as f64);
+        (took - took / times >= enough).then_some(times)
+    }
+}
+
+impl Health {
+    /// What became of it in the last run before that says something of it; `None` if none did.
+    #[must_use]
+    pub fn before(&self) -> Option<Outcome> {
+        let said = |past: &&Past| !matches!(past.outcome, Outcome::Skipped | Outcome::Errored);
+        self.past.iter().rev().find(said).map(|past| past.outcome)
+    }
 }

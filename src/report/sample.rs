@@ -53,12 +53,12 @@ pub(crate) fn broken(example: &str) -> Row {
     row
 }
 
-/// A row of a cell that ran out of time twice, with every field filled in.
+/// A row of a cell that ran out of time twice; when, and how it has been doing, is not known.
 pub(crate) fn slow(example: &str, kubernetes: &str) -> Row {
     let attempt = Attempt {
         outcome: Outcome::TimedOut,
         namespace: "ev-1".to_owned(),
-        started_at: "2026-11-23T20:00:00Z".to_owned(),
+        started_at: String::new(),
         phases: json!({"applyMs": 3}).as_object().cloned().unwrap_or_default(),
     };
     let mut row = row(example, Outcome::TimedOut);
@@ -82,7 +82,6 @@ pub(crate) fn slow(example: &str, kubernetes: &str) -> Row {
         value: Some(0.5),
     }];
     row.diagnostics = vec![finding("EV302", Severity::Warning, example, 9, "image `x` has no tag")];
-    row.health = Some(super::Health { score: Some(92), ..super::Health::default() });
     row.evidence = Some(format!("{kubernetes}/{example}"));
     row
 }
@@ -94,13 +93,16 @@ pub(crate) fn report() -> Report {
         provider: "kind".to_owned(),
         outcome: "ready".to_owned(),
         cause: None,
-        phases: json!({"createMs": 1}).as_object().cloned().unwrap_or_default(),
+        started_at: "2026-11-23T19:59:58Z".to_owned(),
+        operator_started_at: "2026-11-23T19:59:59Z".to_owned(),
+        phases: json!({"createMs": 1, "operatorMs": 2}).as_object().cloned().unwrap_or_default(),
     };
     let image = Image {
         name: "example/mnist".to_owned(),
         digest: "sha256:00".to_owned(),
         cache_key: "k".to_owned(),
         cache: "hit".to_owned(),
+        started_at: String::new(),
         build_ms: 0,
     };
     let run = Run {
@@ -113,6 +115,8 @@ pub(crate) fn report() -> Report {
         pull_request: Some(12),
         ..Run::default()
     };
-    let rows = vec![slow("examples/slow.yaml", "v1.34.0")];
+    let mut rows = vec![slow("examples/slow.yaml", "v1.34.0")];
+    rows[0].attempts.iter_mut().for_each(|attempt| attempt.started_at = "2026-11-23T20:00:00Z".to_owned());
+    rows[0].health = Some(super::Health { score: Some(92), ..super::Health::default() });
     Report::new(run, vec![cluster], vec![image], rows, &[Outcome::TimedOut]).with_schemas("v1.37")
 }

@@ -1,6 +1,8 @@
 //! `summary.md`: the report as GitHub shows it under a run.
 
 pub(super) mod failure;
+mod gantt;
+pub(super) mod health;
 pub(super) mod parts;
 pub(super) mod view;
 
@@ -27,6 +29,8 @@ struct Detail {
     quiet_rows: bool,
     /// Warnings and notes.
     remarks: Remarks,
+    /// The chart of where the time went.
+    gantt: bool,
 }
 
 /// How warnings and notes are told.
@@ -41,14 +45,15 @@ enum Remarks {
 }
 
 /// From everything to the counts alone. A report that is too long is told with less detail, never cut in the middle.
-const LADDER: [Detail; 7] = [
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::Each },
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::ByCode },
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: false, remarks: Remarks::ByCode },
-    Detail { rows: usize::MAX, blocks: false, quiet_rows: false, remarks: Remarks::ByCode },
-    Detail { rows: 200, blocks: false, quiet_rows: false, remarks: Remarks::None },
-    Detail { rows: 20, blocks: false, quiet_rows: false, remarks: Remarks::None },
-    Detail { rows: 0, blocks: false, quiet_rows: false, remarks: Remarks::None },
+const LADDER: [Detail; 8] = [
+    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::Each, gantt: true },
+    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::Each, gantt: false },
+    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::ByCode, gantt: false },
+    Detail { rows: usize::MAX, blocks: true, quiet_rows: false, remarks: Remarks::ByCode, gantt: false },
+    Detail { rows: usize::MAX, blocks: false, quiet_rows: false, remarks: Remarks::ByCode, gantt: false },
+    Detail { rows: 200, blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false },
+    Detail { rows: 20, blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false },
+    Detail { rows: 0, blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false },
 ];
 
 /// The report as Markdown of at most `limit` bytes ([`STEP_LIMIT`] for a step's summary), as long as the counts alone fit.
@@ -57,7 +62,8 @@ const LADDER: [Detail; 7] = [
 /// # Errors
 /// [`Error::Internal`] if the template can't be filled in, which text in memory does not meet.
 pub fn render(report: &Report, details: &Details, limit: usize) -> Result<String> {
-    render_in(Frame::new(report, details, None, None), limit)
+    let changes = Changes::since(None, report);
+    render_in(Frame::new(report, details, None, changes.as_ref()), limit)
 }
 
 /// The same with what is known of the run's place: links, notices, commands that judge a failure again, and with the state of
@@ -73,7 +79,7 @@ pub fn render_about(
     limit: usize,
 ) -> Result<String> {
     let about = about.of_report(report);
-    let changes = before.and_then(|before| Changes::since(before, report));
+    let changes = Changes::since(before, report);
     render_in(Frame::new(report, details, Some(&about), changes.as_ref()), limit)
 }
 

@@ -1,6 +1,6 @@
 //! What the rows of a run come to: the counts, the conclusion, the exit code.
 
-use super::{Cluster, Image, Report, Row, Run, Summary, Tool, json, words};
+use super::{Cluster, Image, Overall, Report, Row, Run, Summary, Tool, json, words};
 use crate::error;
 use crate::model::{Conclusion, Outcome};
 
@@ -24,8 +24,8 @@ impl Report {
             run,
             clusters,
             images,
+            health: Overall::of(&results),
             results,
-            health: None,
             summary,
         }
     }

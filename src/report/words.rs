@@ -37,7 +37,7 @@ pub(super) fn seconds(ms: u64) -> String {
 }
 
 /// Milliseconds as a person says them: `5 ms`, `12 s`, `15 min 2 s`, `2 h 5 min`.
-pub(super) fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let s = ms / 1000;
     match s {
         0 => format!("{ms} ms"),

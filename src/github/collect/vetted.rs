@@ -21,6 +21,8 @@ const MAX_ID: usize = 1_024;
 const MAX_CONTAINERS: usize = 1_000;
 const MAX_ADVICE: usize = 8;
 const MAX_PARTS: usize = 16;
+/// The most frameworks whose health is told.
+const MAX_FRAMEWORKS: usize = 1_000;
 /// The longest name of a version, a commit, a repository, in bytes.
 const MAX_WORD: usize = 256;
 
@@ -76,6 +78,9 @@ fn checked(report: Report) -> Result<Report, String> {
     let mut report = bounded(report)?;
     report.results.iter_mut().for_each(lead_nowhere_else);
     report.results.iter_mut().for_each(tell_no_more);
+    if let Some(health) = &mut report.health {
+        health.frameworks.truncate(MAX_FRAMEWORKS);
+    }
     Ok(report)
 }
 
@@ -262,12 +267,14 @@ mod tests {
             report["results"][0]["resources"] =
                 json!({"pods": [{"curve": curve(1)}, {"curve": curve(2)}, {"curve": curve(900)}]});
             report["results"][0]["health"] = json!({"past": vec![past; 900]});
+            report["health"] = json!({"frameworks": vec![json!({"name": "x"}); 9_000]});
         }))
         .unwrap();
         let curves: Vec<_> =
             read.results[0].resources.iter().flat_map(|all| &all.pods).map(|one| one.curve.is_some()).collect();
         assert_eq!(curves, [true, false, false]);
         assert_eq!(read.results[0].health.as_ref().unwrap().past.len(), PAST);
+        assert_eq!(read.health.as_ref().unwrap().frameworks.len(), MAX_FRAMEWORKS);
     }
 
     #[test]

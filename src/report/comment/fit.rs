@@ -54,6 +54,7 @@ pub(super) fn sections(mut head: Comment, frame: Frame<'_>, limit: usize) -> Res
     };
     let fixed = short("🎉 Fixed", &view::fixed(frame));
     let flaky = short("🔁 Flaky: passed when tried again", &view::flaky(frame));
+    let slower = short("🐢 Slower than before", &view::slower(frame));
     // Where it is short it is the best overview, so it goes before everything else.
     let overview = view::grid(frame, OVERVIEW);
     let overview = if room.take(&overview, least.size) { overview } else { String::new() };
@@ -85,7 +86,7 @@ pub(super) fn sections(mut head: Comment, frame: Frame<'_>, limit: usize) -> Res
 
     head.sections = vec![overview];
     head.sections.extend(shown);
-    head.sections.extend([rest, flaky, fixed, grid, skipped, remarks, passed]);
+    head.sections.extend([rest, flaky, fixed, slower, grid, skipped, remarks, passed]);
     head.sections.retain(|section| !section.is_empty());
     head.left_out = told_elsewhere(&left_out, frame);
     Ok(head)

@@ -10,7 +10,7 @@ use crate::model::Outcome;
 use crate::report::details::{cause_name, place};
 use crate::report::markdown::Markdown;
 use crate::report::summary::failure::{Frame, change_mark, failing, failure, on, quarantined, told};
-use crate::report::summary::{parts, view};
+use crate::report::summary::{health, parts, view};
 use crate::report::{Row, words};
 
 /// From how many examples on that failed alike they are told together.
@@ -28,6 +28,7 @@ pub(super) struct Comment {
     pub(super) banner: String,
     pub(super) notices: Vec<Markdown>,
     pub(super) counts: String,
+    pub(super) health: String,
     pub(super) changes: String,
     pub(super) sections: Vec<String>,
     pub(super) left_out: String,
@@ -157,7 +158,9 @@ pub(super) fn flaky(frame: Frame<'_>) -> Vec<String> {
             "evidence" => Some(format!("· {text}")),
             _ => None,
         };
-        let facts: Vec<_> = told.iter().filter_map(wanted).collect();
+        let mut facts: Vec<_> = told.iter().filter_map(wanted).collect();
+        let often = health::flakiness(row);
+        facts.extend((!often.is_empty()).then(|| format!("· {often}")));
         format!("{}{}{}: {}", linked(row, frame), on(&group, frame), quarantined(row), facts.join(" "))
     };
     groups.map(line).collect()
@@ -168,7 +171,13 @@ pub(super) fn fixed(frame: Frame<'_>) -> Vec<String> {
     frame.changes.map(|changes| changes.fixed().iter().map(|rows| named(rows, frame)).collect()).unwrap_or_default()
 }
 
-/// The examples that are not good on some version, by version. Empty where there is but one column, which tells nothing more,
+/// What passed and took much longer than it used to, a line each.
+pub(super) fn slower(frame: Frame<'_>) -> Vec<String> {
+    let line = |row| format!("{}{}: {}", linked(row, frame), on(&[row], frame), health::pace(row));
+    health::slower(&frame.report.results).into_iter().map(line).collect()
+}
+
+/// The examples that are not good on some version, by version, and their health. Empty where there is but one column and no health, which tells nothing more,
 /// and where there are more than `most` lines.
 pub(super) fn grid(frame: Frame<'_>, most: usize) -> String {
     let rows = &frame.report.results;
@@ -176,7 +185,8 @@ pub(super) fn grid(frame: Frame<'_>, most: usize) -> String {
     let examples = rows.chunk_by(|a, b| a.example == b.example);
     let examples: Vec<_> =
         examples.filter(|rows| rows.iter().any(|row| row.is_bad() || row.outcome == Outcome::Flaky)).collect();
-    if columns.len() < 2 || examples.is_empty() || examples.len() > most {
+    let has_health = health::is_known(rows);
+    if (columns.len() < 2 && !has_health) || examples.is_empty() || examples.len() > most {
         return String::new();
     }
     // A quarantine is mostly that of an example, and told once then.
@@ -196,9 +206,9 @@ pub(super) fn grid(frame: Frame<'_>, most: usize) -> String {
         let cells = columns.iter().map(|column| cell(rows, *column));
         let bad = rows.iter().find(|row| row.is_bad()).filter(|_| is_spared(rows));
         let name = format!("{}{}", Markdown::cell(rows[0].example.as_str()), bad.map_or("", quarantined));
-        [name].into_iter().chain(cells).collect()
+        [name].into_iter().chain(cells).chain(has_health.then(|| health::cell(rows))).collect()
     });
-    table("Example", &columns, lines)
+    table("Example", &columns, has_health.then_some("Health"), lines)
 }
 
 /// The sign of what passed, which is green only where that says something.
@@ -222,12 +232,17 @@ pub(super) fn counts(frame: Frame<'_>) -> String {
         let icon = if *outcome == Outcome::Passed { passed(frame) } else { parts::icon(*outcome) };
         [format!("{icon} {}", words::past(*outcome))].into_iter().chain(counts).collect()
     });
-    table("Results", &columns, lines)
+    table("Results", &columns, None, lines)
 }
 
-fn table(corner: &str, columns: &[Option<&str>], lines: impl Iterator<Item = Vec<String>>) -> String {
+fn table(
+    corner: &str,
+    columns: &[Option<&str>],
+    more: Option<&str>,
+    lines: impl Iterator<Item = Vec<String>>,
+) -> String {
     let heads = columns.iter().map(|version| Markdown::cell(version.unwrap_or("basic")).to_string());
-    let heads: Vec<_> = [corner.to_owned()].into_iter().chain(heads).collect();
+    let heads: Vec<_> = [corner.to_owned()].into_iter().chain(heads).chain(more.map(str::to_owned)).collect();
     let rule = vec!["---".to_owned(); heads.len()];
     let lines: Vec<_> =
         [heads, rule].into_iter().chain(lines).map(|cells| format!("| {} |", cells.join(" | "))).collect();

@@ -1,6 +1,6 @@
 //! What became of an example that is not good, as the summary and the comment tell it.
 
-use super::parts;
+use super::{health, parts};
 use crate::diagnostic::inert::inert;
 use crate::model::Outcome;
 use crate::report::comment::about::{About, Artifact};
@@ -78,13 +78,14 @@ pub(in crate::report) fn failure(alike: &[&Row], frame: Frame<'_>, with_block: b
     let log = frame.details.log(row).filter(|_| with_block);
     Failure {
         title: format!(
-            "{} {} {}{}{}{}",
+            "{} {} {}{}{}{}{}",
             parts::icon(row.outcome),
             Markdown::code(row.example.as_str()),
             words::past(row.outcome),
             on(alike, frame),
             quarantined(row),
-            change_mark(alike, frame.changes)
+            change_mark(alike, frame.changes),
+            frame.changes.map_or("", |changes| changes.old_mark(alike))
         ),
         facts: told(alike, frame),
         block: block.as_deref().map(Markdown::block),
@@ -125,10 +126,17 @@ pub(in crate::report) fn change_mark(alike: &[&Row], changes: Option<&Changes<'_
 pub(in crate::report) fn told(alike: &[&Row], frame: Frame<'_>) -> Vec<(&'static str, Markdown)> {
     let row = alike[0];
     let facts = facts(row, frame.report, false);
-    let Some(about) = frame.about else {
-        return facts.iter().map(|fact| (fact.label, shown(fact))).collect();
+    let told = |fact: &Fact| match fact.label {
+        "history" => Some((fact.label, course(alike, frame.about))),
+        _ => frame.about.map_or_else(|| Some((fact.label, shown(fact))), |about| placed(fact, alike, about)),
     };
-    let told = |fact: &Fact| match (fact.label, &row.cause) {
+    facts.iter().filter_map(told).collect()
+}
+
+/// A fact with links to where things are, unless another one tells it.
+fn placed(fact: &Fact, alike: &[&Row], about: &About) -> Option<(&'static str, Markdown)> {
+    let row = alike[0];
+    match (fact.label, &row.cause) {
         // The object is told with its place.
         ("object", Some(cause)) if !cause.file.is_empty() => None,
         ("at", Some(cause)) => {
@@ -138,8 +146,17 @@ pub(in crate::report) fn told(alike: &[&Row], frame: Frame<'_>) -> Vec<(&'static
         }
         ("evidence", _) => Some((fact.label, evidence(alike, about))),
         _ => Some((fact.label, shown(fact))),
-    };
-    facts.iter().filter_map(told).collect()
+    }
+}
+
+/// The course of the first row, and of which version that is, if it is not that of all.
+fn course(alike: &[&Row], about: Option<&About>) -> Markdown {
+    let told = health::linked_history(alike[0], about);
+    let same = alike.iter().all(|row| health::history(row) == health::history(alike[0]));
+    match alike[0].kubernetes.as_deref().filter(|_| !same) {
+        Some(version) => told.and(" on ", &Markdown::code(version)),
+        None => told,
+    }
 }
 
 /// Where the evidence of rows is: in which folder of which artifact. The folders of one example differ by their version alone.

@@ -3,12 +3,16 @@
 use askama::Template;
 
 use super::failure::{Failure, Frame, failing, failure, on, quarantined};
-use super::parts;
 use super::{Detail, Remarks};
+use super::{gantt, health, parts};
 use crate::model::Outcome;
 use crate::report::comment::changes::Changes;
 use crate::report::markdown::Markdown;
-use crate::report::{Row, words};
+use crate::report::timeline::bars;
+use crate::report::{Report, Row, words};
+
+/// Most examples that are told to be slower than they were.
+const SLOWER: usize = 20;
 
 #[derive(Template)]
 #[template(path = "summary.md")]
@@ -19,10 +23,13 @@ pub(super) struct Summary {
     counts: String,
     context: String,
     notices: Vec<Markdown>,
+    health: String,
     changes: String,
     failures: Vec<Failure>,
     columns: Vec<Markdown>,
     others: Vec<Line>,
+    slower: Vec<String>,
+    gantt: String,
     skipped_title: String,
     skipped: Vec<String>,
     remarks_title: String,
@@ -50,8 +57,9 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
     let (passed, others): (Vec<_>, Vec<_>) =
         examples.iter().partition(|rows| rows.iter().all(|row| row.outcome == Outcome::Passed));
     let columns = columns(rows);
+    let has_health = health::is_known(rows);
     let lines = |examples: &[&[Row]], most: usize| -> Vec<Line> {
-        examples.iter().take(most).map(|rows| line(rows, &columns)).collect()
+        examples.iter().take(most).map(|rows| line(rows, &columns, has_health)).collect()
     };
     let failures = failing(rows);
     let skipped: Vec<_> = rows.iter().filter(|row| row.outcome == Outcome::Skipped).collect();
@@ -62,9 +70,12 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
         counts: format!("{}: {}.", Markdown::text(&words::scope(report)), words::counts(rows)),
         context: parts::context(report, frame.about),
         notices: parts::notices(frame.about),
+        health: health::sentence(report),
         changes: frame.changes.map(Changes::sentence).unwrap_or_default(),
         failures: failures.iter().take(detail.rows).map(|alike| failure(alike, frame, detail.blocks)).collect(),
         others: lines(&others, detail.rows),
+        slower: health::slower(rows).into_iter().take(detail.rows.min(SLOWER)).map(|row| slow(row, frame)).collect(),
+        gantt: if detail.gantt { gantt::chart(report) } else { String::new() },
         skipped_title: format!("{} skipped", words::plural(skipped.len(), "result")),
         skipped: skipped.iter().filter(|_| detail.quiet_rows).map(|row| skip(row, frame)).collect(),
         remarks_title: parts::remarks_title(&examples),
@@ -75,8 +86,11 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
         },
         passed_title: format!("{} passed", words::plural(passed.len(), "example")),
         passed: lines(&passed, if detail.quiet_rows { usize::MAX } else { 0 }),
-        left_out: left_out(detail, failures.len().max(others.len())),
-        columns: columns.iter().map(|version| Markdown::cell(version.unwrap_or("basic"))).collect(),
+        left_out: left_out(detail, failures.len().max(others.len()), report),
+        columns: {
+            let versions = columns.iter().map(|version| Markdown::cell(version.unwrap_or("basic")));
+            versions.chain(has_health.then(|| Markdown::text("Health"))).collect()
+        },
         footer: parts::footer(report),
     }
 }
@@ -87,7 +101,7 @@ pub(in crate::report) fn columns(rows: &[Row]) -> Vec<Option<&str>> {
     statically.into_iter().chain(words::versions(rows).into_iter().map(Some)).collect()
 }
 
-fn line(rows: &[Row], columns: &[Option<&str>]) -> Line {
+fn line(rows: &[Row], columns: &[Option<&str>], has_health: bool) -> Line {
     let cell = |column: Option<&str>| {
         let row = rows.iter().find(|row| row.kubernetes.as_deref() == column);
         row.map_or_else(String::new, |row| match row.outcome {
@@ -98,8 +112,12 @@ fn line(rows: &[Row], columns: &[Option<&str>]) -> Line {
     Line {
         example: Markdown::cell(rows[0].example.as_str()),
         framework: Markdown::cell(&words::role(&rows[0])),
-        cells: columns.iter().copied().map(cell).collect(),
+        cells: columns.iter().copied().map(cell).chain(has_health.then(|| health::cell(rows))).collect(),
     }
+}
+
+fn slow(row: &Row, frame: Frame<'_>) -> String {
+    format!("{}{}: {}", Markdown::code(row.example.as_str()), on(&[row], frame), health::pace(row))
 }
 
 fn skip(row: &Row, frame: Frame<'_>) -> String {
@@ -107,7 +125,7 @@ fn skip(row: &Row, frame: Frame<'_>) -> String {
 }
 
 /// What this level of detail does not tell of a report with so many lines.
-fn left_out(detail: Detail, lines: usize) -> String {
+fn left_out(detail: Detail, lines: usize, report: &Report) -> String {
     let mut left_out = Vec::new();
     if lines > detail.rows {
         left_out.push(words::plural(lines - detail.rows, "more example"));
@@ -116,6 +134,7 @@ fn left_out(detail: Detail, lines: usize) -> String {
         (detail.blocks, "source lines and logs"),
         (detail.quiet_rows, "the examples that passed or were skipped"),
         (detail.remarks == Remarks::Each, "the lines of warnings and notes"),
+        (detail.gantt || bars(report).is_empty(), "the chart of where the time went"),
     ] {
         if !is_shown {
             left_out.push(what.to_owned());

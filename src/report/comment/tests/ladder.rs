@@ -65,6 +65,56 @@ fn a_thousand_examples_that_failed_on_four_versions_are_all_named() {
     assert_eq!(State::read(&text), Some(State::of(&report, &about().commit)));
 }
 
+/// A health with everything in it.
+fn health(seed: usize) -> crate::report::Health {
+    let past = |index: usize| crate::report::Past {
+        at: "2026-11-23T20:00:00Z".to_owned(),
+        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        outcome: Outcome::ALL[(seed + index) % Outcome::ALL.len()],
+        duration_ms: 60_000,
+    };
+    crate::report::Health {
+        score: (!seed.is_multiple_of(9)).then(|| u8::try_from(seed % 101).unwrap()),
+        flake_rate: Some(0.25),
+        trend: ["improving", "steady", "declining", "unknown"][seed % 4].to_owned(),
+        first_bad: (!seed.is_multiple_of(3)).then(|| crate::report::FirstBad {
+            commit: format!("{seed:040x}"),
+            last_good: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            runs: 7,
+            ..crate::report::FirstBad::default()
+        }),
+        slowdown: Some(2.5),
+        past: (0..crate::report::PAST).map(past).collect(),
+        ..crate::report::Health::default()
+    }
+}
+
+#[test]
+fn a_thousand_examples_with_their_health_fit_into_comment_and_summary() {
+    let mut rows = failures(1_000, 4, 20).results;
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.health = Some(health(index));
+        row.outcome = Outcome::ALL[index / 4 % Outcome::ALL.len()];
+        row.attempts.iter_mut().for_each(|attempt| attempt.started_at = "2026-11-23T20:01:00Z".to_owned());
+    }
+    let report = report(rows);
+    let before = State::of(&report, "abc");
+    let text = render(&report, &Details::default(), &about(), Some(&before)).unwrap();
+    assert!(text.len() <= LIMIT, "{}", text.len());
+    let named = all_named(&text);
+    assert_eq!(names(&report).into_iter().find(|name| !named.contains(*name)), None);
+    assert!(text.contains("\nHealth: **") && text.contains("broken since [`"));
+    let mut charts = std::collections::BTreeSet::new();
+    for limit in [4_000_000, crate::report::summary::STEP_LIMIT, 500_000, 60_000, 10_000] {
+        let text =
+            crate::report::summary::render_about(&report, &Details::default(), &about(), Some(&before), limit).unwrap();
+        assert!(text.len() <= limit, "{} of {limit}", text.len());
+        charts.insert(text.contains("```mermaid\n"));
+        assert_ne!(text.contains("```mermaid\n"), text.contains("the chart of where the time went"));
+    }
+    assert_eq!(charts.len(), 2, "there is a chart where there is room");
+}
+
 #[test]
 fn of_ten_thousand_those_without_room_are_counted() {
     let report = failures(10_000, 1, 1);
@@ -103,6 +153,7 @@ prop_compose! {
         message in ".{0,200}",
         quarantined in any::<bool>(),
         copies in 1..25_usize,
+        healthy in prop::option::of(0..1_000_usize),
     ) -> Vec<Row> {
         (0..copies).map(|copy| {
             let mut row = because(
@@ -110,6 +161,7 @@ prop_compose! {
             );
             row.kubernetes = version.map(|minor| format!("v1.{minor}.0"));
             row.quarantined = quarantined;
+            row.health = healthy.map(|seed| health(seed + copy));
             if !row.is_bad() && outcome != Outcome::Flaky {
                 row.cause = None;
             }

@@ -1,0 +1,205 @@
+//! How examples have been doing, in words and cells.
+
+use super::parts;
+use crate::report::comment::About;
+use crate::report::markdown::Markdown;
+use crate::report::{Health, Report, Row, words};
+
+/// Most frameworks that are named.
+const FRAMEWORKS: usize = 6;
+/// Most characters of a framework's name.
+const NAME: usize = 40;
+/// From which share of flaky runs on it is told of an example that failed for good.
+const FLAKY: f64 = 0.1;
+
+/// Whether any example has a score; where none has, nothing is shown of them.
+pub(in crate::report) fn is_known(rows: &[Row]) -> bool {
+    rows.iter().any(|row| row.health.as_ref().is_some_and(|health| health.score.is_some()))
+}
+
+/// The health of an example, that of its worst version: `92 ↗`, `–` while it is unknown.
+pub(in crate::report) fn cell(rows: &[Row]) -> String {
+    let health = rows.iter().filter_map(|row| row.health.as_ref());
+    let worst = health.filter_map(|health| Some((health.score?, health))).min_by_key(|(score, _)| *score);
+    worst.map_or_else(|| "–".to_owned(), |(score, health)| format!("{score}{}", arrow(&health.trend)))
+}
+
+fn arrow(trend: &str) -> &'static str {
+    match trend {
+        "improving" => " ↗",
+        "declining" => " ↘",
+        "steady" => " →",
+        _ => "",
+    }
+}
+
+/// The health of the repository, and of its frameworks where there are several, the worst first; empty while it is unknown.
+pub(in crate::report) fn sentence(report: &Report) -> String {
+    let Some((health, score)) = report.health.as_ref().and_then(|health| Some((health, health.score?))) else {
+        return String::new();
+    };
+    let mut frameworks: Vec<_> =
+        health.frameworks.iter().filter_map(|group| Some((group.score?, &group.name))).collect();
+    frameworks.sort_unstable();
+    let named = frameworks.iter().take(FRAMEWORKS).map(|(score, name)| {
+        let name: String = name.chars().take(NAME).collect();
+        format!("{} {score}", Markdown::code(&name))
+    });
+    let mut told: Vec<_> = named.filter(|_| frameworks.len() > 1).collect();
+    if !told.is_empty() && frameworks.len() > FRAMEWORKS {
+        told.push(format!(
+            "{} at {} or more",
+            words::plural(frameworks.len() - FRAMEWORKS, "other"),
+            frameworks[FRAMEWORKS].0
+        ));
+    }
+    if health.unknown > 0 {
+        let unknown = words::plural(usize::try_from(health.unknown).unwrap_or(usize::MAX), "example");
+        told.push(format!("of {unknown} too little is known"));
+    }
+    let told = if told.is_empty() { String::new() } else { format!(" · {}", told.join(", ")) };
+    format!("Health: **{score}**{}{told}", arrow(&health.trend))
+}
+
+/// The examples that passed and took much longer than they used to, the worst first.
+pub(in crate::report) fn slower(rows: &[Row]) -> Vec<&Row> {
+    let slow = rows.iter().filter(|row| !row.is_bad() && row.outcome != crate::model::Outcome::Flaky);
+    let mut slow: Vec<_> = slow.filter_map(|row| Some((row.is_slower()?, row))).collect();
+    slow.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    slow.into_iter().map(|(_, row)| row).collect()
+}
+
+/// How long it took, if that is much longer than it used to; else empty.
+pub(in crate::report) fn pace(row: &Row) -> String {
+    let Some(times) = row.is_slower() else { return String::new() };
+    format!("{times:.1}x slower than its median ({})", words::duration(row.duration_ms))
+}
+
+/// How often it was flaky, if that is worth a word; else empty.
+pub(in crate::report) fn flakiness(row: &Row) -> String {
+    let least = if row.is_bad() { FLAKY } else { f64::MIN_POSITIVE };
+    let rate = row.health.as_ref().filter(|health| !health.past.is_empty()).and_then(|health| health.flake_rate);
+    match rate.filter(|rate| *rate >= least) {
+        Some(rate) => format!("flaky in {:.0} % of its runs", rate * 100.0),
+        None => String::new(),
+    }
+}
+
+/// What there is to say of the course of a row that is not good: since when, how slow, how flaky. Plain text.
+pub(in crate::report) fn history(row: &Row) -> String {
+    let since = since(row).map(|(commit, runs, good)| match good {
+        "" => format!("broken since {commit} ({runs})"),
+        good => format!("broken since {commit} ({runs}), last good {good}"),
+    });
+    let told = since.into_iter().chain([pace(row), flakiness(row)]).filter(|text| !text.is_empty());
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// The same with links to the commits.
+pub(in crate::report) fn linked_history(row: &Row, about: Option<&About>) -> Markdown {
+    let since = since(row).map_or_else(Markdown::default, |(commit, runs, good)| {
+        let since = Markdown::text("broken since").and(" ", &parts::commit(commit, about));
+        let since = since.and(" ", &Markdown::text(&format!("({runs})")));
+        if good.is_empty() { since } else { since.and(", last good ", &parts::commit(good, about)) }
+    });
+    since.and("; ", &Markdown::text(&pace(row))).and("; ", &Markdown::text(&flakiness(row)))
+}
+
+/// The first bad commit, in how many runs it was bad, and the last good one. Where no commit is known, it is said when.
+fn since(row: &Row) -> Option<(&str, String, &str)> {
+    let first = row.health.as_ref().and_then(|health: &Health| health.first_bad.as_ref())?;
+    let runs = words::plural(usize::try_from(first.runs).unwrap_or(usize::MAX), "run");
+    let commit = if first.commit.is_empty() { &first.at } else { &first.commit };
+    (!commit.is_empty()).then_some((commit, runs, &first.last_good))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Outcome;
+    use crate::report::{FirstBad, Group, Overall, Past, sample};
+
+    fn health(score: u8, trend: &str) -> Health {
+        Health { score: Some(score), trend: trend.to_owned(), ..Health::default() }
+    }
+
+    fn row(version: &str, health: Option<Health>) -> Row {
+        Row { health, ..sample::slow("a.yaml", version) }
+    }
+
+    #[test]
+    fn the_worst_version_is_shown_and_what_is_unknown_says_so() {
+        let rows = [row("v1.33.4", Some(health(92, "improving"))), row("v1.34.0", Some(health(41, "declining")))];
+        assert_eq!((cell(&rows).as_str(), cell(&rows[..1]).as_str(), is_known(&rows)), ("41 ↘", "92 ↗", true));
+        let rows = [row("v1.33.4", Some(Health::default())), row("v1.34.0", None)];
+        assert_eq!((cell(&rows).as_str(), is_known(&rows)), ("–", false));
+        assert_eq!(cell(&[row("v1", Some(health(7, "<script>")))]), "7");
+    }
+
+    #[test]
+    fn the_repository_is_told_with_its_frameworks() {
+        let group = |name: &str, score| Group { name: name.to_owned(), score, examples: 1 };
+        let mut report = sample::report();
+        let told = |frameworks, report: &mut Report| {
+            report.health = Some(Overall {
+                score: Some(87),
+                trend: "steady".to_owned(),
+                unknown: 2,
+                frameworks,
+                ..Overall::default()
+            });
+            sentence(report)
+        };
+        assert_eq!(
+            told(vec![group("pytorchjob", Some(92)), group("a|b@x", Some(70)), group("new", None)], &mut report),
+            "Health: **87** → · `a|b@x` 70, `pytorchjob` 92, of 2 examples too little is known"
+        );
+        assert_eq!(
+            told(vec![group("job", Some(87))], &mut report),
+            "Health: **87** → · of 2 examples too little is known"
+        );
+        let many = (0..9_u8).map(|index| group(&format!("f{index}"), Some(80 + index))).collect();
+        assert!(told(many, &mut report).contains("`f5` 85, 3 others at 86 or more, "), "{}", sentence(&report));
+        report.health = None;
+        assert_eq!(sentence(&report), "");
+    }
+
+    #[test]
+    fn the_course_of_a_failure_is_told_with_links() {
+        let mut row = row("v1.34.0", None);
+        assert_eq!(history(&row), "");
+        let first_bad =
+            FirstBad { commit: "abc1234".to_owned(), last_good: "def5678".to_owned(), runs: 3, ..FirstBad::default() };
+        let past = vec![Past { at: String::new(), commit: String::new(), outcome: Outcome::Failed, duration_ms: 1 }];
+        row.health = Some(Health {
+            first_bad: Some(first_bad),
+            slowdown: Some(2.4),
+            flake_rate: Some(0.21),
+            past,
+            ..Health::default()
+        });
+        row.duration_ms = 720_000;
+        row.attempts.truncate(1);
+        let rest = "2.4x slower than its median (12 min 0 s); flaky in 21 % of its runs";
+        assert_eq!(history(&row), format!("broken since abc1234 (3 runs), last good def5678; {rest}"));
+        let about = About { server_url: "https://h".to_owned(), repository: "o/r".to_owned(), ..About::default() };
+        assert_eq!(
+            linked_history(&row, Some(&about)).to_string(),
+            format!(
+                "broken since [`abc1234`](<https://h/o/r/commit/abc1234>) (3 runs), last good \
+                 [`def5678`](<https://h/o/r/commit/def5678>); {rest}"
+            )
+        );
+    }
+
+    #[test]
+    fn only_what_is_slower_by_seconds_is_told() {
+        let slow = |duration_ms, slowdown| {
+            let health = Health { slowdown: Some(slowdown), ..Health::default() };
+            Row { outcome: Outcome::Passed, duration_ms, attempts: vec![], health: Some(health), ..row("v1", None) }
+        };
+        let rows = [slow(60_000, 1.9), slow(900, 9.0), slow(60_000, 2.0), slow(60_000, f64::NAN), slow(600_000, 3.0)];
+        let told: Vec<_> = slower(&rows).into_iter().map(pace).collect();
+        assert_eq!(told, ["3.0x slower than its median (10 min 0 s)", "2.0x slower than its median (1 min 0 s)"]);
+    }
+}

@@ -27,6 +27,7 @@ use crate::trial::cleanup::Removed;
 use crate::trial::hub::Hub;
 use crate::trial::isolate;
 use crate::trial::janitor::Janitor;
+use crate::trial::metrics::Meter;
 use crate::trial::script::Containers;
 
 /// How long the watches that every attempt needs may take to begin.
@@ -264,6 +265,7 @@ impl<'a> Shared<'_, 'a, '_> {
             root: &work.outputs.root,
             run_id: work.run_id,
             images: &self.images,
+            meter: workspace.config.metrics.clone().map(|source| Meter::new(cluster.client.clone(), source)),
             operator: brought.operator.as_ref().map(Operator::restarts),
             containers: brought.containers.clone(),
             follow: FollowContext::new(cluster.client.clone(), FOLLOWS),

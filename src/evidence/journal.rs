@@ -239,6 +239,7 @@ mod tests {
             outcome: outcome.into(),
             cause: None,
             phases: serde_json::Map::new(),
+            checks: vec![],
         };
         std::thread::scope(|scope| {
             for n in 0..20 {

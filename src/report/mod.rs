@@ -19,6 +19,7 @@ pub mod progress;
 mod read;
 mod resources;
 mod row;
+mod run_wide;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod summary;
@@ -91,13 +92,16 @@ pub struct Run {
 }
 
 /// A cluster of the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     pub kubernetes: String,
     pub provider: String,
     pub outcome: String,
     pub cause: Option<Cause>,
     pub phases: serde_json::Map<String, serde_json::Value>,
+    /// The run-wide checks: what was expected of the operator over all examples.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
 }
 
 /// An image that was built, or taken from the cache.

@@ -95,6 +95,7 @@ pub(crate) fn report() -> Report {
         outcome: "ready".to_owned(),
         cause: None,
         phases: json!({"createMs": 1}).as_object().cloned().unwrap_or_default(),
+        checks: Vec::new(),
     };
     let image = Image {
         name: "example/mnist".to_owned(),
@@ -115,4 +116,9 @@ pub(crate) fn report() -> Report {
     };
     let rows = vec![slow("examples/slow.yaml", "v1.34.0")];
     Report::new(run, vec![cluster], vec![image], rows, &[Outcome::TimedOut]).with_schemas("v1.37")
+}
+
+/// What became of a check.
+pub fn check(check: &str, outcome: &str, message: &str) -> CheckResult {
+    CheckResult { check: check.to_owned(), outcome: outcome.to_owned(), message: message.to_owned(), value: None }
 }

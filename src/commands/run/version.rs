@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::builds::Builds;
 use super::on_clusters::{Judged, Work};
+use super::operator_checks::OperatorChecks;
 use super::place::Place;
 use super::pulls::Pulls;
 use crate::cluster::{self, Cluster};
@@ -186,6 +187,7 @@ impl<'a> Shared<'_, 'a, '_> {
             outcome: "failed".to_owned(),
             cause: Some(cause.clone()),
             phases: Map::new(),
+            checks: Vec::new(),
         };
         self.errored(cells, cause, cluster)
     }
@@ -227,13 +229,16 @@ impl<'a> Shared<'_, 'a, '_> {
         if cells.iter().any(|cell| cell.example.settings.run.is_some()) {
             world.watch_what_scripts_may_create().await;
         }
-        let described = described(kubernetes, brought, None);
+        let mut described = described(kubernetes, brought, None);
         self.work.outputs.cluster(&described);
+        let run_wide = Box::pin(OperatorChecks::begin(&world, brought.operator.as_ref(), cancel)).await;
         let limits = self.limits();
         let finished = |row: &Row| self.work.outputs.finished(row);
         let rows =
             cells::run(&cells, &cluster.nodes, &limits, cancel, |cell, turn| attempt(&world, cell, turn), finished)
                 .await;
+        described.checks = Box::pin(run_wide.end(kubernetes, cancel)).await;
+        self.work.outputs.cluster(&described);
         let remarks = if brought.goes {
             Vec::new()
         } else {
@@ -317,6 +322,7 @@ fn described(kubernetes: &str, brought: &Brought<'_>, cause: Option<&Cause>) -> 
         outcome: if cause.is_none() { "ready" } else { "failed" }.to_owned(),
         cause: cause.cloned(),
         phases,
+        checks: Vec::new(),
     }
 }
 

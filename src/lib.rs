@@ -27,6 +27,7 @@ pub mod image;
 pub mod image_reference;
 pub mod kustomize;
 pub mod lint;
+pub mod metric_selector;
 pub mod model;
 pub mod operator;
 pub mod pid_one;

@@ -7,6 +7,7 @@ use globset::{Glob, GlobBuilder};
 use super::KubernetesVersion;
 use crate::duration;
 use crate::image_reference::ImageReference;
+use crate::metric_selector::{NAMESPACE, Selector};
 
 impl std::str::FromStr for KubernetesVersion {
     type Err = String;
@@ -137,9 +138,12 @@ pub(super) fn service(text: &str) -> Result<String, String> {
     let expected = || format!("`{text}`: expected namespace/name:port");
     let (service, port) = text.rsplit_once(':').ok_or_else(expected)?;
     namespaced(service).map_err(|_| expected())?;
+    // The name of a port: IANA_SVC_NAME.
+    let is_name = port.len() <= 15 && !port.contains("--") && port.bytes().any(|byte| byte.is_ascii_lowercase());
     match port.parse::<u16>() {
         Ok(1..) => Ok(text.to_owned()),
-        _ => Err(format!("{}, the port from 1 to 65535", expected())),
+        Err(_) if is_name && !port.contains('.') && object_name(port).is_ok() => Ok(text.to_owned()),
+        _ => Err(format!("{}, the port from 1 to 65535 or a port's name", expected())),
     }
 }
 
@@ -157,17 +161,10 @@ pub(super) fn text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("is empty: expected a text".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-/// Whether a metrics query is a metric's name with label values at most, `name{label="v"}`, for which the metrics
-/// endpoint itself is enough; anything more is PromQL.
-///
-/// Source of the grammar: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+/// Whether a metrics query is the selector of a metric, for which the metrics endpoint itself is enough; anything more is PromQL.
 pub(super) fn is_plain_metric(query: &str) -> bool {
-    static PLAIN: std::sync::LazyLock<Option<regex::Regex>> = std::sync::LazyLock::new(|| {
-        let pair = r#"\s*[a-zA-Z_][a-zA-Z0-9_]*\s*=\s*"(?:[^"\\\n]|\\.)*"\s*"#;
-        regex::Regex::new(&format!(r"^\s*[a-zA-Z_:][a-zA-Z0-9_:]*\s*(?:\{{\s*(?:{pair}(?:,{pair})*,?\s*)?\}})?\s*$"))
-            .ok()
-    });
-    PLAIN.as_ref().is_some_and(|plain| plain.is_match(query))
+    // Filled in it can't stand outside of quotes.
+    Selector::parse(&query.replace(NAMESPACE, "-")).is_ok()
 }
 
 #[cfg(test)]
@@ -211,7 +208,21 @@ mod tests {
     #[test]
     fn a_service_has_a_namespace_a_name_and_a_port() {
         assert!(service("kubeflow/training-operator:8080").is_ok());
-        for wrong in ["training-operator:8080", "a/b", "a/b:0", "a/b:99999", "A/b:1", "a/b/c:1", "a/:1"] {
+        assert!(service("kubeflow/training-operator:monitoring-port").is_ok());
+        for wrong in [
+            "a/b:Https",
+            "a/b:a--b",
+            "a/b:a.b",
+            "a/b:-a",
+            "a/b:sixteen-letters-x",
+            "training-operator:8080",
+            "a/b",
+            "a/b:0",
+            "a/b:99999",
+            "A/b:1",
+            "a/b/c:1",
+            "a/:1",
+        ] {
             assert!(service(wrong).unwrap_err().contains("namespace/name:port"), "{wrong}");
         }
     }
@@ -223,7 +234,8 @@ mod tests {
         {
             assert!(is_plain_metric(plain), "{plain}");
         }
-        for promql in ["sum(up)", "rate(up[5m])", r#"up{a=~"b.*"}"#, "up > 1", "", "a b"] {
+        assert!(is_plain_metric(r#"up{a=~"b.*",n!~"{namespace}"}"#));
+        for promql in ["sum(up)", "rate(up[5m])", r#"{a=~"b.*"}"#, "up > 1", "", "a b", "up{namespace}"] {
             assert!(!is_plain_metric(promql), "{promql}");
         }
     }

@@ -226,6 +226,7 @@ pub enum Check {
         max: Option<f64>,
         equals: Option<f64>,
         increase: Option<f64>,
+        max_increase: Option<f64>,
         wait: Option<Duration>,
     },
     /// Budgets.

@@ -210,7 +210,7 @@ pub(super) struct RawEvent {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct RawMetricCheck {
-    /// A metric, `name{label="value"}`; PromQL with `metrics.prometheus`. `{namespace}` is filled in.
+    /// A metric, `name{label="value"}`, all its series together; PromQL with `metrics.prometheus`. `{namespace}` is filled in.
     pub query: String,
     /// At least this.
     pub min: Option<f64>,
@@ -220,7 +220,9 @@ pub(super) struct RawMetricCheck {
     pub equals: Option<f64>,
     /// It grew by at least this since before the example.
     pub increase: Option<f64>,
-    /// How long to wait for it, like 30s.
+    /// It grew by at most this since before the example.
+    pub max_increase: Option<f64>,
+    /// How long to wait until it holds, like 30s. Default: 5s, with `metrics.prometheus` 30s.
     pub wait: Option<String>,
 }
 

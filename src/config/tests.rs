@@ -158,27 +158,36 @@ fn entries_of_examples_are_checked() {
 #[test]
 fn checks_are_checked() {
     each_is_told(&[
-        ("checks: [{}]", "{}", "checks[0]"),
-        ("checks: [{logs: }]", "{logs: }", "exactly one"),
-        ("checks: [{logs: {}}]", "{}", "`matches` or `absent`"),
-        ("checks: [{logs: {matches: '(a'}}]", "'(a'", "not a regular expression: unclosed group"),
-        ("checks: [{cel: 'a =='}]", "'a =='", "`a ==`: column"),
-        ("checks: [{cel: obj.status.x == 1}]", "obj.status.x == 1", "`obj` is not known here"),
-        ("checks: [{event: {reason: ''}}]", "''", "is empty"),
-        ("checks: [{resources: {}}]", "{}", "limits nothing"),
-        ("checks: [{resources: {max-memory: lots}}]", "lots", "is not a quantity"),
-        ("checks: [{run: ''}]", "''", "is empty"),
-        ("checks: [{metrics: {query: up, min: 1}}]", "up", "nowhere to ask"),
+        ("examples: [{paths: [a], checks: [{}]}]", "{}", "examples[0].checks[0]"),
+        ("examples: [{paths: [a], checks: [{logs: }]}]", "{logs: }", "exactly one"),
+        ("examples: [{paths: [a], checks: [{logs: {}}]}]", "{}", "`matches` or `absent`"),
+        (
+            "examples: [{paths: [a], checks: [{logs: {matches: '(a'}}]}]",
+            "'(a'",
+            "not a regular expression: unclosed group",
+        ),
+        ("examples: [{paths: [a], checks: [{cel: 'a =='}]}]", "'a =='", "`a ==`: column"),
+        (
+            "examples: [{paths: [a], checks: [{cel: obj.status.x == 1}]}]",
+            "obj.status.x == 1",
+            "`obj` is not known here",
+        ),
+        ("examples: [{paths: [a], checks: [{event: {reason: ''}}]}]", "''", "is empty"),
+        ("examples: [{paths: [a], checks: [{resources: {}}]}]", "{}", "limits nothing"),
+        ("examples: [{paths: [a], checks: [{resources: {max-memory: lots}}]}]", "lots", "is not a quantity"),
+        ("examples: [{paths: [a], checks: [{run: ''}]}]", "''", "is empty"),
+        ("examples: [{paths: [a], checks: [{metrics: {query: up, min: 1}}]}]", "up", "nowhere to ask"),
     ]);
-    assert_eq!(mistakes("checks: [{cel: a, run: b}]").len(), 1);
-    assert_eq!(mistakes("checks: [{resources: {min-cpu-efficiency: 1.5}}]").len(), 1);
+    assert_eq!(mistakes("examples: [{paths: [a], checks: [{cel: a, run: b}]").len(), 1);
+    assert_eq!(mistakes("examples: [{paths: [a], checks: [{resources: {min-cpu-efficiency: 1.5}}]").len(), 1);
 }
 
 #[test]
 fn a_value_is_caught_by_a_logs_check_of_its_list() {
-    let caught = "checks: [{logs: {matches: 'a=(?P<a>.*)'}}, {value: {name: a, min: 1}}]";
+    let caught = "examples: [{paths: [x], checks: [{logs: {matches: 'a=(?P<a>.*)'}}, {value: {name: a, min: 1}}]}]";
     assert!(mistakes(caught).is_empty());
-    let text = "checks: [{logs: {matches: 'a=(?P<a>.*)'}}, {value: {name: b, min: 1}}]";
+    let text = caught.replace("name: a", "name: b");
+    let text = text.as_str();
     assert_eq!(mistake(text).1, "b");
     assert!(help(text).contains("(?P<b>"));
     let value = |bounds: &str| caught.replace("min: 1", bounds);
@@ -194,7 +203,38 @@ fn promql_needs_a_prometheus() {
     assert_eq!((line, at.as_str()), (2, "'sum(up)'"));
     assert!(message.contains("PromQL") && help(text).contains("prometheus"));
     assert!(mistakes(&text.replace("service", "prometheus")).is_empty());
-    assert!(mistakes(&text.replace("sum(up)", "up{a=\"{namespace}\"}")).is_empty());
+    for plain in ["up", "up{a=\"b\"}", "up{a=~\"b.*\",c!=\"d\"}", "{\"my.metric\"}"] {
+        assert!(mistakes(&text.replace("sum(up)", plain)).is_empty(), "{plain}");
+    }
+    let example = "metrics: {service: a/b:1}\nexamples: [{paths: [a], checks: [{metrics: {query: 'up{a=\"{namespace}\"}', min: 1}}]}]\n";
+    assert!(mistakes(example).is_empty());
+}
+
+#[test]
+fn run_wide_checks_are_about_the_operator() {
+    let metric =
+        "metrics: {service: a/b:https}\nchecks: [{metrics: {query: 'up{a=\"{namespace}\"}', max-increase: 0}}]\n";
+    assert_eq!(mistake(metric).1, "'up{a=\"{namespace}\"}'");
+    assert!(mistakes(&metric.replace("{a=\"{namespace}\"}", "")).is_empty());
+    each_is_told(&[
+        ("checks: [{resources: {max-cpu: 1}}]", "{max-cpu: 1}", "budgets are for the pods of an example"),
+        ("checks: [{event: {reason: BackOff, absent: true}}]", "{reason: BackOff, absent: true}", "about the operator"),
+        ("checks: [{logs: {absent: panic}}]", "{absent: panic}", "about the operator"),
+        ("checks: [{cel: object.status.x == 1}]", "object.status.x == 1", "about the operator"),
+    ]);
+    let named = "operator-ready: {deployments: [a/b]}\nchecks: [{logs: {absent: panic}}, {run: ./x.sh}, {cel: object.x == 1}]\n";
+    assert!(mistakes(named).is_empty());
+}
+
+#[test]
+fn bounds_of_a_rise_can_be_met() {
+    let text = "metrics: {service: a/b:1}\nchecks: [{metrics: {query: up, increase: 2, max-increase: 1}}]\n";
+    assert!(mistake(text).2.contains("no value can pass"));
+    assert!(
+        mistake(&text.replace(", increase: 2, max-increase: 1", ""))
+            .2
+            .contains("one of min, max, equals, increase, max-increase")
+    );
 }
 
 #[test]

@@ -241,6 +241,7 @@ mod tests {
             started_at: String::new(),
             operator_started_at: String::new(),
             phases: serde_json::Map::new(),
+            checks: vec![],
         };
         std::thread::scope(|scope| {
             for n in 0..20 {

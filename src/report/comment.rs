@@ -79,7 +79,7 @@ fn head(frame: Frame<'_>, about: &About) -> view::Comment {
         verdict,
         banner: if report.run.simulated { format!("{} {}", words::SIMULATED, words::FOR_REAL) } else { String::new() },
         notices: parts::notices(Some(about)),
-        counts: format!("{}: {}.", Markdown::text(&words::scope(report)), words::counts(&report.results)),
+        counts: parts::counts(report),
         health: health::sentence(report),
         changes: frame.changes.map(Changes::sentence).unwrap_or_default(),
         sections: Vec::new(),

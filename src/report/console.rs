@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::annotations::{annotations, neutral};
 use super::details::{Details, errors, facts};
-use super::{Finding, Report, Row, words};
+use super::{Finding, Report, Row, run_wide, words};
 use crate::diagnostic::Severity;
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::label;
@@ -223,6 +223,9 @@ impl Console<'_, '_> {
         let seconds = words::seconds(report.run.duration_ms);
         let scope = words::scope(report);
         self.text(&format!("{} [{seconds:>8}s] {scope}: {counts}", self.paint(style, " Summary")))?;
+        for line in run_wide::lines(report) {
+            self.text(&format!("{INDENT}{line}"))?;
+        }
         for line in next_steps(report, bad) {
             self.text(&format!("{INDENT}{line}"))?;
         }

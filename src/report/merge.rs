@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Image, Report, Row, Run, words};
+use super::{Cluster, Image, Report, Row, Run, words};
 use crate::model::{Cause, CauseClass, Conclusion, ExampleId, Outcome, Tier};
 
 /// More shards than this are no shards of ours: a matrix has at most 256 jobs, and a report may say anything.
@@ -54,7 +54,7 @@ pub fn merge(mut reports: Vec<Report>, planned: &Planned, fail_on: &[Outcome]) -
     let schemas: BTreeSet<_> = reports.iter().filter_map(|report| report.tool.schemas.clone()).collect();
     let schemas: Vec<_> = schemas.into_iter().collect();
 
-    let mut clusters: Vec<_> = reports.iter().flat_map(|report| report.clusters.clone()).collect();
+    let mut clusters = clusters(&reports);
     clusters.sort_by(|a, b| words::version_key(&a.kubernetes).cmp(&words::version_key(&b.kubernetes)));
     let images = images(&reports);
     let mut rows = rows(reports, &mut remarks);
@@ -205,6 +205,19 @@ fn missing_rows(rows: &[Row], planned: &[Cell], missing_shards: &[String], cut_s
     };
     let row = |cell| if cut_short { row_without_turn(cell) } else { missing_row(cell, &hint) };
     absent.map(row).collect()
+}
+
+/// The clusters of all reports; of a shard that was judged again on a version, the later one.
+fn clusters(reports: &[Report]) -> Vec<Cluster> {
+    let mut clusters: Vec<(Option<&str>, &Cluster)> = Vec::new();
+    for report in reports {
+        let shard = report.run.shard.as_deref();
+        for cluster in &report.clusters {
+            clusters.retain(|(of, known)| (*of, &known.kubernetes) != (shard, &cluster.kubernetes));
+            clusters.push((shard, cluster));
+        }
+    }
+    clusters.into_iter().map(|(_, cluster)| cluster.clone()).collect()
 }
 
 fn row_without_turn((example, kubernetes): &Cell) -> Row {

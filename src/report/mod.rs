@@ -19,6 +19,7 @@ pub mod progress;
 mod read;
 mod resources;
 mod row;
+mod run_wide;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod summary;
@@ -92,7 +93,7 @@ pub struct Run {
 }
 
 /// A cluster of the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cluster {
     pub kubernetes: String,
@@ -107,6 +108,9 @@ pub struct Cluster {
     pub operator_started_at: String,
     /// How long each took: `createMs`, `operatorMs`, `pullMs`.
     pub phases: serde_json::Map<String, serde_json::Value>,
+    /// The run-wide checks: what was expected of the operator over all examples.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
 }
 
 /// An image that was built, or taken from the cache.

@@ -96,6 +96,7 @@ pub(crate) fn report() -> Report {
         started_at: "2026-11-23T19:59:58Z".to_owned(),
         operator_started_at: "2026-11-23T19:59:59Z".to_owned(),
         phases: json!({"createMs": 1, "operatorMs": 2}).as_object().cloned().unwrap_or_default(),
+        checks: Vec::new(),
     };
     let image = Image {
         name: "example/mnist".to_owned(),
@@ -119,4 +120,9 @@ pub(crate) fn report() -> Report {
     rows[0].attempts.iter_mut().for_each(|attempt| attempt.started_at = "2026-11-23T20:00:00Z".to_owned());
     rows[0].health = Some(super::Health { score: Some(92), ..super::Health::default() });
     Report::new(run, vec![cluster], vec![image], rows, &[Outcome::TimedOut]).with_schemas("v1.37")
+}
+
+/// What became of a check.
+pub fn check(check: &str, outcome: &str, message: &str) -> CheckResult {
+    CheckResult { check: check.to_owned(), outcome: outcome.to_owned(), message: message.to_owned(), value: None }
 }

@@ -1,6 +1,6 @@
 //! What the rows of a run come to: the counts, the conclusion, the exit code.
 
-use super::{Cluster, Image, Overall, Report, Row, Run, Summary, Tool, json, words};
+use super::{Cluster, Image, Overall, Report, Row, Run, Summary, Tool, json, run_wide, words};
 use crate::error;
 use crate::model::{Conclusion, Outcome};
 
@@ -16,7 +16,7 @@ impl Report {
         fail_on: &[Outcome],
     ) -> Self {
         results.sort_by(|a, b| (&a.example, version_key(a)).cmp(&(&b.example, version_key(b))));
-        let conclusion = if run.simulated { Conclusion::Simulated } else { verdict(&results, fail_on) };
+        let conclusion = if run.simulated { Conclusion::Simulated } else { verdict(&results, &clusters, fail_on) };
         let summary = summary(&results, conclusion);
         Self {
             schema_version: json::SCHEMA_VERSION,
@@ -90,7 +90,7 @@ impl Row {
 /// 130; its caller knows the signal, and turns that into 143 for SIGTERM.
 #[must_use]
 pub fn exit_code(report: &Report, fail_on: &[Outcome]) -> u8 {
-    error::exit_code(match (report.summary.conclusion, verdict(&report.results, fail_on)) {
+    error::exit_code(match (report.summary.conclusion, verdict(&report.results, &report.clusters, fail_on)) {
         (Conclusion::Cancelled, _) => Conclusion::Cancelled,
         // A part is missing, which no row shows.
         (Conclusion::Error, Conclusion::Success) => Conclusion::Error,
@@ -98,10 +98,11 @@ pub fn exit_code(report: &Report, fail_on: &[Outcome]) -> u8 {
     })
 }
 
-/// The conclusion of the rows alone: a failure goes over what could not be judged, and a quarantined row never counts.
-fn verdict(rows: &[Row], fail_on: &[Outcome]) -> Conclusion {
+/// The conclusion of rows and run-wide checks: a failure goes over what could not be judged, and a quarantined row never counts.
+fn verdict(rows: &[Row], clusters: &[Cluster], fail_on: &[Outcome]) -> Conclusion {
+    let of_operator = fail_on.contains(&Outcome::Failed) && run_wide::has_failed(clusters);
     let counting = || rows.iter().filter(|row| !row.quarantined && fail_on.contains(&row.outcome));
-    if counting().any(|row| !matches!(row.outcome, Outcome::Passed | Outcome::Errored)) {
+    if of_operator || counting().any(|row| !matches!(row.outcome, Outcome::Passed | Outcome::Errored)) {
         Conclusion::Failure
     } else if counting().any(|row| row.outcome == Outcome::Errored) {
         Conclusion::Error
@@ -138,6 +139,22 @@ mod tests {
     fn report(outcomes: &[Outcome]) -> Report {
         let rows = outcomes.iter().enumerate().map(|(index, outcome)| sample::row(&format!("{index}.yaml"), *outcome));
         Report::new(Run::default(), vec![], vec![], rows.collect(), DEFAULT)
+    }
+
+    #[test]
+    fn a_run_wide_check_that_fails_fails_the_run_and_one_that_nobody_can_tell_does_not() {
+        for (outcome, conclusion, code) in [
+            ("passed", Conclusion::Success, 0),
+            ("inconclusive", Conclusion::Success, 0),
+            ("failed", Conclusion::Failure, 1),
+        ] {
+            let mut cluster = sample::report().clusters.remove(0);
+            cluster.checks = vec![sample::check("metrics", outcome, "errors rose by 2 (6 -> 8), expected at most 0")];
+            let rows = vec![sample::row("a.yaml", Outcome::Passed)];
+            let report = Report::new(Run::default(), vec![cluster], vec![], rows, DEFAULT);
+            assert_eq!((report.summary.conclusion, exit_code(&report, DEFAULT)), (conclusion, code), "{outcome}");
+            assert_eq!(exit_code(&report, &[Outcome::Errored]), 0, "as `fail-on` says");
+        }
     }
 
     #[test]

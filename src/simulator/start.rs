@@ -61,7 +61,13 @@ impl Simulator {
         let store = Store::new();
         let lifecycle = lifecycle::start(store.clone(), options.lifecycle);
         let faults = Mischief::new(options.faults);
-        let server = Arc::new(Server::new(store, faults, options.kubernetes, address.to_string(), ADMISSION));
+        let server = Arc::new(Server::new(
+            (store, lifecycle.counters()),
+            faults,
+            options.kubernetes,
+            address.to_string(),
+            ADMISSION,
+        ));
         let serving = tokio::spawn(Arc::clone(&server).serve(listener));
         Ok(Self { server, serving, _lifecycle: lifecycle })
     }

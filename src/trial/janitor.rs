@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::apply::Target;
@@ -12,6 +13,24 @@ use super::cleanup::{Patience, Removed, Traces, remove};
 pub struct Janitor {
     target: Target,
     inner: Mutex<Inner>,
+    /// How many namespaces are being deleted.
+    busy: watch::Sender<usize>,
+}
+
+/// One more is being deleted, as long as this lives.
+struct Busy(watch::Sender<usize>);
+
+impl Busy {
+    fn new(busy: &watch::Sender<usize>) -> Self {
+        busy.send_modify(|deleting| *deleting += 1);
+        Self(busy.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_modify(|deleting| *deleting = deleting.saturating_sub(1));
+    }
 }
 
 #[derive(Default)]
@@ -26,7 +45,7 @@ impl Janitor {
     /// One who deletes on this cluster.
     #[must_use]
     pub fn new(target: Target) -> Self {
-        Self { target, inner: Mutex::default() }
+        Self { target, inner: Mutex::default(), busy: watch::Sender::new(0) }
     }
 
     /// Takes over what an attempt may have made. Returns at once, or (`wait`) when it is gone: objects of the whole cluster must be
@@ -37,9 +56,10 @@ impl Janitor {
         {
             let mut inner = self.inner();
             let pending = Arc::clone(&inner.pending);
-            let target = self.target.clone();
+            let (target, busy) = (self.target.clone(), Busy::new(&self.busy));
             pending.lock().unwrap_or_else(PoisonError::into_inner).push(traces.namespace.clone());
             inner.running.spawn(async move {
+                let _busy = busy;
                 let removed = remove(&target, &traces, Patience::default()).await;
                 pending.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != traces.namespace);
                 // Nobody may be waiting.
@@ -54,6 +74,12 @@ impl Janitor {
             // The task that sends may only have panicked.
             let _ = waiter.await;
         }
+    }
+
+    /// Waits until nothing is being deleted.
+    pub async fn idle(&self) {
+        // The sender lives as long as this does.
+        let _ = self.busy.subscribe().wait_for(|deleting| *deleting == 0).await;
     }
 
     /// Waits until everything is deleted, no longer than `patience`; what is then left is named.

@@ -5,6 +5,7 @@ mod chosen;
 mod ground;
 mod on_clusters;
 mod on_kind;
+mod operator_checks;
 mod outputs;
 mod place;
 mod pulls;

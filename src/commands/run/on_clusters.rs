@@ -198,6 +198,7 @@ impl<'a> Work<'a, '_> {
             expected: Duration::from_millis(planned.expected_ms),
             diagnostics: row.diagnostics.clone(),
             locks: std::collections::BTreeSet::new(),
+            alone: crate::trial::metrics::are_shared(&example.settings.checks),
             request: example.settings.resources,
             pods: cells::packing::pods(example),
             gates: Vec::new(),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::builds::Builds;
 use super::on_clusters::{Judged, Work};
+use super::operator_checks::OperatorChecks;
 use super::place::Place;
 use super::pulls::Pulls;
 use crate::cluster::{self, Cluster};
@@ -28,6 +29,7 @@ use crate::trial::cleanup::Removed;
 use crate::trial::hub::Hub;
 use crate::trial::isolate;
 use crate::trial::janitor::Janitor;
+use crate::trial::metrics::Meter;
 use crate::trial::script::Containers;
 
 /// How long the watches that every attempt needs may take to begin.
@@ -227,13 +229,16 @@ impl<'a> Shared<'_, 'a, '_> {
         if cells.iter().any(|cell| cell.example.settings.run.is_some()) {
             world.watch_what_scripts_may_create().await;
         }
-        let described = described(kubernetes, brought, None);
+        let mut described = described(kubernetes, brought, None);
         self.work.outputs.cluster(&described);
+        let run_wide = Box::pin(OperatorChecks::begin(&world, brought.operator.as_ref(), cancel)).await;
         let limits = self.limits();
         let finished = |row: &Row| self.work.outputs.finished(row);
         let rows =
             cells::run(&cells, &cluster.nodes, &limits, cancel, |cell, turn| attempt(&world, cell, turn), finished)
                 .await;
+        described.checks = Box::pin(run_wide.end(kubernetes, cancel)).await;
+        self.work.outputs.cluster(&described);
         let remarks = if brought.goes {
             Vec::new()
         } else {
@@ -265,6 +270,7 @@ impl<'a> Shared<'_, 'a, '_> {
             root: &work.outputs.root,
             run_id: work.run_id,
             images: &self.images,
+            meter: workspace.config.metrics.clone().map(|source| Meter::new(cluster.client.clone(), source)),
             operator: brought.operator.as_ref().map(Operator::restarts),
             containers: brought.containers.clone(),
             follow: FollowContext::new(cluster.client.clone(), FOLLOWS),
@@ -322,6 +328,7 @@ fn cluster(kubernetes: &str, provider: &str, spans: [Option<Span>; 2], cause: Op
         started_at,
         operator_started_at,
         phases: took.collect(),
+        checks: Vec::new(),
     }
 }
 

@@ -10,16 +10,56 @@ use super::super::{Check, MetricsSource, forms};
 use super::examples::{command, quantity};
 use super::time;
 use crate::framework::expression::Expression;
+use crate::metric_selector::NAMESPACE;
+
+/// What the checks of a list are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// An example.
+    Example,
+    /// The operator, over a whole run.
+    Run {
+        /// Whether the config says where it is.
+        knows_operator: bool,
+    },
+}
 
 /// The checks of one list. A `value` must be caught by a `logs` check of the same list.
-pub(super) fn list(raw: Vec<RawCheck>, metrics: Option<&MetricsSource>, at: &Place<'_>) -> Vec<Check> {
+pub(super) fn list(raw: Vec<RawCheck>, metrics: Option<&MetricsSource>, scope: Scope, at: &Place<'_>) -> Vec<Check> {
     let caught: BTreeSet<String> = raw
         .iter()
         .filter_map(|check| Regex::new(check.logs.as_ref()?.matches.as_ref()?).ok())
         .flat_map(|regex| regex.capture_names().flatten().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    at.items(raw).filter_map(|(at, check)| self::check(check, metrics, &caught, &at)).collect()
+    let checks = at.items(raw).filter_map(|(at, check)| {
+        let check = self::check(check, metrics, &caught, &at)?;
+        if let Scope::Run { knows_operator } = scope {
+            run_wide(&check, knows_operator, &at);
+        }
+        Some(check)
+    });
+    checks.collect()
 }
+
+/// Whether a check means something of a whole run.
+fn run_wide(check: &Check, knows_operator: bool, at: &Place<'_>) {
+    const OPERATOR: &str = "add `operator` steps, or `operator-ready: {deployments: [namespace/name]}`";
+    match check {
+        Check::Resources { .. } => {
+            at.key("resources").error("means nothing here: budgets are for the pods of an example");
+        }
+        Check::Metrics { query, .. } if query.contains(NAMESPACE) => at.key("metrics").key("query").error_with_help(
+            format!("`{NAMESPACE}` means nothing here: a run-wide check is about no single example"),
+            "leave it out: the sum of all series is compared",
+        ),
+        Check::Logs { .. } if !knows_operator => at.key("logs").error_with_help(NO_OPERATOR, OPERATOR),
+        Check::Event { .. } if !knows_operator => at.key("event").error_with_help(NO_OPERATOR, OPERATOR),
+        Check::Cel(_) if !knows_operator => at.key("cel").error_with_help(NO_OPERATOR, OPERATOR),
+        _ => {}
+    }
+}
+
+const NO_OPERATOR: &str = "is about the operator here, and the config does not say where that is";
 
 fn check(raw: RawCheck, metrics: Option<&MetricsSource>, caught: &BTreeSet<String>, at: &Place<'_>) -> Option<Check> {
     let event = |event: super::super::raw::RawEvent| {
@@ -85,13 +125,20 @@ fn metric(raw: RawMetricCheck, source: Option<&MetricsSource>, at: &Place<'_>) -
             query.ok(forms::text(&raw.query));
         }
     }
-    bounds(&[("min", raw.min), ("max", raw.max), ("equals", raw.equals), ("increase", raw.increase)], at);
+    let rise = [("increase", raw.increase), ("max-increase", raw.max_increase)];
+    bounds(&[&[("min", raw.min), ("max", raw.max), ("equals", raw.equals)], &rise[..]].concat(), at);
+    if let (Some(least), Some(most)) = (raw.increase, raw.max_increase)
+        && least > most
+    {
+        at.key("increase").error(format!("{least} is more than `max-increase`, {most}: no value can pass"));
+    }
     Check::Metrics {
         query: raw.query,
         min: raw.min,
         max: raw.max,
         equals: raw.equals,
         increase: raw.increase,
+        max_increase: raw.max_increase,
         wait: time(raw.wait, &at.key("wait")),
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn rule(raw: RawExample, metrics: Option<&MetricsSource>, at: &Place<
         support: raw.support,
         representative: raw.representative,
         quarantine: raw.quarantine.and_then(|quarantine| self::quarantine(&quarantine, &at.key("quarantine"))),
-        checks: raw.checks.map(|list| checks::list(list, metrics, &at.key("checks"))),
+        checks: raw.checks.map(|list| checks::list(list, metrics, checks::Scope::Example, &at.key("checks"))),
         run: raw.run.map(|run| self::run(run, &at.key("run"))),
     }
 }

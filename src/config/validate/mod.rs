@@ -28,6 +28,10 @@ pub const MAX_RETRIES: u32 = 10;
 pub(super) fn config(raw: RawConfig, at: &Place<'_>) -> Config {
     let metrics = raw.metrics.map(|metrics| operator::metrics(metrics, &at.key("metrics")));
     let default = Config::default();
+    let operator = operator::steps(raw.operator.unwrap_or_default(), &at.key("operator"));
+    let operator_ready = operator::ready(raw.operator_ready.unwrap_or_default(), &at.key("operator-ready"));
+    let knows_operator = !operator.is_empty() || !operator_ready.deployments.is_empty();
+    let run_wide = checks::Scope::Run { knows_operator };
     Config {
         kubernetes: kubernetes(raw.kubernetes.unwrap_or_default(), &at.key("kubernetes")),
         crds: paths(raw.crds, &at.key("crds")),
@@ -38,11 +42,11 @@ pub(super) fn config(raw: RawConfig, at: &Place<'_>) -> Config {
             .collect(),
         images: images(raw.images.unwrap_or_default(), &at.key("images")),
         registries: registries(raw.registries.unwrap_or_default(), &at.key("registries")),
-        operator: operator::steps(raw.operator.unwrap_or_default(), &at.key("operator")),
-        operator_ready: operator::ready(raw.operator_ready.unwrap_or_default(), &at.key("operator-ready")),
+        operator,
+        operator_ready,
         frameworks: frameworks::list(raw.frameworks.unwrap_or_default(), &at.key("frameworks")),
         tiers: tiers::table(raw.tiers.unwrap_or_default(), &at.key("tiers")),
-        checks: checks::list(raw.checks.unwrap_or_default(), metrics.as_ref(), &at.key("checks")),
+        checks: checks::list(raw.checks.unwrap_or_default(), metrics.as_ref(), run_wide, &at.key("checks")),
         graces: graces(raw.graces.unwrap_or_default(), &at.key("graces")),
         pull_secrets: names(raw.pull_secrets, &at.key("pull-secrets")),
         cluster: raw.cluster.unwrap_or(default.cluster),

@@ -8,7 +8,7 @@ use crate::diagnostic::render::label;
 use crate::model::{Conclusion, Outcome};
 use crate::report::comment::about::About;
 use crate::report::markdown::Markdown;
-use crate::report::{Finding, Report, Row, words};
+use crate::report::{Finding, Report, Row, run_wide, words};
 
 /// Most characters of a message that are shown.
 const MAX_MESSAGE: usize = 1_000;
@@ -31,6 +31,9 @@ pub(in crate::report) fn verdict(report: &Report) -> (&'static str, String) {
         Conclusion::Simulated => {
             ("🧪", format!("Simulated, without a real cluster: {} failed{where_failed}", of(failing)))
         }
+        Conclusion::Failure if failing == 0 && run_wide::has_failed(&report.clusters) => {
+            ("❌", format!("A run-wide check failed; {} passed", of(counting(&[Outcome::Passed, Outcome::Flaky]))))
+        }
         Conclusion::Failure if failing == 0 => {
             ("❌", format!("{} did not pass at once", of(counting(&[Outcome::Flaky]))))
         }
@@ -52,6 +55,12 @@ pub(in crate::report) fn verdict(report: &Report) -> (&'static str, String) {
             ("✅", if all == 1 && other == 0 { "The example passed".to_owned() } else { text })
         }
     }
+}
+
+/// What was judged, how many there are of each outcome, and run-wide checks that did not pass.
+pub(in crate::report) fn counts(report: &Report) -> String {
+    let (scope, counts) = (Markdown::text(&words::scope(report)), words::counts(&report.results));
+    format!("{scope}: {counts}.{}", run_wide::paragraphs(report))
 }
 
 /// Of several versions those that failures are confined to: `, only on v1.34.0`. Nothing where examples failed on all.

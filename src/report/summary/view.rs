@@ -67,7 +67,7 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
         icon,
         verdict,
         banner: if report.run.simulated { format!("{} {}", words::SIMULATED, words::FOR_REAL) } else { String::new() },
-        counts: format!("{}: {}.", Markdown::text(&words::scope(report)), words::counts(rows)),
+        counts: parts::counts(report),
         context: parts::context(report, frame.about),
         notices: parts::notices(frame.about),
         health: health::sentence(report),

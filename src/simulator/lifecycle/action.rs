@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::object::{name, namespace, text, uid};
+use super::operators::Counted;
 use super::pace::Delay;
 use super::play::End;
 use crate::simulator::store::{Key, Propagation};
@@ -32,6 +33,8 @@ pub enum Action {
     Print(Key, String, u32, String),
     /// A run of a container is over: pod, container, restart.
     EndLog(Key, String, u32),
+    /// Count something that happened to an object.
+    Count(Counted, Json),
     /// Remember something of an object, by its uid, until it is gone.
     Mark(String, String),
 }

@@ -12,7 +12,7 @@ use super::pace::{Delay, Step};
 use super::recorder::Recorder;
 use super::timers::{Timer, Timers};
 use super::world::{Memory, World};
-use super::{Options, admission, controllers, reconcile, seed};
+use super::{Counted, Counters, Options, admission, controllers, reconcile, seed};
 use crate::simulator::store::{Change, Changes, Event, Key, Propagation, Store};
 
 /// The state of the task.
@@ -23,6 +23,7 @@ pub(super) struct Engine {
     timers: Timers,
     memory: Memory,
     recorder: Recorder,
+    counters: Counters,
     index: Index,
     /// What is to be looked at, each once.
     queue: VecDeque<Key>,
@@ -34,12 +35,13 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Learns of changes from now on, makes what every cluster has, and takes over what there is.
-    pub fn new(store: Store, options: Options) -> Self {
+    pub fn new(store: Store, options: Options, counters: Counters) -> Self {
         let mut engine = Self {
             changes: store.changes(),
             timers: Timers::new(options.pace),
             memory: Memory::default(),
             recorder: Recorder::default(),
+            counters,
             index: Index::default(),
             queue: VecDeque::new(),
             queued: HashSet::new(),
@@ -132,6 +134,7 @@ impl Engine {
     /// Takes note of a change, and of what has to be looked at for it.
     fn observe(&mut self, change: &Change) {
         self.index.note(change);
+        self.counters.note(change);
         let key = Key::of(&change.kind, &change.object);
         let is_event = change.kind.is("", "Event");
         if change.event == Event::Deleted {
@@ -294,6 +297,7 @@ impl Engine {
                 let namespace = key.namespace.unwrap_or_default();
                 self.store.logs().end(&namespace, &key.name, &container, restart);
             }
+            Action::Count(counted, object) => self.counters.add(counted, &object),
             Action::Mark(uid, mark) => self.memory.mark(uid, mark),
         }
     }
@@ -315,6 +319,7 @@ impl Engine {
                 self.recorder.tell(&self.store, Happening::normal(&how.owner, by, how.done.0, message));
             }
             Err(why) => {
+                self.counters.add(Counted::ReconcileError(by), &how.owner);
                 let reason = if how.done.0 == "SuccessfulCreatePod" { "FailedCreatePod" } else { "FailedCreate" };
                 let message = format!("Error creating: {why}");
                 self.recorder.tell(&self.store, Happening::warning(&how.owner, by, reason, message));

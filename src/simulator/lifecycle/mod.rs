@@ -31,7 +31,8 @@ use serde_json::Value as Json;
 
 use action::{Action, Cue};
 use engine::Engine;
-pub use object::selects;
+pub use object::{is_ready, selects};
+pub use operators::{Counted, Counters};
 pub use pace::Pace;
 pub use seed::Node;
 use world::World;
@@ -61,6 +62,15 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Lifecycle {
     task: tokio::task::JoinHandle<()>,
+    counters: Counters,
+}
+
+impl Lifecycle {
+    /// What its operators count.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
 }
 
 impl Drop for Lifecycle {
@@ -75,7 +85,8 @@ impl Drop for Lifecycle {
 #[must_use]
 pub fn start(store: Store, options: Options) -> Lifecycle {
     store.complete_with(admission::complete);
-    Lifecycle { task: tokio::spawn(Engine::new(store, options).work()) }
+    let counters = Counters::default();
+    Lifecycle { task: tokio::spawn(Engine::new(store, options, counters.clone()).work()), counters }
 }
 
 /// What becomes of an object.

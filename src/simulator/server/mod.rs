@@ -11,6 +11,7 @@ mod protobuf;
 mod read;
 mod request;
 mod select;
+mod service_proxy;
 mod update;
 mod validate;
 mod watch;
@@ -28,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Mischief, RequestFaults};
+use super::lifecycle::Counters;
 use super::store::{Status, Store};
 use definitions::Definitions;
 use request::{Request, Target};
@@ -51,6 +53,8 @@ pub struct Server {
     pub closing: CancellationToken,
     /// Who is let in.
     pub admission: Admission,
+    /// What its operators count, which they serve as metrics.
+    pub counters: Counters,
     definitions: Definitions,
 }
 
@@ -65,10 +69,16 @@ pub struct Admission {
 
 impl Server {
     /// A server upon this store.
-    pub fn new(store: Store, faults: Mischief, version: String, address: String, admission: Admission) -> Self {
+    pub fn new(
+        (store, counters): (Store, Counters),
+        faults: Mischief,
+        version: String,
+        address: String,
+        admission: Admission,
+    ) -> Self {
         store.complete_with(admission.complete);
         let (closing, definitions) = (CancellationToken::new(), Definitions::default());
-        Self { store, faults, version, address, closing, admission, definitions }
+        Self { store, faults, version, address, closing, admission, counters, definitions }
     }
 
     /// Serves until `closing` is cancelled.
@@ -87,7 +97,7 @@ impl Server {
 
     /// Answers a request that was read whole.
     fn respond(&self, request: &Request, body: &[u8]) -> Response<Body> {
-        if let Some(found) = self.about_itself(request, body) {
+        if let Some(found) = self.about_itself(request, body).or_else(|| self.service_proxy(request)) {
             return found;
         }
         let Some(target) = request.target(&self.store) else { return answer::no_page() };

@@ -7,7 +7,7 @@ use super::logs::Logs;
 use super::watching::Watching;
 use crate::model::{Cause, Outcome};
 use crate::report::{CheckResult, LogTail};
-use crate::trial::checks::{Checks, Facts, RunContext};
+use crate::trial::checks::{Checks, Facts, Metering, RunContext};
 use crate::trial::diagnosis::{self, ContainerEvidence, Evidence};
 use crate::trial::judge::Judge;
 use crate::trial::{Culprit, Verdict};
@@ -66,11 +66,16 @@ impl Trial<'_, '_> {
             evidence: self.folder.path(),
             scratch: self.world.scratch,
             environment: self.world.environment,
+            metrics: self.metering(),
             timeout: CHECK,
             cancel: &self.turn.stop,
             redact: &redact,
         };
         checks.evaluate(&facts, &context).await
+    }
+
+    fn metering(&self) -> Option<Metering<'_>> {
+        Some(Metering { meter: self.world.meter.as_ref()?, before: self.before.get()? })
     }
 
     /// The cause with what the logs say.

@@ -27,6 +27,7 @@ use super::cleanup::Traces;
 use super::hub::{Subscription, WatchError};
 use super::isolate::{self, Identity, Isolated};
 use super::judge::{Judge, JudgedObject, Subject};
+use super::metrics::Before;
 use super::{Attempted, Moment, Phases, Verdict};
 use crate::cluster::discovery::Lookup;
 use crate::evidence::{Folder, LogFollower, LogLine, OnLine};
@@ -57,8 +58,9 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     let namespace = identity.namespace();
     let folder = world.evidence.attempt(cell.kubernetes, &cell.example.id, turn.number);
     let stop = turn.stop.clone();
-    let made = OnceLock::new();
-    let trial = Trial { world, cell, turn, started, namespace: &namespace, folder: &folder, made: &made };
+    let (made, before) = (OnceLock::new(), OnceLock::new());
+    let trial =
+        Trial { world, cell, turn, started, namespace: &namespace, folder: &folder, made: &made, before: &before };
     let mut changes = world.hub.join(&namespace);
     let tried = tokio::select! {
         biased;
@@ -121,6 +123,8 @@ struct Trial<'t, 'w> {
     folder: &'t Folder,
     /// What it may have made, from the moment at which it begins to make something.
     made: &'t OnceLock<Traces>,
+    /// The metrics before that, where checks compare with them.
+    before: &'t OnceLock<Before>,
 }
 
 /// What an attempt came to.
@@ -141,6 +145,7 @@ impl Trial<'_, '_> {
     async fn tried(&self, identity: &Identity<'_>, changes: &mut Subscription) -> Tried {
         let prepared = async {
             let isolated = self.isolated(identity).await.map_err(|refused| *refused)?;
+            self.read_metrics().await;
             self.watch_kinds().await.map_err(|error| unwatched(&error))?;
             Ok::<_, Refused>(isolated)
         };
@@ -169,6 +174,15 @@ impl Trial<'_, '_> {
         let mut tried = self.judged(&applied, traces, changes).await;
         tried.notes.splice(..0, notes);
         Tried { applied: answers, ..tried }
+    }
+
+    /// Reads what metrics checks compare with. What other attempts leave would still move what one that runs alone looks at.
+    async fn read_metrics(&self) {
+        let Some(meter) = &self.world.meter else { return };
+        if self.cell.alone {
+            self.world.janitor.idle().await;
+        }
+        let _ = self.before.set(Before::read(meter, &self.cell.example.settings.checks, self.namespace).await);
     }
 
     async fn isolated(&self, identity: &Identity<'_>) -> Result<Isolated<'_>, Box<Refused>> {

@@ -16,6 +16,7 @@ use crate::report::{CheckResult, LogTail};
 use crate::trial::apply::Target;
 use crate::trial::hub::{Hub, WatchError, resource};
 use crate::trial::janitor::Janitor;
+use crate::trial::metrics::Meter;
 use crate::trial::script::Containers;
 
 /// Everything that the attempts on one cluster share.
@@ -40,6 +41,8 @@ pub struct World<'a> {
     pub run_id: &'a str,
     /// What the images mean that the project builds.
     pub images: &'a Replacements,
+    /// Reads metrics, where the config says from where.
+    pub meter: Option<Meter>,
     /// What the operator's pods do, if we deployed it.
     pub operator: Option<Restarts>,
     /// How containers of scripts are started beside the cluster.

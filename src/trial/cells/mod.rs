@@ -62,6 +62,8 @@ pub struct Cell<'a> {
     pub diagnostics: Vec<Finding>,
     /// What only one cell at a time may have: the cluster-scoped objects that it brings.
     pub locks: BTreeSet<String>,
+    /// No other cell may run beside it on its cluster: its checks ask for metrics that any of them would move.
+    pub alone: bool,
     /// What its pods request, all together.
     pub request: Resources,
     /// How many pods it has at once.
@@ -193,6 +195,7 @@ impl<'c, 'a, 'l, N: FnMut(&Row)> Course<'c, 'a, 'l, N> {
             expected: cell.expected,
             demand: Demand::of(cell.example, cell.request, cell.pods),
             locks: cell.locks.clone(),
+            alone: cell.alone,
             held: !cell.gates.is_empty(),
         };
         let parallel = limits.parallel.map_or_else(|| auto_parallel(nodes), NonZeroUsize::get);

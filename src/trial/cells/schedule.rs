@@ -6,6 +6,7 @@
 //!   does not leave the nodes idle.
 //! - A cell that would not fit on empty nodes comes last, and runs alone: the cluster's own scheduler judges it.
 //! - Of the cells that share a lock one runs at a time, in the same order.
+//! - A cell that is to run alone comes last too: nothing is begun beside it, and it begins when nothing runs.
 //!
 //! Cells that ask for the same form a class: if the first of a class does not fit, none does, so that a step costs a look at
 //! each class, not at each cell.
@@ -31,11 +32,13 @@ pub struct Task {
     pub demand: Demand,
     /// What only one cell at a time may have.
     pub locks: BTreeSet<String>,
+    /// Nothing may run beside it.
+    pub alone: bool,
     /// It waits for more than its turn: it is no candidate before it is [pushed](Schedule::push).
     pub held: bool,
 }
 
-/// The order of turns: what fits on no empty node last, the longest first, then by arrival. The last part is the cell's place.
+/// The order of turns: what runs alone last, the longest first, then by arrival. The last part is the cell's place.
 type Key = (bool, Reverse<Duration>, u64, usize);
 
 /// The cells that wait, and the room that the running ones take.
@@ -65,8 +68,8 @@ struct Entry {
 #[derive(Debug)]
 struct Class {
     demand: Demand,
-    /// It would not fit on empty nodes.
-    oversize: bool,
+    /// They run alone: they are to, or would not fit on empty nodes.
+    alone: bool,
     /// Those that wait for nothing but room.
     ready: BTreeSet<Key>,
 }
@@ -81,7 +84,7 @@ struct Lock {
 #[derive(Debug)]
 struct Running {
     placement: Placement,
-    oversize: bool,
+    alone: bool,
     /// The reservation that it overtook without harm.
     beside: Option<u64>,
 }
@@ -110,13 +113,16 @@ impl Schedule {
             }
             Entry {
                 expected: task.expected,
-                class: classes.of(task.demand),
+                class: classes.of((task.demand, task.alone)),
                 locks: task.locks.into_iter().map(|lock| locks.of(lock)).collect(),
                 waits: false,
             }
         };
         let entries: Vec<_> = tasks.into_iter().enumerate().map(entry).collect();
-        let class = |demand: Demand| Class { oversize: nodes.fit(&demand).is_none(), demand, ready: BTreeSet::new() };
+        let class = |(demand, alone): (Demand, bool)| {
+            let alone = alone || nodes.fit(&demand).is_none();
+            Class { alone, demand, ready: BTreeSet::new() }
+        };
         let mut schedule = Self {
             classes: classes.in_order().into_iter().map(class).collect(),
             locks: locks.in_order().iter().map(|_| Lock::default()).collect(),
@@ -139,7 +145,7 @@ impl Schedule {
     pub fn push(&mut self, task: usize) {
         let entry = &mut self.entries[task];
         entry.waits = true;
-        let key = (self.classes[entry.class].oversize, Reverse(entry.expected), self.arrivals, task);
+        let key = (self.classes[entry.class].alone, Reverse(entry.expected), self.arrivals, task);
         self.arrivals += 1;
         for lock in &self.entries[task].locks {
             self.locks[*lock].wanted.insert(key);
@@ -149,7 +155,7 @@ impl Schedule {
 
     /// The task whose turn it is; it runs from now on. `None` if nothing may start before something ends.
     pub fn start(&mut self) -> Option<usize> {
-        if self.running.len() >= self.parallel || self.running.values().any(|running| running.oversize) {
+        if self.running.len() >= self.parallel || self.running.values().any(|running| running.alone) {
             return None;
         }
         if self.running.is_empty() {
@@ -224,10 +230,10 @@ impl Schedule {
 
     /// How the task would run now; `None` if it may not.
     fn admit(&mut self, class: usize, key: Key) -> Option<Running> {
-        let Class { demand, oversize, .. } = &self.classes[class];
-        if *oversize {
-            let alone = self.running.is_empty();
-            return alone.then(|| Running { placement: Placement::default(), oversize: true, beside: None });
+        let Class { demand, alone, .. } = &self.classes[class];
+        if *alone {
+            let is_idle = self.running.is_empty();
+            return is_idle.then(|| Running { placement: Placement::default(), alone: true, beside: None });
         }
         let Some(placement) = self.free.fit(demand) else {
             self.reserve(class, key);
@@ -246,7 +252,7 @@ impl Schedule {
                 reservation.overtakes += 1;
             }
         }
-        Some(Running { placement, oversize: false, beside })
+        Some(Running { placement, alone: false, beside })
     }
 
     /// Keeps room for the task, unless one before it has a reservation.

@@ -75,6 +75,7 @@ fn cells(examples: &[Example]) -> Vec<Cell<'_>> {
         expected: Duration::from_secs(10),
         diagnostics: Vec::new(),
         locks: BTreeSet::new(),
+        alone: false,
         request: Resources::default(),
         pods: 1,
         gates: Vec::new(),

@@ -6,6 +6,7 @@
 mod cel;
 mod event;
 mod logs;
+mod metrics;
 mod run;
 mod scan;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+pub use metrics::Metering;
 pub use run::RunContext;
 pub use scan::LogScan;
 
@@ -121,6 +123,7 @@ impl Checks {
         for (place, check) in self.list.iter().enumerate() {
             let finding = match check {
                 Check::Run(command) => run::evaluate(command, place, context).await,
+                Check::Metrics { .. } => metrics::evaluate(check, context).await,
                 _ => self.decide(check, place, facts),
             };
             if let (Finding::Failed(failure), None) = (&finding, &cause) {
@@ -151,7 +154,8 @@ impl Checks {
 }
 
 /// The key of a check in the config.
-fn kind(check: &Check) -> &'static str {
+#[must_use]
+pub fn kind(check: &Check) -> &'static str {
     match check {
         Check::Logs { .. } => "logs",
         Check::Value { .. } => "value",

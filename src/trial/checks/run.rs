@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Finding;
+use super::{Finding, Metering};
 use crate::config::{Command, Run};
 use crate::duration;
 use crate::model::ExampleId;
@@ -37,6 +37,8 @@ pub struct RunContext<'a> {
     pub scratch: &'a Path,
     /// This program's environment, of which an allow-list is passed on.
     pub environment: &'a [(OsString, OsString)],
+    /// What `metrics` checks are evaluated with, if there is somewhere to ask.
+    pub metrics: Option<Metering<'a>>,
     /// How long one program may take.
     pub timeout: Duration,
     /// The run was cancelled.

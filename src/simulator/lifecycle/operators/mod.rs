@@ -1,6 +1,7 @@
 //! The operators whose jobs examples ask for: Kubeflow's Training Operator and Trainer, JobSet; and any other custom
 //! resource with pod templates.
 
+mod counters;
 mod generic;
 mod jobset;
 mod mpi;
@@ -10,6 +11,8 @@ mod trainer;
 mod training;
 
 use serde_json::Value as Json;
+
+pub use counters::{Counted, Counters};
 
 use super::action::{Action, Cue};
 use super::object::text;

@@ -8,6 +8,7 @@ use super::super::action::{Action, Cue, Happening};
 use super::super::object::{list, name, namespace, owner_reference, uid};
 use super::super::pace::Delay;
 use super::super::world::World;
+use super::Counted;
 use super::replicas::Replica;
 use crate::simulator::store::Key;
 
@@ -26,6 +27,7 @@ pub(super) fn refuse(job: &Json, key: &Key, cue: &Cue, world: World<'_>) -> Vec<
     vec![
         Action::Mark(uid(job).to_owned(), "refused".to_owned()),
         Happening::warning(job, CONTROLLER, "MPIJobFailedValidation", why).into(),
+        Action::Count(Counted::ReconcileError(CONTROLLER), job.clone()),
         Action::Later(Delay::Again(wait, turn), key.clone(), uid(job).to_owned(), Cue::Again(turn + 1)),
     ]
 }

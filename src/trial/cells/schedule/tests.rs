@@ -10,6 +10,7 @@ fn task(seconds: u64, cores: i64) -> Task {
         expected: Duration::from_secs(seconds),
         demand: Demand::even(request, 1),
         locks: BTreeSet::new(),
+        alone: false,
         held: false,
     }
 }
@@ -51,6 +52,24 @@ fn what_fits_nowhere_runs_alone_and_last() {
     schedule.finish(1);
     assert_eq!(start_all(&mut schedule), [0]);
     schedule.finish(0);
+    assert_eq!(start_all(&mut schedule), [2]);
+}
+
+#[test]
+fn what_is_to_run_alone_does_when_all_others_are_done() {
+    let alone = |seconds| Task { alone: true, ..task(seconds, 0) };
+    let mut schedule = on(4, 9, vec![alone(99), task(1, 1), alone(5), task(2, 1)]);
+    assert_eq!(start_all(&mut schedule), [3, 1]);
+    schedule.finish(3);
+    assert_eq!(schedule.start(), None, "it waits for the last one");
+    schedule.finish(1);
+    assert_eq!(start_all(&mut schedule), [0]);
+    // What waits for its retry meanwhile does not begin beside it, and goes before the next that is to run alone.
+    schedule.push(1);
+    assert_eq!(schedule.start(), None);
+    schedule.finish(0);
+    assert_eq!(start_all(&mut schedule), [1]);
+    schedule.finish(1);
     assert_eq!(start_all(&mut schedule), [2]);
 }
 
@@ -116,11 +135,18 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     (0u64..30, 1u64..30, 0i64..5_000, 0i64..5_000, 0u64..6, locks, 1u32..3)
 }
 
-fn to_task((expected, _, milli, mebi, pods, locks, _): &Drawn) -> Task {
+/// Some of those that are drawn are to run alone.
+fn is_alone(drawn: &Drawn) -> bool {
+    drawn.0 == 7
+}
+
+fn to_task(drawn: &Drawn) -> Task {
+    let (expected, _, milli, mebi, pods, locks, _) = drawn;
     let cpu = Quantity::parse(&format!("{milli}m")).unwrap();
     let request = Resources { cpu, memory: Quantity::from_units(*mebi << 20) };
     let locks = locks.iter().map(ToString::to_string).collect();
-    Task { expected: Duration::from_secs(*expected), demand: Demand::even(request, *pods), locks, held: false }
+    let demand = Demand::even(request, *pods);
+    Task { expected: Duration::from_secs(*expected), demand, locks, alone: is_alone(drawn), held: false }
 }
 
 /// Plays a schedule to its end; `check` sees what runs after each step.
@@ -161,8 +187,8 @@ proptest! {
             let locks: Vec<_> = running.iter().flat_map(|task| &drawn[*task].5).collect();
             assert_eq!(locks.iter().collect::<BTreeSet<_>>().len(), locks.len(), "a lock is held twice");
             let fits_nowhere = |task: &usize| empty.fit(&to_task(&drawn[*task]).demand).is_none();
-            if running.iter().any(fits_nowhere) {
-                assert_eq!(running.len(), 1, "what fits nowhere runs alone");
+            if running.iter().any(|task| fits_nowhere(task) || is_alone(&drawn[*task])) {
+                assert_eq!(running.len(), 1, "what fits nowhere or is to run alone does");
             } else {
                 assert!(running.iter().map(|task| drawn[*task].2).sum::<i64>() <= cpu);
                 assert!(running.iter().map(|task| drawn[*task].3).sum::<i64>() <= memory);

@@ -8,6 +8,7 @@ use super::super::super::action::{Action, Cue, pod_key};
 use super::super::super::object::{condition, has_ended, is_deleting, name, namespace, number, text};
 use super::super::super::pace::Delay;
 use super::super::super::world::World;
+use super::super::Counted;
 use super::Sync;
 use crate::simulator::store::{Key, Propagation};
 
@@ -28,6 +29,7 @@ impl Sync<'_> {
     pub(super) fn after(&mut self, cue: &Cue, world: World<'_>) {
         if *cue == Cue::Expired {
             self.actions.push(Action::Delete(self.key.clone(), Propagation::Background));
+            self.actions.push(Action::Count(Counted::JobDeleted, self.job.clone()));
             return self.tell("SuccessfulDeletePod", &format!("Deleted job: {}", name(self.job)));
         }
         if condition(self.job, "Succeeded") == "True" {

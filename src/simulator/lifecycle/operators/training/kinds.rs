@@ -111,6 +111,11 @@ const KINDS: &[Training] = &[
     },
 ];
 
+/// What the controllers are called.
+pub(in super::super) fn controllers() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|training| training.by)
+}
+
 /// The kind of this name.
 pub(in super::super) fn find(kind: &str) -> Option<&'static Training> {
     KINDS.iter().find(|known| known.kind == kind)

@@ -20,7 +20,7 @@ use super::mpi;
 use super::replicas::Replica;
 use crate::simulator::store::{Key, Propagation};
 use kinds::Training;
-pub(super) use kinds::find;
+pub(super) use kinds::{controllers, find};
 
 /// What becomes of a job.
 #[must_use]

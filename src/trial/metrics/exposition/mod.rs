@@ -1,0 +1,134 @@
+//! What a `/metrics` endpoint answers: samples with names and labels.
+//!
+//! Source: the text format 0.0.4, <https://prometheus.io/docs/instrumenting/exposition_formats/>, and OpenMetrics 1.0,
+//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>. Both are read alike, line by line: a line that is neither a sample nor a
+//! comment is counted with its number and left out, and all the others hold. Timestamps and exemplars are read and not kept.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+/// Most bytes that are read of an answer.
+pub const MAX_BODY: usize = 32 << 20;
+/// Most bytes of a line.
+const MAX_LINE: usize = 64 << 10;
+/// Most labels of a sample.
+const MAX_LABELS: usize = 256;
+/// Most lines of no meaning that are remembered; more are only counted.
+const REMEMBERED: usize = 5;
+
+/// One series with its value now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The metric.
+    pub name: String,
+    /// Label and value, in the order in which they were written.
+    pub labels: Vec<(String, String)>,
+    /// The value; it may be NaN or infinite.
+    pub value: f64,
+}
+
+/// What was read of an answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Exposition {
+    /// The samples, in the order of the lines.
+    pub samples: Vec<Sample>,
+    /// The type of each metric family that has one: `counter`, `gauge`.
+    pub types: BTreeMap<String, String>,
+    /// The lines that could not be read: number from 1, and what was expected. At most a few.
+    pub bad: Vec<(usize, String)>,
+    /// How many lines could not be read.
+    pub bad_lines: usize,
+}
+
+impl Exposition {
+    /// Whether values of this metric may go down and mean it: it is said to be no counter.
+    #[must_use]
+    pub fn is_gauge(&self, name: &str) -> bool {
+        self.types.get(name).is_some_and(|kind| kind == "gauge")
+    }
+
+    /// What is wrong with lines that could not be read; `None` if there are none.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let (number, why) = self.bad.first()?;
+        let more = if self.bad_lines > 1 { format!(" (and {} more)", self.bad_lines - 1) } else { String::new() };
+        Some(format!("line {number} is no sample: {why}{more}"))
+    }
+}
+
+/// Reads an answer. Never fails: what can't be read is counted.
+#[must_use]
+pub fn parse(body: &[u8]) -> Exposition {
+    let mut exposition = Exposition::default();
+    for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let read = if line.len() > MAX_LINE {
+            Err(format!("it is longer than {MAX_LINE} bytes"))
+        } else {
+            std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned()).and_then(line::read)
+        };
+        match read {
+            Ok(line::Line::Sample(sample)) => exposition.samples.push(sample),
+            Ok(line::Line::Type(name, kind)) => drop(exposition.types.insert(name, kind)),
+            Ok(line::Line::Nothing) => {}
+            // What follows is not part of it.
+            Ok(line::Line::End) => break,
+            Err(why) => {
+                exposition.bad_lines += 1;
+                if exposition.bad.len() < REMEMBERED {
+                    exposition.bad.push((index + 1, why));
+                }
+            }
+        }
+    }
+    exposition
+}
+
+impl fmt::Display for Sample {
+    /// `name{label="value"} 1`, as it stands in the text format, without the line's end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = match self.value {
+            value if value == f64::INFINITY => "+Inf".to_owned(),
+            value if value == f64::NEG_INFINITY => "-Inf".to_owned(),
+            value => value.to_string(),
+        };
+        write!(f, "{} {value}", series(&self.name, &self.labels))
+    }
+}
+
+/// A series as the formats write it: `name{label="value"}`, or `{"my.metric",label="value"}` where the name needs quotes.
+#[must_use]
+pub fn series(name: &str, labels: &[(String, String)]) -> String {
+    // What PromQL computed has no name.
+    let is_plain = name.is_empty() || line::is_metric_name(name);
+    let mut parts = Vec::new();
+    if !is_plain {
+        parts.push(quoted(name));
+    }
+    parts.extend(labels.iter().map(|(label, value)| {
+        let label = if line::is_label_name(label) { label.clone() } else { quoted(label) };
+        format!("{label}={}", quoted(value))
+    }));
+    let labels = if parts.is_empty() { String::new() } else { format!("{{{}}}", parts.join(",")) };
+    if is_plain { format!("{name}{labels}") } else { labels }
+}
+
+/// A text in double quotes, escaped.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        let _ = match character {
+            '\\' => quoted.write_str("\\\\"),
+            '"' => quoted.write_str("\\\""),
+            '\n' => quoted.write_str("\\n"),
+            other => quoted.write_char(other),
+        };
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,253 @@
+//! Requests to a Service through the API server's service proxy:
+//! `/api/v1/namespaces/NAMESPACE/services/[https:]NAME:PORT/proxy/PATH`.
+//!
+//! Whether a port speaks HTTP or HTTPS nobody says: the likelier is tried, then the other if the answer tells so, and what worked is
+//! remembered. Certificates of the target are not verified by the API server.
+//!
+//! Source: `pkg/registry/core/service/storage/storage.go` (`ResourceLocation`) and `apimachinery/pkg/util/proxy/transport.go`.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Request, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::exposition::MAX_BODY;
+use super::read::Unread;
+use crate::trial::apply::{Limits, persist};
+
+/// How long a source may fail to answer.
+const LIMITS: Limits = Limits { transient: Duration::from_secs(10), lagging: Duration::from_secs(1) };
+
+/// What a path and its query can't hold as it is.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A port of a Service.
+pub(super) struct Endpoint {
+    client: Client,
+    namespace: String,
+    name: String,
+    port: String,
+    /// What it speaks, once that is known.
+    speaks: Mutex<Option<Scheme>>,
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+/// What the Service, or the API server in its stead, answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer {
+    pub(super) code: u16,
+    pub(super) content_type: String,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The API server's own answer, if it is that.
+    fn of_api_server(&self) -> Option<Status> {
+        let value: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        (value["kind"] == "Status").then(|| serde_json::from_value(value).ok()).flatten()
+    }
+
+    /// The beginning of what it says.
+    fn text(&self) -> String {
+        let status = self.of_api_server().map(|status| status.message);
+        status.unwrap_or_else(|| {
+            let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 << 10)]);
+            text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect()
+        })
+    }
+
+    /// Whether the target turned out to speak the other one. Of an answer that broke off it is only likely.
+    fn speaks_other(&self, scheme: Scheme) -> bool {
+        const HTTPS: [&str; 5] = [
+            "HTTP request to an HTTPS server",
+            "sent to HTTPS port",
+            "malformed HTTP response",
+            "EOF",
+            "connection reset",
+        ];
+        const HTTP: [&str; 4] = [
+            "server gave HTTP response to HTTPS client",
+            "does not look like a TLS handshake",
+            "EOF",
+            "connection reset",
+        ];
+        let signs = if scheme == Scheme::Http { &HTTPS[..] } else { &HTTP[..] };
+        // Only what stands in front can be such a sign: a body of metrics may hold any text.
+        self.code >= 400 && signs.iter().any(|sign| self.text().contains(sign))
+    }
+}
+
+impl Endpoint {
+    /// The port of a Service, `namespace/name:port`.
+    pub(super) fn new(client: Client, service: &str) -> Self {
+        let (namespace, rest) = service.split_once('/').unwrap_or_default();
+        let (name, port) = rest.rsplit_once(':').unwrap_or((rest, ""));
+        let [namespace, name, port] = [namespace, name, port].map(str::to_owned);
+        Self { client, namespace, name, port, speaks: Mutex::default() }
+    }
+
+    /// GETs a path, which may have a query.
+    pub(super) async fn get(&self, path: &str, accept: &str) -> Result<Answer, Unread> {
+        self.get_with_errors(path, accept, |_| false).await
+    }
+
+    /// The same, where bodies of refusals that `is_answer` knows are answers too.
+    pub(super) async fn get_with_errors(
+        &self,
+        path: &str,
+        accept: &str,
+        is_answer: fn(&[u8]) -> bool,
+    ) -> Result<Answer, Unread> {
+        let mut first = None;
+        for scheme in self.schemes() {
+            let answer = persist(LIMITS, || self.ask(scheme, path, accept, is_answer)).await;
+            let answer = answer.or_else(|error| self.unanswered(error))?;
+            if answer.speaks_other(scheme) {
+                first.get_or_insert(answer);
+                continue;
+            }
+            if answer.code < 400 || is_answer(&answer.body) {
+                *self.known() = Some(scheme);
+                return Ok(answer);
+            }
+            // The first knew of no such scheme, and the second no such page: the second has understood.
+            return Err(self.refused(&answer, path));
+        }
+        Err(self.refused(&first.unwrap_or_default(), path))
+    }
+
+    /// `Service namespace/name:port`.
+    pub(super) fn told(&self) -> String {
+        format!("Service {}/{}:{}", self.namespace, self.name, self.port)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Scheme>> {
+        self.speaks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What is tried, in this order.
+    fn schemes(&self) -> Vec<Scheme> {
+        let is_https = ["443", "8443"].contains(&self.port.as_str()) || self.port.starts_with("https");
+        match *self.known() {
+            Some(scheme) => vec![scheme],
+            None if is_https => vec![Scheme::Https, Scheme::Http],
+            None => vec![Scheme::Http, Scheme::Https],
+        }
+    }
+
+    async fn ask(
+        &self,
+        scheme: Scheme,
+        path: &str,
+        accept: &str,
+        is_answer: fn(&[u8]) -> bool,
+    ) -> Result<Answer, kube::Error> {
+        let scheme_part = if scheme == Scheme::Https { "https:" } else { "" };
+        let Self { namespace, name, port, .. } = self;
+        let path = utf8_percent_encode(path, PATH);
+        let uri = format!("/api/v1/namespaces/{namespace}/services/{scheme_part}{name}:{port}/proxy{path}");
+        let request = Request::get(uri).header(ACCEPT, accept).body(Body::empty()).map_err(kube::Error::HttpError)?;
+        let (parts, body) = self.client.send(request).await?.into_parts();
+        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let body = axum::body::to_bytes(axum::body::Body::new(body), MAX_BODY).await;
+        let body = body.map_err(|error| kube::Error::Service(error.into()))?;
+        let answer = Answer { code: parts.status.as_u16(), content_type: content_type.to_owned(), body };
+        let passes = [429, 500, 502, 503, 504].contains(&answer.code) && !is_answer(&answer.body);
+        let status = answer.of_api_server();
+        // That there is no such port, or that it speaks something else, does not change.
+        let stays = answer.speaks_other(scheme) || answer.text().starts_with("no service port");
+        if passes && !stays {
+            let plain = || Status::failure(&answer.text(), "").with_code(answer.code);
+            return Err(kube::Error::Api(status.unwrap_or_else(plain).boxed()));
+        }
+        Ok(answer)
+    }
+
+    /// What became of requests that were tried again in vain.
+    fn unanswered(&self, error: kube::Error) -> Result<Answer, Unread> {
+        match error {
+            kube::Error::Api(status) => {
+                let code = status.code;
+                let body = serde_json::json!({"kind": "Status", "message": status.message, "code": code});
+                Ok(Answer { code, body: body.to_string().into(), ..Answer::default() })
+            }
+            error => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                Err(Unread::new(format!("{} did not answer: {error}{cause}", self.told())))
+            }
+        }
+    }
+
+    /// What an answer means that is no answer to the question.
+    fn refused(&self, answer: &Answer, path: &str) -> Unread {
+        let (told, text) = (self.told(), answer.text());
+        let namespace = &self.namespace;
+        let is_own = answer.of_api_server().is_some();
+        let unread = match (answer.code, is_own) {
+            (404, true) => format!("there is no {told}: {text}"),
+            (401 | 403, true) => {
+                format!("this identity may not `get` `services/proxy` in the namespace {namespace}: {text}")
+            }
+            (code @ (401 | 403), false) => format!(
+                "{told} asks for credentials of its own (HTTP {code}), which can't be passed on through the API server: serve its \
+                 metrics without, or let a Prometheus scrape them and set `metrics.prometheus`"
+            ),
+            (503, _) if text.starts_with("no endpoints available") => format!("no ready pod is behind {told}: {text}"),
+            (404, false) => format!("{told} serves nothing at {path}"),
+            (code, _) => {
+                let meaning = StatusCode::from_u16(code).ok().and_then(|code| code.canonical_reason());
+                format!("{told} answered HTTP {code} {}: {text}", meaning.unwrap_or_default())
+            }
+        };
+        // Pods come and go; what is refused stays so.
+        Unread { is_final: answer.code < 500 || text.starts_with("no service port"), ..Unread::new(unread) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16, body: &str) -> Answer {
+        Answer { code, body: body.to_owned().into(), ..Answer::default() }
+    }
+
+    #[test]
+    fn a_target_tells_that_it_speaks_the_other_one() {
+        let tls = answer(400, "Client sent an HTTP request to an HTTPS server.\n");
+        assert!(tls.speaks_other(Scheme::Http) && !tls.speaks_other(Scheme::Https));
+        let status = r#"{"kind": "Status", "code": 503, "message": "error trying to reach service: WHY"}"#;
+        let broken = |why: &str| answer(503, &status.replace("WHY", why));
+        assert!(
+            broken("net/http: HTTP/1.x transport connection broken: malformed HTTP response")
+                .speaks_other(Scheme::Http)
+        );
+        assert!(broken("http: server gave HTTP response to HTTPS client").speaks_other(Scheme::Https));
+        assert!(broken("tls: first record does not look like a TLS handshake").speaks_other(Scheme::Https));
+        assert!(!broken("dial tcp 10.0.0.1:8080: connect: connection refused").speaks_other(Scheme::Http));
+        assert!(!answer(200, "# HELP a malformed HTTP response, EOF\n").speaks_other(Scheme::Http));
+    }
+}

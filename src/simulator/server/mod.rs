@@ -12,6 +12,7 @@ mod read;
 mod request;
 mod select;
 mod update;
+pub mod usage;
 mod validate;
 mod watch;
 mod webhooks;
@@ -32,6 +33,7 @@ use super::store::{Status, Store};
 use definitions::Definitions;
 use request::{Request, Target};
 use serde_json::Value as Json;
+use usage::Measuring;
 
 /// Largest body that is read, in bytes: as much as a real API server takes (`MaxRequestBodyBytes`).
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -51,6 +53,8 @@ pub struct Server {
     pub closing: CancellationToken,
     /// Who is let in.
     pub admission: Admission,
+    /// Who measures what containers use.
+    pub measuring: Measuring,
     definitions: Definitions,
 }
 
@@ -68,7 +72,7 @@ impl Server {
     pub fn new(store: Store, faults: Mischief, version: String, address: String, admission: Admission) -> Self {
         store.complete_with(admission.complete);
         let (closing, definitions) = (CancellationToken::new(), Definitions::default());
-        Self { store, faults, version, address, closing, admission, definitions }
+        Self { store, faults, version, address, closing, admission, measuring: Measuring::default(), definitions }
     }
 
     /// Serves until `closing` is cancelled.
@@ -87,7 +91,7 @@ impl Server {
 
     /// Answers a request that was read whole.
     fn respond(&self, request: &Request, body: &[u8]) -> Response<Body> {
-        if let Some(found) = self.about_itself(request, body) {
+        if let Some(found) = self.about_usage(request).or_else(|| self.about_itself(request, body)) {
             return found;
         }
         let Some(target) = request.target(&self.store) else { return answer::no_page() };

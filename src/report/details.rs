@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Report, Row, words};
+use super::{ContainerUse, Finding, Report, Row, words};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::{label, render};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{CauseClass, ExampleId, Outcome};
+use crate::quantity;
 
 /// Most errors of one row that are shown in full.
 const MAX_SHOWN: usize = 10;
@@ -112,11 +113,52 @@ pub(super) fn facts(row: &Row, report: &Report, errors_shown: bool) -> Vec<Fact>
         add("attempts", outcomes.join(", then "));
     }
     add("versions", elsewhere(row, &report.results));
+    add("usage", usage(row));
     for check in row.checks.iter().filter(|check| check.outcome != "passed") {
         add("check", format!("{} {}: {}", check.check, check.outcome, check.message));
     }
     add("evidence", row.evidence.clone().unwrap_or_default());
     facts
+}
+
+/// What it used, where something is to be changed about that, or where it failed by it: `cpu 12 % of 500m, memory 180Mi of 4Gi (4 %),
+/// 6 samples; main of x-worker-0 uses ...`.
+fn usage(row: &Row) -> String {
+    let Some(used) = row.resources.as_ref().filter(|used| used.samples > 0) else { return String::new() };
+    let mut advice = used.pods.iter().flat_map(|of| of.advice.iter().map(move |advice| (of, advice)));
+    let first = advice.next();
+    let reasons = ["OOMKilled", "MemoryOverBudget", "CpuOverBudget", "CpuInefficient", "MemoryInefficient"];
+    let is_why = row.cause.as_ref().is_some_and(|cause| reasons.contains(&cause.reason.as_str()));
+    if first.is_none() && !is_why {
+        return String::new();
+    }
+    let sum = |of: fn(&ContainerUse) -> u64| {
+        used.pods.iter().filter(|of| of.samples > 0).map(of).fold(0, u64::saturating_add)
+    };
+    let (cpu_request, memory_request) = (sum(|of| of.cpu_request_milli), sum(|of| of.memory_request_bytes));
+    let cpu = match used.cpu_efficiency {
+        Some(share) => format!("{:.0} % of {}", share * 100.0, quantity::cpu(cpu_request)),
+        None => quantity::cpu(used.cpu_peak_milli),
+    };
+    let memory = match used.memory_efficiency {
+        Some(share) => format!(
+            "{} of {} ({:.0} %)",
+            quantity::memory(used.memory_peak_bytes),
+            quantity::memory(memory_request),
+            share * 100.0
+        ),
+        None => quantity::memory(used.memory_peak_bytes),
+    };
+    let mut text = format!("cpu {cpu}, memory {memory}, {}", words::plural(used.samples as usize, "sample"));
+    if let Some((of, first)) = first {
+        let instead = if first.suggested.is_empty() { String::new() } else { format!(" (try {})", first.suggested) };
+        text.push_str(&format!("; {} of {} {}{instead}", of.container, of.pod, first.message));
+        let more = advice.count();
+        if more > 0 {
+            text.push_str(&format!(", and {more} more in report.json"));
+        }
+    }
+    text
 }
 
 /// Where else the example passed, if it did not here: `failed on v1.34.0 alone, passed on v1.33.4`. `rows` are in the order of

@@ -27,6 +27,7 @@ use crate::trial::cleanup::Removed;
 use crate::trial::hub::Hub;
 use crate::trial::isolate;
 use crate::trial::janitor::Janitor;
+use crate::trial::resources::{Rhythm, Sampler};
 use crate::trial::script::Containers;
 
 /// How long the watches that every attempt needs may take to begin.
@@ -258,6 +259,7 @@ impl<'a> Shared<'_, 'a, '_> {
             janitor: Janitor::new(target.clone()),
             target,
             hub: Hub::new(cluster.client.clone()),
+            sampler: Sampler::start(cluster.client.clone(), Rhythm::of(cluster.provider)),
             config: &workspace.config,
             frameworks: &workspace.frameworks,
             catalog: &workspace.catalog,

@@ -3,6 +3,7 @@
 //! `logs` checks are evaluated on the lines as they stream by ([`LogScan`]); everything else, once the attempt has been judged
 //! ([`Checks::evaluate`]). A check that can't be decided is `inconclusive`: it fails nothing, and never passes in silence.
 
+mod budget;
 mod cel;
 mod event;
 mod logs;
@@ -23,7 +24,7 @@ use crate::config::Check;
 use crate::error::{Error, Result};
 use crate::framework::expression::Expression;
 use crate::model::{Cause, CauseClass};
-use crate::report::CheckResult;
+use crate::report::{CheckResult, Resources};
 use crate::trial::diagnosis::clean::one_line;
 
 /// Most characters of a result's message.
@@ -50,6 +51,8 @@ pub struct Facts<'a> {
     pub pods: &'a [Arc<Json>],
     /// Why the logs that were scanned are not whole, if they are not: then what was not found may have been there.
     pub logs_lost: Option<&'a str>,
+    /// What the pods used; `None` if nothing of them ran.
+    pub resources: Option<&'a Resources>,
 }
 
 /// What became of a check.
@@ -143,7 +146,8 @@ impl Checks {
                 None => Finding::Inconclusive("the expression could not be compiled".to_owned()),
             },
             Check::Event { reason, absent } => event::evaluate(reason, *absent, facts.events),
-            Check::Metrics { .. } | Check::Resources { .. } | Check::Run(_) => {
+            Check::Resources { .. } => budget::evaluate(check, facts.resources),
+            Check::Metrics { .. } | Check::Run(_) => {
                 Finding::Inconclusive(format!("this version does not evaluate `{}` checks", kind(check)))
             }
         }

@@ -216,7 +216,7 @@ fn is_told_by_errors(row: &Row) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Run, sample};
+    use crate::report::{Advice, Resources, Run, sample};
 
     fn report(rows: Vec<Row>) -> Report {
         Report::new(Run::default(), vec![], vec![], rows, &[])
@@ -248,6 +248,43 @@ mod tests {
                 "evidence v1.34.0/examples/slow.yaml",
             ]
         );
+    }
+
+    #[test]
+    fn what_it_used_is_told_where_something_is_to_be_changed_or_it_failed_by_it() {
+        let mut row = sample::slow("a.yaml", "v1.34.0");
+        let used = ContainerUse {
+            pod: "x".to_owned(),
+            container: "main".to_owned(),
+            samples: 6,
+            cpu_request_milli: 500,
+            memory_request_bytes: 4 << 30,
+            ..ContainerUse::default()
+        };
+        let resources = Resources {
+            samples: 6,
+            cpu_efficiency: Some(0.12),
+            memory_efficiency: Some(0.0439),
+            memory_peak_bytes: 180 << 20,
+            pods: vec![used],
+            ..Resources::default()
+        };
+        row.resources = Some(resources);
+        assert_eq!(usage(&row), "");
+        let advice = Advice {
+            kind: "over-provisioned".to_owned(),
+            resource: "memory".to_owned(),
+            message: "uses too little".to_owned(),
+            suggested: "256Mi".to_owned(),
+        };
+        row.resources.as_mut().unwrap().pods[0].advice = vec![advice.clone(), advice];
+        let figures = "cpu 12 % of 500m, memory 180Mi of 4Gi (4 %), 6 samples";
+        assert_eq!(usage(&row), format!("{figures}; main of x uses too little (try 256Mi), and 1 more in report.json"));
+        row.resources.as_mut().unwrap().pods[0].advice.clear();
+        row.cause.as_mut().unwrap().reason = "OOMKilled".to_owned();
+        assert_eq!(usage(&row), figures);
+        row.resources.as_mut().unwrap().samples = 0;
+        assert_eq!(usage(&row), "");
     }
 
     #[test]

@@ -29,6 +29,7 @@ use example_validator::trial::attempt::{World, attempt};
 use example_validator::trial::cells::{self, Cell, Limits};
 use example_validator::trial::hub::Hub;
 use example_validator::trial::janitor::Janitor;
+use example_validator::trial::resources::{Rhythm, Sampler};
 use example_validator::trial::script::Containers;
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -147,6 +148,7 @@ async fn cells_of(catalog: &Catalog, root: &Path, pace: Pace) -> (Vec<Row>, Mome
         janitor: Janitor::new(target.clone()),
         target,
         hub: Hub::new(cluster.client.clone()),
+        sampler: Sampler::start(cluster.client.clone(), Rhythm::of(cluster.provider)),
         config: &config,
         frameworks: &frameworks,
         catalog,

@@ -49,6 +49,12 @@ impl Quantity {
         Self { nano: self.nano / i128::try_from(parts.max(1)).unwrap_or(i128::MAX) }
     }
 
+    /// Thousand-millionths of a unit: nanocores of a CPU quantity.
+    #[must_use]
+    pub fn nano(self) -> i64 {
+        clamp(self.nano)
+    }
+
     /// Thousandths of a unit, rounded up: millicores of a CPU quantity.
     #[must_use]
     pub fn milli(self) -> i64 {
@@ -90,6 +96,26 @@ impl Quantity {
     pub fn times(self, count: u64) -> Self {
         Self { nano: self.nano.saturating_mul(i128::from(count)) }
     }
+}
+
+/// An amount of memory as a person writes it, rounded up: `4Gi`, `1.5Gi`, `180Mi`, `12Ki`, `0`.
+#[must_use]
+pub fn memory(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki")];
+    let (unit, suffix) = UNITS.into_iter().find(|(unit, _)| bytes > unit - unit / 1024).unwrap_or((1 << 10, "Ki"));
+    let tenths = (u128::from(bytes) * 10).div_ceil(u128::from(unit));
+    match (tenths / 10, tenths % 10) {
+        (0, 0) => "0".to_owned(),
+        (whole, 0) => format!("{whole}{suffix}"),
+        (whole, _) if whole >= 10 && suffix != "Gi" => format!("{}{suffix}", whole + 1),
+        (whole, tenth) => format!("{whole}.{tenth}{suffix}"),
+    }
+}
+
+/// Thousandths of a core as Kubernetes writes them: `200m`, `1500m`, `2`.
+#[must_use]
+pub fn cpu(milli: u64) -> String {
+    if milli.is_multiple_of(1000) { (milli / 1000).to_string() } else { format!("{milli}m") }
 }
 
 fn ceil_div(value: i128, divisor: i128) -> i128 {
@@ -184,7 +210,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn amounts_are_written_as_a_person_writes_them() {
+        let texts =
+            [0, 12 << 10, 3 << 19, (180 << 20) - 5, 1023 << 20, 1 << 30, (1 << 30) + 1, 3 << 29, 4 << 30].map(memory);
+        assert_eq!(texts, ["0", "12Ki", "1.5Mi", "180Mi", "1023Mi", "1Gi", "1.1Gi", "1.5Gi", "4Gi"]);
+        assert_eq!([0, 5, 200, 1000, 1500, 2000].map(cpu), ["0", "5m", "200m", "1", "1500m", "2"]);
+        assert_eq!(memory(u64::MAX), "17179869184Gi");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_as_no_less_and_not_much_more(bytes in 0..1_u64 << 50, milli in 0..1_u64 << 40) {
+            let read = Quantity::parse(&memory(bytes)).unwrap().units();
+            let bytes = i64::try_from(bytes).unwrap();
+            prop_assert!(read >= bytes && read - bytes <= (bytes / 10).max(1 << 10), "{read} {bytes}");
+            prop_assert_eq!(Quantity::parse(&cpu(milli)).unwrap().milli(), i64::try_from(milli).unwrap());
+        }
+
         #[test]
         fn no_text_makes_it_panic(text in "[-+]?[0-9.]{0,45}[a-zA-Z]{0,2}[-+]?[0-9]{0,12}") {
             let _ = Quantity::parse(&text).map(|quantity| (quantity.milli(), quantity.units()));

@@ -242,6 +242,7 @@ scenarios! {
     a_job_that_completes_passes: "job-succeeds" => "passed";
     a_native_sidecar_keeps_no_job_from_passing: "native-sidecar" => "passed";
     a_container_out_of_memory_fails: "oom-killed" => "failed", "runtime", ["OOMKilled"], "32Mi";
+    a_job_that_runs_for_a_while_passes: "resources-sampled" => "passed";
     what_pod_security_refuses_fails: "pod-security-refused" => "failed", "admission", ["FailedCreate"], "PodSecurity";
     a_claim_that_does_not_exist_fails: "pvc-missing" => "failed", "scheduling", ["Unschedulable"], "absent-claim";
     a_claim_that_nobody_provisions_fails: "pvc-unbound" => "failed", "scheduling", ["Unschedulable"], "data";
@@ -288,6 +289,20 @@ fn every_attempt_leaves_its_objects_events_and_verdict() {
             assert!(RUN.evidence.keys().any(|path| path.starts_with(&start)), "{start}: {:?}", RUN.evidence.keys());
         }
     }
+}
+
+#[test]
+fn samples_are_really_read_from_the_kubelet() {
+    let rows = RUN.report["results"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["example"] == "resources-sampled.yaml").unwrap();
+    let used = &row["resources"];
+    assert_eq!((&used["source"], &used["note"]), (&"kubelet".into(), &"".into()), "{used:#}");
+    assert!(used["samples"].as_u64().unwrap() > 0 && used["memoryPeakBytes"].as_u64().unwrap() > 0, "{used:#}");
+    let main = &used["pods"][0];
+    assert_eq!((&main["container"], &main["memoryRequestBytes"]), (&"main".into(), &(16 << 20).into()));
+    assert!(main["memoryPeakBytes"].as_u64().unwrap() > 0, "{main:#}");
+    let evidence = format!("{}/resources.json", row["evidence"].as_str().unwrap());
+    assert!(RUN.evidence[&evidence].contains("\"memoryBytes\""));
 }
 
 #[test]

@@ -229,14 +229,14 @@ pub(super) struct RawMetricCheck {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(super) struct RawBudget {
-    /// The most memory at any time, like 2Gi.
+    /// The most memory that all pods of the example may use together at one moment, like 2Gi.
     pub max_memory: Option<RawQuantity>,
-    /// The most CPU at any time, like 500m.
+    /// The most CPU that all pods of the example may use together at one moment, like 500m.
     pub max_cpu: Option<RawQuantity>,
-    /// CPU used, as a part of what is requested.
+    /// The least part of the CPU that is requested, from 0 to 1, that has to be used on average.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_cpu_efficiency: Option<f64>,
-    /// Memory used, as a part of what is requested.
+    /// The least part of the memory that is requested, from 0 to 1, that has to be used at the peak.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_memory_efficiency: Option<f64>,
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::summary::health::history;
-use super::{Finding, Report, Row, words};
+use super::{ContainerUse, Finding, Report, Row, words};
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::{label, render};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{CauseClass, ExampleId, Outcome};
+use crate::quantity;
 
 /// Most errors of one row that are shown in full.
 const MAX_SHOWN: usize = 10;
@@ -114,11 +115,52 @@ pub(super) fn facts(row: &Row, report: &Report, errors_shown: bool) -> Vec<Fact>
     }
     add("versions", elsewhere(row, &report.results));
     add("history", history(row));
+    add("usage", usage(row));
     for check in row.checks.iter().filter(|check| check.outcome != "passed") {
         add("check", format!("{} {}: {}", check.check, check.outcome, check.message));
     }
     add("evidence", row.evidence.clone().unwrap_or_default());
     facts
+}
+
+/// What it used, where something is to be changed about that, or where it failed by it: `cpu 12 % of 500m, memory 180Mi of 4Gi (4 %),
+/// 6 samples; main of x-worker-0 uses ...`.
+fn usage(row: &Row) -> String {
+    let Some(used) = row.resources.as_ref().filter(|used| used.samples > 0) else { return String::new() };
+    let mut advice = used.pods.iter().flat_map(|of| of.advice.iter().map(move |advice| (of, advice)));
+    let first = advice.next();
+    let reasons = ["OOMKilled", "MemoryOverBudget", "CpuOverBudget", "CpuInefficient", "MemoryInefficient"];
+    let is_why = row.cause.as_ref().is_some_and(|cause| reasons.contains(&cause.reason.as_str()));
+    if first.is_none() && !is_why {
+        return String::new();
+    }
+    let sum = |of: fn(&ContainerUse) -> u64| {
+        used.pods.iter().filter(|of| of.samples > 0).map(of).fold(0, u64::saturating_add)
+    };
+    let (cpu_request, memory_request) = (sum(|of| of.cpu_request_milli), sum(|of| of.memory_request_bytes));
+    let cpu = match used.cpu_efficiency {
+        Some(share) => format!("{:.0} % of {}", share * 100.0, quantity::cpu(cpu_request)),
+        None => quantity::cpu(used.cpu_peak_milli),
+    };
+    let memory = match used.memory_efficiency {
+        Some(share) => format!(
+            "{} of {} ({:.0} %)",
+            quantity::memory(used.memory_peak_bytes),
+            quantity::memory(memory_request),
+            share * 100.0
+        ),
+        None => quantity::memory(used.memory_peak_bytes),
+    };
+    let mut text = format!("cpu {cpu}, memory {memory}, {}", words::plural(used.samples as usize, "sample"));
+    if let Some((of, first)) = first {
+        let instead = if first.suggested.is_empty() { String::new() } else { format!(" (try {})", first.suggested) };
+        text.push_str(&format!("; {} of {} {}{instead}", of.container, of.pod, first.message));
+        let more = advice.count();
+        if more > 0 {
+            text.push_str(&format!(", and {more} more in report.json"));
+        }
+    }
+    text
 }
 
 /// Where else the example passed, if it did not here: `failed on v1.34.0 alone, passed on v1.33.4`. `rows` are in the order of
@@ -176,7 +218,7 @@ fn is_told_by_errors(row: &Row) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Run, sample};
+    use crate::report::{Advice, Resources, Run, sample};
 
     fn report(rows: Vec<Row>) -> Report {
         Report::new(Run::default(), vec![], vec![], rows, &[])
@@ -208,6 +250,43 @@ mod tests {
                 "evidence v1.34.0/examples/slow.yaml",
             ]
         );
+    }
+
+    #[test]
+    fn what_it_used_is_told_where_something_is_to_be_changed_or_it_failed_by_it() {
+        let mut row = sample::slow("a.yaml", "v1.34.0");
+        let used = ContainerUse {
+            pod: "x".to_owned(),
+            container: "main".to_owned(),
+            samples: 6,
+            cpu_request_milli: 500,
+            memory_request_bytes: 4 << 30,
+            ..ContainerUse::default()
+        };
+        let resources = Resources {
+            samples: 6,
+            cpu_efficiency: Some(0.12),
+            memory_efficiency: Some(0.0439),
+            memory_peak_bytes: 180 << 20,
+            pods: vec![used],
+            ..Resources::default()
+        };
+        row.resources = Some(resources);
+        assert_eq!(usage(&row), "");
+        let advice = Advice {
+            kind: "over-provisioned".to_owned(),
+            resource: "memory".to_owned(),
+            message: "uses too little".to_owned(),
+            suggested: "256Mi".to_owned(),
+        };
+        row.resources.as_mut().unwrap().pods[0].advice = vec![advice.clone(), advice];
+        let figures = "cpu 12 % of 500m, memory 180Mi of 4Gi (4 %), 6 samples";
+        assert_eq!(usage(&row), format!("{figures}; main of x uses too little (try 256Mi), and 1 more in report.json"));
+        row.resources.as_mut().unwrap().pods[0].advice.clear();
+        row.cause.as_mut().unwrap().reason = "OOMKilled".to_owned();
+        assert_eq!(usage(&row), figures);
+        row.resources.as_mut().unwrap().samples = 0;
+        assert_eq!(usage(&row), "");
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub struct Resources {
     pub cpu_efficiency: Option<f64>,
     /// Peak memory divided by what was requested, likewise.
     pub memory_efficiency: Option<f64>,
+    /// The most that its pods used together at one moment: thousandths of a core.
+    pub cpu_peak_milli: u64,
+    /// The same of memory, in bytes.
+    pub memory_peak_bytes: u64,
+    /// For how long a container of it ran, as far as it was watched: milliseconds.
+    pub ran_ms: u64,
 }
 
 /// What one container used. Amounts of 0 in requests and limits: none was set.

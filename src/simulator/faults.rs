@@ -33,6 +33,8 @@ pub struct Faults {
     pub cut_after_ms: Option<u64>,
     /// Watches that stay open and say nothing.
     pub stalled: u32,
+    /// What the node proxy answers with, instead of what a kubelet would.
+    pub node_proxy: Option<u16>,
     /// Watches from a version on that are answered with 410.
     pub gone: u32,
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::faults::{Faults, Mischief};
 use super::lifecycle::{self, Lifecycle};
+use super::server::usage::Measuring;
 use super::server::{Admission, Server};
 use super::store::Store;
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ pub struct Options {
     pub faults: Faults,
     /// The Kubernetes version that it claims to be.
     pub kubernetes: String,
+    /// Whether it has a metrics server.
+    pub metrics_server: bool,
     /// What lives in it, and how fast.
     pub lifecycle: lifecycle::Options,
 }
@@ -32,6 +35,7 @@ impl Default for Options {
             port: 0,
             faults: Faults::default(),
             kubernetes: "v1.36.2".to_owned(),
+            metrics_server: false,
             lifecycle: lifecycle::Options::default(),
         }
     }
@@ -59,15 +63,13 @@ impl Simulator {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let store = Store::new();
+        let measuring = Measuring::of(&options);
         let lifecycle = lifecycle::start(store.clone(), options.lifecycle);
         let faults = Mischief::new(options.faults);
-        let server = Arc::new(Server::new(
-            (store, lifecycle.counters()),
-            faults,
-            options.kubernetes,
-            address.to_string(),
-            ADMISSION,
-        ));
+        let stores = (store, lifecycle.counters());
+        let mut server = Server::new(stores, faults, options.kubernetes, address.to_string(), ADMISSION);
+        server.measuring = measuring;
+        let server = Arc::new(server);
         let serving = tokio::spawn(Arc::clone(&server).serve(listener));
         Ok(Self { server, serving, _lifecycle: lifecycle })
     }

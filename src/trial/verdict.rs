@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::model::{Cause, Outcome};
-use crate::report::{Attempt, CheckResult};
+use crate::report::{Attempt, CheckResult, Resources};
 
 /// A moment of an attempt: the time since it started (its first request to the cluster).
 pub type Moment = Duration;
@@ -76,6 +76,8 @@ pub struct Attempted {
     pub cause: Option<Cause>,
     /// What became of the checks.
     pub checks: Vec<CheckResult>,
+    /// What its pods used; `None` if nothing of them ran.
+    pub resources: Option<Resources>,
     /// How long it took, its cleaning up left out.
     pub duration: Duration,
     /// Its folder inside the evidence archive.

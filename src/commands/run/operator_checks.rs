@@ -106,7 +106,8 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
             Err(why) => return self.undecided(&why),
         };
         let object = if asks(|check| matches!(check, Check::Cel(_))) { self.object().await } else { None };
-        let facts = Facts { object: object.as_ref(), events: &events, pods: &[], logs_lost: logs_lost.as_deref() };
+        let facts =
+            Facts { object: object.as_ref(), events: &events, logs_lost: logs_lost.as_deref(), ..Facts::default() };
         let redact = |text: &str| world.redactor.text(text).into_owned();
         let namespace = self.namespaces().first().map_or("default", |namespace| *namespace).to_owned();
         let context = RunContext {

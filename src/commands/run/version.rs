@@ -30,6 +30,7 @@ use crate::trial::hub::Hub;
 use crate::trial::isolate;
 use crate::trial::janitor::Janitor;
 use crate::trial::metrics::Meter;
+use crate::trial::resources::{Rhythm, Sampler};
 use crate::trial::script::Containers;
 
 /// How long the watches that every attempt needs may take to begin.
@@ -264,6 +265,7 @@ impl<'a> Shared<'_, 'a, '_> {
             janitor: Janitor::new(target.clone()),
             target,
             hub: Hub::new(cluster.client.clone()),
+            sampler: Sampler::start(cluster.client.clone(), Rhythm::of(cluster.provider)),
             config: &workspace.config,
             frameworks: &workspace.frameworks,
             catalog: &workspace.catalog,

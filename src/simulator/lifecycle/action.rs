@@ -31,6 +31,8 @@ pub enum Action {
     Later(Delay, Key, String, Cue),
     /// Print to a container's log: pod, container, restart, text.
     Print(Key, String, u32, String),
+    /// A run of a container begins: pod, container, restart, how it goes on.
+    Begin(Key, String, u32, End),
     /// A run of a container is over: pod, container, restart.
     EndLog(Key, String, u32),
     /// Count something that happened to an object.

@@ -9,11 +9,12 @@ use super::action::{Action, CreatePod, Cue, Happening, pod_key};
 use super::index::Index;
 use super::object::{controller, has_ended, is_deleting, list, name, namespace, text, uid};
 use super::pace::{Delay, Step};
+use super::play::End;
 use super::recorder::Recorder;
 use super::timers::{Timer, Timers};
 use super::world::{Memory, World};
 use super::{Counted, Counters, Options, admission, controllers, reconcile, seed};
-use crate::simulator::store::{Change, Changes, Event, Key, Propagation, Store};
+use crate::simulator::store::{Change, Changes, Event, Key, Propagation, Run, Store};
 
 /// The state of the task.
 pub(super) struct Engine {
@@ -293,13 +294,26 @@ impl Engine {
                 let namespace = key.namespace.unwrap_or_default();
                 self.store.logs().append(&namespace, &key.name, &container, restart, text.as_bytes());
             }
+            Action::Begin(key, container, restart, end) => self.begin(&key, &container, restart, &end),
             Action::EndLog(key, container, restart) => {
+                self.store.ended(&key, &container, restart);
                 let namespace = key.namespace.unwrap_or_default();
                 self.store.logs().end(&namespace, &key.name, &container, restart);
             }
             Action::Count(counted, object) => self.counters.add(counted, &object),
             Action::Mark(uid, mark) => self.memory.mark(uid, mark),
         }
+    }
+
+    /// Notes that a run of a container begins.
+    fn begin(&self, key: &Key, container: &str, restart: u32, end: &End) {
+        let length = match end {
+            End::Exit { after, .. } | End::OutOfMemory { after } => Some(self.options.pace.time(Delay::Run(*after))),
+            End::StartError { .. } | End::Never => None,
+        };
+        let takes_all = matches!(end, End::OutOfMemory { .. });
+        let since = tokio::time::Instant::now();
+        self.store.began(key, container, Run { restart, since, length, takes_all });
     }
 
     /// Creates a pod as a controller does: through admission, with an event, and again later if it is refused.

@@ -25,7 +25,10 @@ pub mod shell;
 #[cfg(test)]
 mod tests;
 mod timers;
+pub mod usage;
 pub mod world;
+
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -50,11 +53,19 @@ pub struct Options {
     pub nodes: Vec<Node>,
     /// Whether claims of the StorageClass `standard` get a volume.
     pub provisions: bool,
+    /// How often what containers use is measured, at the pace of what the cluster waits for: as often as a kubelet does.
+    pub housekeeping: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { pace: Pace::Instant, present_images: Vec::new(), nodes: vec![Node::default()], provisions: true }
+        Self {
+            pace: Pace::Instant,
+            present_images: Vec::new(),
+            nodes: vec![Node::default()],
+            provisions: true,
+            housekeeping: Duration::from_secs(10),
+        }
     }
 }
 

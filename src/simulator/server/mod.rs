@@ -13,6 +13,7 @@ mod request;
 mod select;
 mod service_proxy;
 mod update;
+pub mod usage;
 mod validate;
 mod watch;
 mod webhooks;
@@ -34,6 +35,7 @@ use super::store::{Status, Store};
 use definitions::Definitions;
 use request::{Request, Target};
 use serde_json::Value as Json;
+use usage::Measuring;
 
 /// Largest body that is read, in bytes: as much as a real API server takes (`MaxRequestBodyBytes`).
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -55,6 +57,8 @@ pub struct Server {
     pub admission: Admission,
     /// What its operators count, which they serve as metrics.
     pub counters: Counters,
+    /// Who measures what containers use.
+    pub measuring: Measuring,
     definitions: Definitions,
 }
 
@@ -78,7 +82,8 @@ impl Server {
     ) -> Self {
         store.complete_with(admission.complete);
         let (closing, definitions) = (CancellationToken::new(), Definitions::default());
-        Self { store, faults, version, address, closing, admission, counters, definitions }
+        let measuring = Measuring::default();
+        Self { store, faults, version, address, closing, admission, counters, measuring, definitions }
     }
 
     /// Serves until `closing` is cancelled.
@@ -97,7 +102,8 @@ impl Server {
 
     /// Answers a request that was read whole.
     fn respond(&self, request: &Request, body: &[u8]) -> Response<Body> {
-        if let Some(found) = self.about_itself(request, body).or_else(|| self.service_proxy(request)) {
+        let found = self.about_usage(request).or_else(|| self.about_itself(request, body));
+        if let Some(found) = found.or_else(|| self.service_proxy(request)) {
             return found;
         }
         let Some(target) = request.target(&self.store) else { return answer::no_page() };

@@ -10,6 +10,7 @@ mod kind;
 mod logs;
 mod object;
 mod random;
+mod runs;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use kind::{Kind, group_version, split_api_version};
 pub use logs::{Line, LogReader, Logs};
 pub use object::{at, child, has_finalizers, has_grace, is_deleting, metadata, now, text};
 pub use random::Random;
+pub use runs::Run;
 pub use status::{Status, StatusCause};
 pub use watch::{Changes, Start, Watch};
 pub use write::{DeleteOptions, Deletion, Propagation};
@@ -96,6 +98,7 @@ struct State {
     version: u64,
     random: Random,
     logs: logs::PodLogs,
+    runs: runs::PodRuns,
     changes: Vec<mpsc::UnboundedSender<Arc<Change>>>,
     next_watch: u64,
     /// How many changes of each resource are kept.
@@ -138,6 +141,7 @@ impl Store {
             version: 1,
             random: Random::new(seed),
             logs: HashMap::new(),
+            runs: HashMap::new(),
             changes: Vec::new(),
             next_watch: 0,
             kept: history,

@@ -289,6 +289,7 @@ impl State {
         }
         if kind.is("", "Pod") {
             forget_pod(&mut self.logs, key.part(), &key.name);
+            self.runs.remove(&(key.part().to_owned(), key.name.clone()));
         }
         let stored = self.versioned(object);
         let resource = self.resource_mut(&key.group, &key.plural);

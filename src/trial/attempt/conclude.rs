@@ -6,7 +6,7 @@ use super::Trial;
 use super::logs::Logs;
 use super::watching::Watching;
 use crate::model::{Cause, Outcome};
-use crate::report::{CheckResult, LogTail};
+use crate::report::{CheckResult, LogTail, Resources};
 use crate::trial::checks::{Checks, Facts, Metering, RunContext};
 use crate::trial::diagnosis::{self, ContainerEvidence, Evidence};
 use crate::trial::judge::Judge;
@@ -31,6 +31,7 @@ impl Trial<'_, '_> {
         watching: &mut Watching<'_>,
         checks: &Checks,
         logs: &Logs,
+        resources: Option<&Resources>,
     ) -> (Verdict, Vec<CheckResult>) {
         if let Some(cause) = verdict.cause.take() {
             verdict.cause = Some(self.explained(cause, verdict.culprit.as_ref(), watching.judge, logs));
@@ -39,7 +40,7 @@ impl Trial<'_, '_> {
         if checks.awaits_event(watching.judge.events()) {
             watching.look_on(EVENTS, |judge| !checks.awaits_event(judge.events())).await;
         }
-        let (results, cause) = self.checked(checks, watching.judge, logs).await;
+        let (results, cause) = self.checked(checks, watching.judge, logs, resources).await;
         if let Some(cause) = cause {
             verdict.outcome = Outcome::Failed;
             verdict.cause = Some(cause);
@@ -47,13 +48,20 @@ impl Trial<'_, '_> {
         (verdict, results)
     }
 
-    async fn checked(&self, checks: &Checks, judge: &Judge, logs: &Logs) -> (Vec<CheckResult>, Option<Cause>) {
+    async fn checked(
+        &self,
+        checks: &Checks,
+        judge: &Judge,
+        logs: &Logs,
+        resources: Option<&Resources>,
+    ) -> (Vec<CheckResult>, Option<Cause>) {
         let (judged, pods, lost) = (judge.judged(), judge.pods(), logs.lost());
         let facts = Facts {
             object: judged.first().map(|object| &**object),
             events: judge.events(),
             pods: &pods,
             logs_lost: lost.as_deref(),
+            resources,
         };
         let redactor = self.world.redactor;
         let redact = |text: &str| redactor.text(text).into_owned();

@@ -12,18 +12,19 @@ use crate::evidence::Folder;
 /// The files of an attempt.
 const VERDICT: &str = "verdict.json";
 const EVENTS: &str = "events.json";
+const RESOURCES: &str = "resources.json";
 const NOTES: &str = "notes.txt";
 
 impl Trial<'_, '_> {
     /// Writes what is known of the attempt. A file that can't be written changes no verdict.
     pub(super) fn keep(&self, tried: &Tried, watched: &[Arc<Json>]) {
-        if let Err(error) = write(self.folder, tried, watched) {
+        if let Err(error) = write(self.folder, tried, watched, self.samples.samples()) {
             tracing::warn!("evidence of {} is missing: {error}", self.cell.example.id);
         }
     }
 }
 
-fn write(folder: &Folder, tried: &Tried, watched: &[Arc<Json>]) -> Result<()> {
+fn write(folder: &Folder, tried: &Tried, watched: &[Arc<Json>], samples: Option<Json>) -> Result<()> {
     let verdict = json!({"outcome": tried.verdict.outcome, "cause": tried.verdict.cause, "checks": tried.checks,
         "phases": super::phases(&tried.phases)});
     folder.write_json(VERDICT, &verdict)?;
@@ -39,6 +40,9 @@ fn write(folder: &Folder, tried: &Tried, watched: &[Arc<Json>]) -> Result<()> {
     for object in objects.chain(unseen) {
         let name = format!("objects/{}-{}.json", text(object, "/kind"), text(object, "/metadata/name"));
         folder.write_json(&name, object)?;
+    }
+    if let Some(samples) = samples {
+        folder.write_json(RESOURCES, &samples)?;
     }
     if !tried.notes.is_empty() {
         folder.write(NOTES, (tried.notes.join("\n") + "\n").as_bytes())?;

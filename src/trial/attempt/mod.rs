@@ -28,11 +28,12 @@ use super::hub::{Subscription, WatchError};
 use super::isolate::{self, Identity, Isolated};
 use super::judge::{Judge, JudgedObject, Subject};
 use super::metrics::Before;
-use super::{Attempted, Moment, Phases, Verdict};
+use super::resources::Share;
+use super::{Attempted, Change, Moment, Phases, Verdict};
 use crate::cluster::discovery::Lookup;
 use crate::evidence::{Folder, LogFollower, LogLine, OnLine};
 use crate::model::{Cause, CauseClass, Expect, Outcome};
-use crate::report::{Attempt, CheckResult};
+use crate::report::{Attempt, CheckResult, Resources};
 use logs::LogDesk;
 use watching::Watching;
 pub use world::World;
@@ -59,8 +60,18 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     let folder = world.evidence.attempt(cell.kubernetes, &cell.example.id, turn.number);
     let stop = turn.stop.clone();
     let (made, before) = (OnceLock::new(), OnceLock::new());
-    let trial =
-        Trial { world, cell, turn, started, namespace: &namespace, folder: &folder, made: &made, before: &before };
+    let samples = world.sampler.join(&namespace, started);
+    let trial = Trial {
+        world,
+        cell,
+        turn,
+        started,
+        namespace: &namespace,
+        folder: &folder,
+        made: &made,
+        before: &before,
+        samples: &samples,
+    };
     let mut changes = world.hub.join(&namespace);
     let tried = tokio::select! {
         biased;
@@ -72,6 +83,7 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     let duration = started.elapsed();
     trial.keep(&tried, &changes.objects());
     drop(changes);
+    drop(samples);
     tokio::select! {
         biased;
         () = world.janitor.take(tried.traces, !cell.locks.is_empty()) => {}
@@ -87,6 +99,7 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
         },
         cause: tried.verdict.cause.map(|cause| world.redacted(cause)),
         checks: tried.checks.into_iter().map(|check| world.redacted_check(check)).collect(),
+        resources: tried.resources.map(|resources| world.redacted_resources(resources)),
         duration,
         evidence: Some(folder.relative().to_owned()),
     }
@@ -125,12 +138,16 @@ struct Trial<'t, 'w> {
     made: &'t OnceLock<Traces>,
     /// The metrics before that, where checks compare with them.
     before: &'t OnceLock<Before>,
+    /// What its pods use.
+    samples: &'t Share,
 }
 
 /// What an attempt came to.
 struct Tried {
     verdict: Verdict,
     checks: Vec<CheckResult>,
+    /// What its pods used, if any ran.
+    resources: Option<Resources>,
     phases: Phases,
     /// What it may have made; `None` before anything was.
     traces: Option<Traces>,
@@ -233,6 +250,7 @@ impl Trial<'_, '_> {
             judge: &mut judge,
             changes,
             logs: &desk,
+            samples: self.samples,
             hub: &self.world.hub,
             discovery: &self.world.target.discovery,
             started: self.started,
@@ -251,10 +269,22 @@ impl Trial<'_, '_> {
             let notes = vec![format!("it waited for: {}", judge.waiting_for())];
             return Tried { notes, ..self.stopped(Some(traces), judge.phases()) };
         };
+        self.samples.hurry();
         desk.look(&Api::namespaced(self.world.cluster.client.clone(), self.namespace), LOGS).await;
         let logs = desk.close(LOGS, lapsed(stop, LOGS_CANCELLED)).await;
-        let (verdict, checks) = self.concluded(verdict, &mut watching, &checks, &logs).await;
-        Tried { verdict, checks, phases: judge.phases(), traces: Some(traces), applied: Vec::new(), notes: Vec::new() }
+        // A pod that came and went before its object was told of is known by now.
+        watching.changes.objects().into_iter().for_each(|object| self.samples.told(&Change::Seen(object)));
+        let resources = self.samples.figures();
+        let (verdict, checks) = self.concluded(verdict, &mut watching, &checks, &logs, resources.as_ref()).await;
+        Tried {
+            verdict,
+            checks,
+            resources,
+            phases: judge.phases(),
+            traces: Some(traces),
+            applied: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// What is judged: the objects of the example under the names that the server gave them.
@@ -303,6 +333,7 @@ impl Trial<'_, '_> {
         Tried {
             verdict: Verdict { outcome, cause, culprit: None, at },
             checks: Vec::new(),
+            resources: None,
             phases: Phases { finished: Some(at), ..Phases::default() },
             traces,
             applied: Vec::new(),
@@ -316,6 +347,7 @@ impl Trial<'_, '_> {
         Tried {
             verdict: Verdict { outcome: Outcome::Errored, cause: None, culprit: None, at },
             checks: Vec::new(),
+            resources: None,
             phases,
             traces,
             applied: Vec::new(),

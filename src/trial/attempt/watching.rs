@@ -10,6 +10,7 @@ use super::logs::LogDesk;
 use crate::cluster::discovery::{Discovery, Lookup};
 use crate::trial::hub::{Hub, Subscription};
 use crate::trial::judge::{Judge, Surroundings};
+use crate::trial::resources::Share;
 use crate::trial::{Change, Moment, Verdict};
 
 /// How often it is looked whether the API server still answers.
@@ -25,6 +26,8 @@ pub struct Watching<'a> {
     pub changes: &'a mut Subscription,
     /// Who follows the logs.
     pub logs: &'a LogDesk,
+    /// What the pods use.
+    pub samples: &'a Share,
     /// The watches, for kinds that turn out to stand between a pod and its example.
     pub hub: &'a Hub,
     /// What kinds the cluster serves.
@@ -92,6 +95,7 @@ impl Watching<'_> {
         {
             self.logs.pod(object);
         }
+        self.samples.told(change);
         let verdict = self.judge.observe(self.now(), change);
         for (api_version, kind) in self.judge.kinds_to_watch() {
             if !self.between.insert((api_version.clone(), kind.clone())) {

@@ -12,11 +12,12 @@ use crate::framework::Frameworks;
 use crate::image::replace::Replacements;
 use crate::model::{Cause, ExampleId};
 use crate::operator::Restarts;
-use crate::report::{CheckResult, LogTail};
+use crate::report::{CheckResult, ContainerUse, LogTail, Resources};
 use crate::trial::apply::Target;
 use crate::trial::hub::{Hub, WatchError, resource};
 use crate::trial::janitor::Janitor;
 use crate::trial::metrics::Meter;
+use crate::trial::resources::Sampler;
 use crate::trial::script::Containers;
 
 /// Everything that the attempts on one cluster share.
@@ -27,6 +28,8 @@ pub struct World<'a> {
     pub target: Target,
     /// Its watches.
     pub hub: Hub,
+    /// Who asks what pods use.
+    pub sampler: Sampler,
     /// Who deletes what attempts leave.
     pub janitor: Janitor,
     /// The config.
@@ -100,6 +103,15 @@ impl World<'_> {
     pub fn redacted(&self, cause: Cause) -> Cause {
         let text = |text: &str| self.redactor.text(text).into_owned();
         Cause { message: text(&cause.message), hint: text(&cause.hint), object: text(&cause.object), ..cause }
+    }
+
+    /// What pods used, without secrets.
+    pub fn redacted_resources(&self, resources: Resources) -> Resources {
+        let text = |text: &str| self.redactor.text(text).into_owned();
+        let container =
+            |used: ContainerUse| ContainerUse { pod: text(&used.pod), container: text(&used.container), ..used };
+        let pods = resources.pods.into_iter().map(container).collect();
+        Resources { note: text(&resources.note), pods, ..resources }
     }
 
     /// What became of a check, without secrets.

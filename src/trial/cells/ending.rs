@@ -77,6 +77,7 @@ pub(super) fn panicked(panic: &(dyn Any + Send), started_at: Timestamp, took: Du
             ..Cause::new(CauseClass::Internal, "Panic", message)
         }),
         checks: Vec::new(),
+        resources: None,
         duration: took,
         evidence: None,
     }

@@ -41,7 +41,7 @@ pub(super) fn blocked(cell: &Cell<'_>, today: Date, why: &Blocked) -> Row {
 ///
 /// An attempt that could not be judged says nothing of the example, so the last one that could stands; only if there is none
 /// is the cell errored. It is flaky if it passed after it had failed. Cause and evidence are those of the attempt that
-/// stands, of a flaky cell those of its first failure; the checks are those of the attempt that stands. The duration is that
+/// stands, of a flaky cell those of its first failure; the checks, and what the pods used, are those of the attempt that stands. The duration is that
 /// of all attempts.
 pub(super) fn tried(cell: &Cell<'_>, tries: Vec<Attempted>, today: Date) -> Row {
     let mut row = skipped(cell, today, cell.reason.clone());
@@ -58,6 +58,7 @@ pub(super) fn tried(cell: &Cell<'_>, tries: Vec<Attempted>, today: Date) -> Row 
     for (place, tried) in tries.into_iter().enumerate() {
         if place == stands {
             row.checks = tried.checks;
+            row.resources = tried.resources;
         }
         if place == told {
             row.cause = tried.cause.map(|cause| located(cell.example, cause));

@@ -6,7 +6,7 @@ use super::*;
 use crate::config::Quarantine;
 use crate::model::Outcome::{Errored, Failed, Passed, Skipped, TimedOut};
 use crate::model::{Cause, CauseClass};
-use crate::report::{Attempt, CheckResult};
+use crate::report::{self, Attempt, CheckResult};
 
 const JOB: &str = "# a comment\napiVersion: batch/v1\nkind: Job\nmetadata: {name: train}\n";
 const FAIL_ON: &[Outcome] = &[Outcome::Failed, Outcome::TimedOut, Outcome::Errored];
@@ -46,6 +46,7 @@ fn attempted((outcome, class): End, number: u32, seconds: u64) -> Attempted {
             message: format!("of attempt {number}"),
             value: None,
         }],
+        resources: Some(report::Resources { samples: number, ..report::Resources::default() }),
         duration: Duration::from_secs(seconds),
         evidence: Some(format!("v1/{number}")),
     }
@@ -141,6 +142,7 @@ async fn what_becomes_of_several_attempts_follows_the_design() {
 async fn a_flaky_row_has_the_evidence_of_its_failure_and_the_checks_of_its_pass() {
     let row = row_of(1, &[FAILED, PASSED]).await;
     assert_eq!((row.evidence.as_deref(), row.checks[0].message.as_str()), (Some("v1/1"), "of attempt 2"));
+    assert_eq!(row.resources.unwrap().samples, 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! `logs` checks are evaluated on the lines as they stream by ([`LogScan`]); everything else, once the attempt has been judged
 //! ([`Checks::evaluate`]). A check that can't be decided is `inconclusive`: it fails nothing, and never passes in silence.
 
+mod budget;
 mod cel;
 mod event;
 mod logs;
@@ -25,7 +26,7 @@ use crate::config::Check;
 use crate::error::{Error, Result};
 use crate::framework::expression::Expression;
 use crate::model::{Cause, CauseClass};
-use crate::report::CheckResult;
+use crate::report::{CheckResult, Resources};
 use crate::trial::diagnosis::clean::one_line;
 
 /// Most characters of a result's message.
@@ -52,6 +53,8 @@ pub struct Facts<'a> {
     pub pods: &'a [Arc<Json>],
     /// Why the logs that were scanned are not whole, if they are not: then what was not found may have been there.
     pub logs_lost: Option<&'a str>,
+    /// What the pods used; `None` if nothing of them ran.
+    pub resources: Option<&'a Resources>,
 }
 
 /// What became of a check.
@@ -121,11 +124,7 @@ impl Checks {
         let mut results = Vec::with_capacity(self.list.len());
         let mut cause = None;
         for (place, check) in self.list.iter().enumerate() {
-            let finding = match check {
-                Check::Run(command) => run::evaluate(command, place, context).await,
-                Check::Metrics { .. } => metrics::evaluate(check, context).await,
-                _ => self.decide(check, place, facts),
-            };
+            let finding = self.decide(check, place, facts, context).await;
             if let (Finding::Failed(failure), None) = (&finding, &cause) {
                 cause = Some(self::cause(failure, facts, context));
             }
@@ -134,8 +133,7 @@ impl Checks {
         (results, cause)
     }
 
-    /// Evaluates a check that needs no more than facts.
-    fn decide(&self, check: &Check, place: usize, facts: &Facts<'_>) -> Finding {
+    async fn decide(&self, check: &Check, place: usize, facts: &Facts<'_>, context: &RunContext<'_>) -> Finding {
         match check {
             Check::Logs { .. } => logs::evaluate(check, &self.scan.seen(place), facts),
             Check::Value { name, min, max, equals } => {
@@ -146,9 +144,9 @@ impl Checks {
                 None => Finding::Inconclusive("the expression could not be compiled".to_owned()),
             },
             Check::Event { reason, absent } => event::evaluate(reason, *absent, facts.events),
-            Check::Metrics { .. } | Check::Resources { .. } | Check::Run(_) => {
-                Finding::Inconclusive(format!("this version does not evaluate `{}` checks", kind(check)))
-            }
+            Check::Resources { .. } => budget::evaluate(check, facts.resources),
+            Check::Metrics { .. } => metrics::evaluate(check, context).await,
+            Check::Run(command) => run::evaluate(command, place, context).await,
         }
     }
 }

@@ -235,15 +235,6 @@ async fn events_are_looked_for_among_all() {
 }
 
 #[tokio::test]
-async fn what_this_version_does_not_evaluate_is_inconclusive() {
-    let resources =
-        Check::Resources { max_memory: None, max_cpu: None, min_cpu_efficiency: None, min_memory_efficiency: None };
-    let (results, cause) = all(vec![resources], &[], &Facts::default()).await;
-    assert!(results.iter().all(|result| result.outcome == "inconclusive" && result.message.contains(&result.check)));
-    assert_eq!(cause, None);
-}
-
-#[tokio::test]
 async fn a_program_sees_its_variables_and_no_token() {
     let world = World::new();
     let checks = Checks::new(&[

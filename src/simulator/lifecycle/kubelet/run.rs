@@ -56,6 +56,8 @@ pub(super) fn start(draft: &mut Draft<'_>, world: World<'_>, name: &str, restart
     let is_probed = ["/readinessProbe", "/startupProbe"].iter().any(|probe| container.pointer(probe).is_some());
     let never_ready = world.script(pod, name) == Some(Act::NeverReady);
     let is_plain_init = is_init(pod, name) && !is_sidecar(container);
+    // Before anybody can know that it runs.
+    draft.actions.push(Action::Begin(pod_key(pod), name.to_owned(), restart, play.end.clone()));
     draft.run(name, restart, !is_plain_init && !is_probed && !never_ready);
     draft.commit(Stage::Alive);
     if is_probed || never_ready {

@@ -1,0 +1,312 @@
+//! What one container used over time: the sums that averages need, peaks, and points for a curve.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::summary::Sample;
+use crate::report::{CURVE, Curve};
+
+/// The most points that are kept; when there are more, two become one.
+const POINTS: usize = 240;
+/// The distances between samples that the median is taken of: the newest.
+const DISTANCES: usize = 64;
+/// Over a shorter time the difference of two counters says little: clocks and counters are not read at the same moment.
+const SHORTEST: Duration = Duration::from_secs(1);
+/// Node clocks tell whole seconds, so that a distance of theirs may be off by as much.
+const GRAIN: Duration = Duration::from_secs(1);
+
+/// What one container used over time.
+#[derive(Clone, Debug, Default)]
+pub struct Series {
+    last: Option<(Duration, Sample)>,
+    samples: u32,
+    /// Core-nanoseconds that were used between two samples of one run, and the time between them.
+    used: u128,
+    used_over: Duration,
+    /// The sum and the number of the averages that the source told.
+    told: (u128, u32),
+    /// Byte-milliseconds, and the time that they stand for.
+    held: u128,
+    held_over: u128,
+    cpu_peak: u64,
+    memory_peak: u64,
+    now: (u64, u64),
+    points: Vec<Point>,
+    distances: VecDeque<Duration>,
+}
+
+/// What was used at one time; one that stands for several has the most of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Since the attempt started.
+    pub at: Duration,
+    /// Thousandths of a core.
+    pub cpu_milli: u64,
+    /// Bytes.
+    pub memory_bytes: u64,
+}
+
+impl Series {
+    /// Takes a sample that was read at this moment; whether it is a new one, and not the last one told again.
+    pub fn take(&mut self, at: Duration, sample: Sample) -> bool {
+        let last = self.last;
+        let is_old = last.is_some_and(|(_, last)| sample == last || sample.time < last.time);
+        if is_old || (sample.cpu.is_none() && sample.cpu_total.is_none() && sample.memory.is_none()) {
+            return false;
+        }
+        let told = sample.cpu.map(milli);
+        if let Some(cpu) = sample.cpu {
+            self.told = (self.told.0 + u128::from(cpu), self.told.1 + 1);
+        }
+        let counted = last.and_then(|(before, last)| self.counted(at.saturating_sub(before), last, sample));
+        let cpu = match (told, counted) {
+            (_, Some((rate, over))) if over >= SHORTEST => rate,
+            (Some(told), _) => told,
+            (None, Some((rate, _))) => rate,
+            (None, None) => 0,
+        };
+        let memory = sample.memory.unwrap_or(self.now.1);
+        if let Some((before, _)) = last {
+            let over = at.saturating_sub(before);
+            self.held += u128::midpoint(self.now.1.into(), memory.into()) * over.as_millis();
+            self.held_over += over.as_millis();
+            self.distances.truncate(DISTANCES - 1);
+            self.distances.push_front(over);
+        }
+        self.cpu_peak = self.cpu_peak.max(cpu).max(told.unwrap_or(0));
+        self.memory_peak = self.memory_peak.max(memory);
+        self.now = (cpu, memory);
+        self.samples = self.samples.saturating_add(1);
+        self.points.push(Point { at, cpu_milli: cpu, memory_bytes: memory });
+        if self.points.len() > POINTS {
+            self.points = thinned(&self.points, POINTS / 2);
+        }
+        self.last = Some((at, sample));
+        true
+    }
+
+    /// What the counter says of the time since the last sample, in thousandths of a core, and how long that was. `None` if the
+    /// container was started anew between the two.
+    fn counted(&mut self, read_apart: Duration, last: Sample, sample: Sample) -> Option<(u64, Duration)> {
+        let used = sample.cpu_total?.checked_sub(last.cpu_total?).filter(|_| sample.started == last.started)?;
+        let over = apart(read_apart, last, sample);
+        if over.is_zero() {
+            return None;
+        }
+        self.used += u128::from(used);
+        self.used_over += over;
+        let rate = u128::from(used) * 1000 / over.as_nanos();
+        Some((u64::try_from(rate).unwrap_or(u64::MAX), over))
+    }
+
+    /// How many samples there were.
+    pub fn samples(&self) -> u32 {
+        self.samples
+    }
+
+    /// Thousandths of a core: exactly what was used between the first sample and the last one (of each run), else the mean of
+    /// what the source told, else what a single sample says of the time since the start.
+    pub fn cpu_average(&self) -> u64 {
+        if !self.used_over.is_zero() {
+            return u64::try_from(self.used * 1000 / self.used_over.as_nanos()).unwrap_or(u64::MAX);
+        }
+        if self.told.1 > 0 {
+            return milli(u64::try_from(self.told.0 / u128::from(self.told.1)).unwrap_or(u64::MAX));
+        }
+        let since_start = self.last.and_then(|(_, last)| {
+            let lived = last.time?.duration_since(last.started?).max(jiff::SignedDuration::from_secs(1));
+            Some(u128::from(last.cpu_total?) * 1000 / u128::try_from(lived.as_nanos()).ok()?)
+        });
+        since_start.map_or(0, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+
+    /// Thousandths of a core.
+    pub fn cpu_peak(&self) -> u64 {
+        self.cpu_peak.max(self.cpu_average())
+    }
+
+    /// Bytes, weighted by time.
+    pub fn memory_average(&self) -> u64 {
+        let mean = self.held.checked_div(self.held_over);
+        mean.map_or(self.now.1, |mean| u64::try_from(mean).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes.
+    pub fn memory_peak(&self) -> u64 {
+        self.memory_peak
+    }
+
+    /// What it uses by its last sample: thousandths of a core, and bytes.
+    pub fn now(&self) -> (u64, u64) {
+        self.now
+    }
+
+    /// The distances between its samples.
+    pub fn distances(&self) -> impl Iterator<Item = Duration> {
+        self.distances.iter().copied()
+    }
+
+    /// Its points, the oldest first.
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// Its curve, of at most [`CURVE`] points; `None` with fewer than two samples.
+    pub fn curve(&self) -> Option<Curve> {
+        let points = thinned(&self.points, CURVE);
+        let curve = Curve {
+            at_ms: points.iter().map(|point| u64::try_from(point.at.as_millis()).unwrap_or(u64::MAX)).collect(),
+            cpu_milli: points.iter().map(|point| point.cpu_milli).collect(),
+            memory_bytes: points.iter().map(|point| point.memory_bytes).collect(),
+        };
+        (points.len() > 1).then_some(curve)
+    }
+}
+
+/// The time between two samples. Where the node's clock agrees with ours (as far as it goes), ours is finer; where it does not,
+/// a kubelet told what it had taken some time before.
+fn apart(read_apart: Duration, last: Sample, sample: Sample) -> Duration {
+    let by_node = last.time.zip(sample.time).and_then(|(last, time)| time.duration_since(last).try_into().ok());
+    match by_node {
+        Some(by_node) if read_apart.abs_diff(by_node) > GRAIN => by_node,
+        _ => read_apart,
+    }
+}
+
+/// As few points as asked for, each with the most of those that it stands for, at the time of the most memory.
+fn thinned(points: &[Point], most: usize) -> Vec<Point> {
+    let size = points.len().div_ceil(most.max(1)).max(1);
+    let highest = |points: &[Point]| {
+        // Of equal ones the last: what is held is held until then.
+        let by_memory = points.iter().max_by_key(|point| point.memory_bytes)?;
+        let cpu_milli = points.iter().map(|point| point.cpu_milli).max()?;
+        Some(Point { cpu_milli, ..*by_memory })
+    };
+    points.chunks(size).filter_map(highest).collect()
+}
+
+/// Nanocores in thousandths of a core, rounded up.
+fn milli(nanocores: u64) -> u64 {
+    nanocores.div_ceil(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A sample that was taken so many seconds after the start, of a run that began `started` seconds after it.
+    fn sample(at: i64, started: i64, cpu_total: u64, memory: u64) -> Sample {
+        let moment = |second| Some(Timestamp::from_second(1_800_000_000 + second).unwrap());
+        Sample {
+            time: moment(at),
+            started: moment(started),
+            cpu: None,
+            cpu_total: Some(cpu_total),
+            memory: Some(memory),
+        }
+    }
+
+    fn taken(samples: &[(u64, Sample)]) -> Series {
+        let mut series = Series::default();
+        for (at, sample) in samples {
+            series.take(Duration::from_secs(*at), *sample);
+        }
+        series
+    }
+
+    #[test]
+    fn the_average_of_cpu_is_what_the_counter_says_and_the_peak_its_steepest_part() {
+        let series = taken(&[
+            (10, sample(10, 0, 2 * SECOND, 100)),
+            (20, sample(20, 0, 3 * SECOND, 300)),
+            (30, sample(30, 0, 9 * SECOND, 200)),
+        ]);
+        assert_eq!((series.samples(), series.cpu_average(), series.cpu_peak()), (3, 350, 600));
+        assert_eq!((series.memory_average(), series.memory_peak()), (225, 300));
+        let curve = series.curve().unwrap();
+        assert_eq!(curve.at_ms, [10_000, 20_000, 30_000]);
+        assert_eq!((curve.cpu_milli, curve.memory_bytes), (vec![0, 100, 600], vec![100, 300, 200]));
+        assert_eq!(series.distances().collect::<Vec<_>>(), [Duration::from_secs(10); 2]);
+    }
+
+    #[test]
+    fn a_sample_that_is_told_again_counts_once() {
+        let same = sample(10, 0, SECOND, 5);
+        let series = taken(&[(11, same), (16, same), (21, sample(20, 0, 2 * SECOND, 5)), (26, sample(10, 0, 0, 1))]);
+        assert_eq!((series.samples(), series.cpu_average()), (2, 100));
+    }
+
+    #[test]
+    fn a_container_that_starts_anew_is_not_charged_for_the_time_between() {
+        let series = taken(&[
+            (10, sample(10, 0, 5 * SECOND, 1)),
+            (20, sample(20, 0, 6 * SECOND, 1)),
+            (30, sample(30, 25, 4 * SECOND, 1)),
+            (40, sample(40, 25, 5 * SECOND, 1)),
+            // The counter alone shows it.
+            (50, sample(50, 25, SECOND, 1)),
+        ]);
+        assert_eq!((series.samples(), series.cpu_average(), series.cpu_peak()), (5, 100, 100));
+    }
+
+    #[test]
+    fn without_a_counter_the_told_averages_count() {
+        let told = |cpu| Sample { cpu: Some(cpu), cpu_total: None, ..sample(0, 0, 0, 7) };
+        let later = Sample { time: sample(5, 0, 0, 0).time, ..told(300_000_000) };
+        let series = taken(&[(1, told(100_000_000)), (6, later)]);
+        assert_eq!((series.cpu_average(), series.cpu_peak(), series.samples()), (200, 300, 2));
+        assert_eq!(taken(&[(1, told(1))]).curve(), None);
+        assert_eq!(taken(&[(10, sample(10, 0, 5 * SECOND, 1))]).cpu_average(), 500);
+        assert_eq!(Series::default().cpu_average(), 0);
+    }
+
+    #[test]
+    fn whole_seconds_of_the_node_do_not_blur_what_our_clock_tells() {
+        // 1.9 seconds apart, which the node tells as 1.
+        let (first, second) = (sample(10, 0, 0, 1), sample(11, 0, 1_900_000_000, 1));
+        let mut series = Series::default();
+        series.take(Duration::from_secs(10), first);
+        series.take(Duration::from_millis(11_900), second);
+        assert_eq!(series.cpu_peak(), 1000);
+        // Read 2 seconds apart, taken 10 apart.
+        let series = taken(&[(10, sample(1, 0, 0, 1)), (12, sample(11, 0, 5 * SECOND, 1))]);
+        assert_eq!(series.cpu_average(), 500);
+    }
+
+    #[test]
+    fn a_long_series_is_thinned_out_and_keeps_its_peaks() {
+        let mut series = Series::default();
+        for second in 0..10_000_i64 {
+            let memory = if second == 7_777 { 1_000_000 } else { 1_000 };
+            let at = Duration::from_secs(u64::try_from(second).unwrap());
+            series.take(at, sample(second, 0, u64::try_from(second).unwrap() * SECOND / 4, memory));
+        }
+        assert_eq!((series.samples(), series.cpu_average(), series.memory_peak()), (10_000, 250, 1_000_000));
+        assert!(series.points().len() <= POINTS);
+        let curve = series.curve().unwrap();
+        assert!(curve.at_ms.len() <= CURVE && curve.at_ms.is_sorted());
+        let peak = curve.memory_bytes.iter().position(|memory| *memory == 1_000_000).unwrap();
+        assert_eq!(curve.at_ms[peak], 7_777_000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_samples_make_it_panic_and_no_average_is_above_its_peak(
+            samples in prop::collection::vec((any::<u32>(), any::<i32>(), any::<Option<u64>>(), any::<Option<u64>>(), any::<Option<u64>>()), 0..300)
+        ) {
+            let mut series = Series::default();
+            for (at, time, cpu, cpu_total, memory) in samples {
+                let time = Timestamp::from_second(time.into()).ok();
+                series.take(Duration::from_millis(at.into()), Sample { time, started: None, cpu, cpu_total, memory });
+            }
+            prop_assert!(series.cpu_average() <= series.cpu_peak());
+            prop_assert!(series.memory_average() <= series.memory_peak());
+            prop_assert!(series.points().len() <= POINTS);
+        }
+    }
+}

@@ -399,6 +399,23 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_that_was_judged_again_has_its_later_cluster() {
+        let of = |shard: &str, started_at: &str, outcome: &str| {
+            let check = sample::check("metrics", outcome, "errors");
+            let cluster = Cluster { checks: vec![check], ..sample::report().clusters.remove(0) };
+            let run = report(shard, started_at, vec![]).run;
+            Report::new(run, vec![cluster], vec![], vec![on("a", "v1.34.0", Outcome::Passed)], FAIL_ON)
+        };
+        let early = || of("1/2", "2026-11-23T20:00:00Z", "failed");
+        let (late, other) = (of("1/2", "2026-11-23T21:00:00Z", "passed"), of("2/2", "2026-11-23T20:00:00Z", "passed"));
+        let merged = |reports| merge(reports, &Planned::default(), FAIL_ON).unwrap().report;
+        let both = merged(vec![early(), other.clone()]);
+        assert_eq!((both.clusters.len(), both.summary.conclusion), (2, Conclusion::Failure));
+        let again = merged(vec![late, early(), other]);
+        assert_eq!((again.clusters.len(), again.summary.conclusion), (2, Conclusion::Success));
+    }
+
+    #[test]
     fn reports_of_several_commits_are_told() {
         let of = |shard: &str, commit: &str| {
             let mut report = report(shard, "2026-11-23T20:00:00Z", vec![]);

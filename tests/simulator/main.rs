@@ -7,6 +7,7 @@ mod faults;
 mod kubectl;
 mod logs;
 mod protocol;
+mod service_proxy;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -17,26 +17,14 @@ impl Room {
     /// What the pods used until `at`; `None` if no container of them ever ran.
     #[must_use]
     pub fn figures(&self, at: Duration) -> Option<Resources> {
-        let silent = Series::default();
-        let containers = || {
-            self.pods.iter().flat_map(|(id, pod)| pod.containers.iter().map(move |facts| (id, facts))).map(
-                |(id, facts)| {
-                    let series = self.series.get(&(id.clone(), facts.name.clone()));
-                    (id.0.as_str(), facts, series.unwrap_or(&silent))
-                },
-            )
-        };
-        let ran = || containers().filter(|(_, facts, series)| facts.life != Life::Ahead || series.samples() > 0);
-        let samples = ran().filter(|(_, facts, _)| !facts.is_init).map(|(.., series)| series.samples()).min();
-        let samples = samples.or_else(|| ran().map(|(.., series)| series.samples()).min())?;
-        let pods: Vec<_> = ran().map(|(pod, facts, series)| of_container(pod, facts, series)).collect();
+        let ran = self.ran_containers();
+        let pods: Vec<_> = ran.iter().map(|(_, used)| used).collect();
         // An init container is over when what the others request is used.
-        let lasting: Vec<_> = ran()
-            .filter(|(_, facts, _)| !facts.is_init)
-            .map(|(pod, facts, series)| of_container(pod, facts, series))
-            .collect();
-        let killed_at =
-            pods.iter().filter(|used| used.oom_killed).map(|used| used.memory_limit_bytes).max().unwrap_or(0);
+        let lasting: Vec<_> = ran.iter().filter(|(facts, _)| !facts.is_init).map(|(_, used)| used).collect();
+        let fewest = |of: &[&ContainerUse]| of.iter().map(|used| used.samples).min();
+        let samples = fewest(&lasting).or_else(|| fewest(&pods))?;
+        let killed = pods.iter().filter(|used| used.oom_killed);
+        let killed_at = killed.map(|used| used.memory_limit_bytes).max().unwrap_or(0);
         let note = self.told(pods.len());
         Some(Resources {
             source: self.source().to_owned(),
@@ -49,8 +37,23 @@ impl Room {
             // Whom the kernel killed had come to its limit, whether that was sampled or not.
             memory_peak_bytes: self.peak.1.max(killed_at),
             ran_ms: millis(self.ran(at)),
-            pods: pods.into_iter().take(SHOWN).collect(),
+            pods: pods.into_iter().take(SHOWN).cloned().collect(),
         })
+    }
+
+    /// What each container used that ever ran, in the order of the names.
+    fn ran_containers(&self) -> Vec<(&ContainerFacts, ContainerUse)> {
+        let silent = Series::default();
+        let mut ran = Vec::new();
+        for (id, pod) in &self.pods {
+            for facts in &pod.containers {
+                let series = self.series.get(&(id.clone(), facts.name.clone())).unwrap_or(&silent);
+                if facts.life != Life::Ahead || series.samples() > 0 {
+                    ran.push((facts, of_container(&id.0, facts, series)));
+                }
+            }
+        }
+        ran
     }
 
     fn source(&self) -> &'static str {
@@ -125,8 +128,8 @@ fn of_container(pod: &str, facts: &ContainerFacts, series: &Series) -> Container
 }
 
 /// What was used of what was requested, over the containers that request some and were sampled.
-fn efficiency(pods: &[ContainerUse], of: fn(&ContainerUse) -> (u64, u64)) -> Option<f64> {
-    let counted = pods.iter().filter(|used| used.samples > 0).map(of).filter(|(_, request)| *request > 0);
+fn efficiency(pods: &[&ContainerUse], of: fn(&ContainerUse) -> (u64, u64)) -> Option<f64> {
+    let counted = pods.iter().filter(|used| used.samples > 0).map(|used| of(used)).filter(|(_, request)| *request > 0);
     let (used, requested) =
         counted.fold((0_u128, 0_u128), |sum, (used, request)| (sum.0 + u128::from(used), sum.1 + u128::from(request)));
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than three digits")]

@@ -15,6 +15,7 @@ use crate::github::api::{self, Api};
 use crate::github::branch::Branch;
 use crate::github::cache::policy::is_of_default_branch;
 use crate::history::{self, History, Record, lines, store};
+use crate::report::comment::About;
 use crate::report::{Report, Run, plural};
 use crate::settings::{Command, HistorySetting, RunContext, Settings};
 
@@ -90,9 +91,27 @@ impl Kept {
         self.history.as_ref()
     }
 
-    /// Adds what the report says to the history, if this run may, and gives what a person should know of it. Call it within the asynchronous
-    /// runtime, when the report is on disk.
-    pub async fn append(
+    /// Adds what the report says to the history, if this run may. What a person should know of it is told, warnings in the summary (`about`)
+    /// too. Call it within the asynchronous runtime, when the report is on disk.
+    pub async fn remember(
+        &self,
+        report: &Report,
+        settings: &Settings,
+        context: &RunContext,
+        about: &mut About,
+        cancel: &CancellationToken,
+    ) {
+        let remarks = self.append(report, settings, context, cancel).await;
+        let warnings = remarks.iter().filter(|remark| remark.severity == Severity::Warning);
+        about.notices.extend(warnings.map(|warning| match &warning.help {
+            Some(help) => format!("{}: {help}", warning.message),
+            None => warning.message.clone(),
+        }));
+        super::tell(&remarks, context);
+    }
+
+    /// The same; gives what a person should know.
+    async fn append(
         &self,
         report: &Report,
         settings: &Settings,

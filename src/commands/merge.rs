@@ -83,9 +83,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
     } else {
         // Another run's results are what its code left: only a run itself enters the history.
-        let remembered = runtime.block_on(kept.append(&report, settings, context, cancel));
-        about.notices.extend(publish::notices(&remembered));
-        super::tell(&remembered, context);
+        runtime.block_on(kept.remember(&report, settings, context, &mut about, cancel));
     }
     let finished = Finished {
         settings,

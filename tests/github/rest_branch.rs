@@ -59,7 +59,7 @@ async fn a_branch_begins_without_a_parent_and_grows_by_commits() {
     assert_eq!(stored(&github).await.as_deref(), Some("a\nb\n"));
     github.branches(|branches| {
         assert_eq!(branches.messages(BRANCH), ["Record a", "Record b"]);
-        let parents: Vec<_> = branches.branches[BRANCH].iter().map(|commit| commit.has_parent).collect();
+        let parents: Vec<_> = branches.named[BRANCH].iter().map(|commit| commit.has_parent).collect();
         assert_eq!(parents, [false, true]);
         assert_eq!(branches.file(BRANCH, "README.md"), Some("what this is"));
     });

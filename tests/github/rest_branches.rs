@@ -34,7 +34,7 @@ pub struct Commit {
 #[derive(Debug, Default)]
 pub struct Branches {
     /// The commits of each, the oldest first.
-    pub branches: BTreeMap<String, Vec<Commit>>,
+    pub named: BTreeMap<String, Vec<Commit>>,
     /// By their ids.
     trees: BTreeMap<String, Tree>,
     commits: BTreeMap<String, Commit>,
@@ -65,19 +65,19 @@ impl Branches {
 
     /// The messages of a branch's commits, the oldest first.
     pub fn messages(&self, branch: &str) -> Vec<&str> {
-        self.branches.get(branch).into_iter().flatten().map(|commit| commit.message.as_str()).collect()
+        self.named.get(branch).into_iter().flatten().map(|commit| commit.message.as_str()).collect()
     }
 
     /// Writes a file without being asked by anybody.
     pub fn write(&mut self, branch: &str, file: &str, text: String, message: &str) {
         let mut tree = self.tree(branch).cloned().unwrap_or_default();
         tree.insert(file.to_owned(), text);
-        let commits = self.branches.entry(branch.to_owned()).or_default();
+        let commits = self.named.entry(branch.to_owned()).or_default();
         commits.push(Commit { message: message.to_owned(), has_parent: !commits.is_empty(), tree });
     }
 
     fn tree(&self, branch: &str) -> Option<&Tree> {
-        Some(&self.branches.get(branch)?.last()?.tree)
+        Some(&self.named.get(branch)?.last()?.tree)
     }
 
     /// What a request of the contents API or the git database comes to; `None` if it is neither.
@@ -110,7 +110,7 @@ impl Branches {
     }
 
     fn blob(&self, id: &str) -> (StatusCode, Value) {
-        let mut texts = self.branches.values().flatten().flat_map(|commit| commit.tree.values());
+        let mut texts = self.named.values().flatten().flat_map(|commit| commit.tree.values());
         match texts.find(|text| sha(text) == id) {
             Some(text) => (StatusCode::OK, json!(text)),
             None => refusal(404, "Not Found"),
@@ -166,20 +166,20 @@ impl Branches {
     fn make_branch(&mut self, body: &Value) -> (StatusCode, Value) {
         self.happens();
         let name = body["ref"].as_str().unwrap().strip_prefix("refs/heads/").unwrap();
-        if self.branches.contains_key(name) {
+        if self.named.contains_key(name) {
             return refusal(422, "Reference already exists");
         }
         let Some(commit) = self.commits.get(body["sha"].as_str().unwrap()).cloned() else {
             return refusal(422, "Object does not exist");
         };
-        self.branches.insert(name.to_owned(), vec![commit]);
+        self.named.insert(name.to_owned(), vec![commit]);
         (StatusCode::CREATED, json!({"ref": body["ref"]}))
     }
 
     fn happens(&mut self) {
         match self.meanwhile.pop_front() {
             Some(Meanwhile::Writes(branch, file, text)) => self.write(branch, file, text, "another's"),
-            Some(Meanwhile::Deletes(branch)) => drop(self.branches.remove(branch)),
+            Some(Meanwhile::Deletes(branch)) => drop(self.named.remove(branch)),
             None => {}
         }
     }

@@ -109,15 +109,6 @@ pub fn tell_step(
     told.warnings()
 }
 
-/// What of these remarks a reader of the summary should know, too, who does not see the job's log: the warnings, in a line each.
-pub fn notices(remarks: &[Diagnostic]) -> impl Iterator<Item = String> {
-    let warnings = remarks.iter().filter(|remark| remark.severity == Severity::Warning);
-    warnings.map(|remark| match &remark.help {
-        Some(help) => format!("{}: {help}", remark.message),
-        None => remark.message.clone(),
-    })
-}
-
 /// What the comment has to know of a run besides its report. What of the change a reviewer should see comes as sentences that go on after
 /// `this pull request`.
 pub fn about(

@@ -95,9 +95,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let addressee = runtime.block_on(publish::addressee(settings, context, &signals.cancel));
     let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
     let cancel = &signals.cancel;
-    let remembered = runtime.block_on(kept.append(&report, settings, context, cancel));
-    about.notices.extend(publish::notices(&remembered));
-    super::tell(&remembered, context);
+    runtime.block_on(kept.remember(&report, settings, context, &mut about, cancel));
     let finished = Finished {
         settings,
         context,

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::warning;
@@ -14,7 +15,7 @@ use crate::error::{Error, Result, chain};
 use crate::github::api::{self, Api};
 use crate::github::branch::Branch;
 use crate::github::cache::policy::is_of_default_branch;
-use crate::history::{self, History, Record, lines, store};
+use crate::history::{self, History, Record, health, lines, store};
 use crate::report::comment::About;
 use crate::report::{Report, Run, plural};
 use crate::settings::{Command, HistorySetting, RunContext, Settings};
@@ -89,6 +90,13 @@ impl Kept {
     /// What was read; `None` where no history is kept or this is a shard.
     pub fn history(&self) -> Option<&History> {
         self.history.as_ref()
+    }
+
+    /// Says of each row how its example has been doing. A shard leaves that to the report that merges its own.
+    pub fn assess(&self, report: &mut Report, now: Timestamp) {
+        if let Some(history) = &self.history {
+            health::assess(report, history, now);
+        }
     }
 
     /// Adds what the report says to the history, if this run may. What a person should know of it is told, warnings in the summary (`about`)

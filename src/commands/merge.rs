@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{self, Another, Artifacts, Found, Gathered, warning};
@@ -60,10 +61,11 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     };
     told.extend(sensitive.iter().map(|what| warning(format!("this change {what}"))));
     told.extend(artifacts.iter().flat_map(|artifacts| evidence(&merged.report, artifacts)));
-    let (report, lost) = match &artifacts {
+    let (mut report, lost) = match &artifacts {
         Some(artifacts) => of_artifacts(merged.report, artifacts),
         None => (merged.report, Vec::new()),
     };
+    kept.assess(&mut report, Timestamp::now());
     let details = Details::default();
     let written = write_reports(settings, &report, &details, plan.as_ref());
     show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use super::{Record, add};
+use super::{Record, add, lines};
 use crate::error::{Error, Result};
 
 /// The most that a file keeps, in bytes.
@@ -57,12 +57,21 @@ fn append_within(file: &Path, new: &[Record], badge: &str, patience: Duration) -
     let failed = |error| Error::io("write", file, error);
     let (locked, place) = lock(file, patience).map_err(failed)?;
     let stored = locked.try_clone().and_then(whole).map_err(|error| Error::io("read", file, error))?;
+    if is_another_s(&stored) {
+        return Err(failed(io::Error::other("it holds something else, and no line of a history")));
+    }
     let text = add(&stored, new, MOST).text;
     if text.as_bytes() != stored {
         replace(&place, text.as_bytes(), Some(&locked)).map_err(failed)?;
     }
     let beside = badge_of(&place);
     replace(&beside, badge.as_bytes(), None).map_err(|error| Error::io("write", &beside, error))
+}
+
+/// Whether a file holds something, and no record: then somebody named the wrong one, which must not be overwritten.
+fn is_another_s(stored: &[u8]) -> bool {
+    let read = lines::read(stored);
+    read.records.is_empty() && read.skipped.is_some()
 }
 
 /// Where the badge of a history in a file is: `history.badge.json` beside `history.jsonl`.
@@ -116,7 +125,6 @@ fn replace(file: &Path, text: &[u8], old: Option<&File>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::lines;
     use crate::history::testing::record;
 
     const BADGE: &str = "{}\n";
@@ -204,6 +212,17 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = append(&file.join("history.jsonl"), &[one(1)], BADGE).unwrap_err();
         assert!(error.to_string().starts_with("can't create the folder"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_history_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("package.json");
+        fs::write(&file, "{\n  \"name\": \"mine\"\n}\n").unwrap();
+        let error = append(&file, &[one(1)], BADGE).unwrap_err();
+        assert!(crate::error::chain(&error).contains("it holds something else"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"name\": \"mine\"\n}\n");
+        assert!(!folder.path().join("package.badge.json").exists());
     }
 
     #[test]

@@ -86,6 +86,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     if signal.is_some() {
         report = report.cancelled();
     }
+    kept.assess(&mut report, Timestamp::now());
     // A folder that can't be written must not take the results along, and evidence may be large.
     let written = outputs.write(&report, &details, &plan);
     let general: Vec<_> = workspace.diagnostics.iter().cloned().chain(remarks).collect();

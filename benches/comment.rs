@@ -1,13 +1,16 @@
-//! The comment on a pull request: a thousand examples that failed on four versions, each for a cause of its own.
+//! The comment on a pull request: a thousand examples that failed on four versions, each for a cause of its own; and how they have
+//! been doing over the last two hundred runs.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use example_validator::history::{History, RUNS, Record, health};
 use example_validator::model::{Cause, CauseClass, ExampleId, Outcome, Tier};
 use example_validator::report::comment::{About, LIMIT, State, render};
 use example_validator::report::{Details, LogTail, Report, Row, Run};
+use jiff::{SignedDuration, Timestamp};
 
 const EXAMPLES: usize = 1_000;
 const VERSIONS: [&str; 4] = ["v1.31.12", "v1.32.8", "v1.33.4", "v1.34.0"];
@@ -60,6 +63,19 @@ fn report() -> (Report, Details) {
     (Report::new(run, vec![], vec![], rows, &[Outcome::Failed]), details)
 }
 
+/// The last runs of every example on every version, of which every seventh failed.
+fn history(report: &Report, now: Timestamp) -> History {
+    let records = report.results.iter().flat_map(|row| {
+        (1..=RUNS).map(move |back| {
+            let run = Run { id: back.to_string(), commit: format!("{back:040x}"), ..Run::default() };
+            let hours = i64::try_from(back).unwrap();
+            let outcome = if back % 7 == 0 { Outcome::Failed } else { Outcome::Passed };
+            Record { outcome, ..Record::of(row, &run, now - SignedDuration::from_hours(hours)) }
+        })
+    });
+    History::new(records)
+}
+
 fn comment(criterion: &mut Criterion) {
     let (report, details) = report();
     let about = About { server_url: "https://github.com".to_owned(), key: "default".to_owned(), ..About::default() };
@@ -70,6 +86,18 @@ fn comment(criterion: &mut Criterion) {
     group.sample_size(20).measurement_time(Duration::from_secs(5));
     group.bench_function("1,000 examples on 4 versions, all failed", |bencher| {
         bencher.iter(|| render(&report, &details, &about, Some(&before)).unwrap().len());
+    });
+    let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000);
+    let history = history(&report, now);
+    let mut healthy = report.clone();
+    health::assess(&mut healthy, &history, now);
+    let text = render(&healthy, &details, &about, Some(&before)).unwrap();
+    assert!(text.len() <= LIMIT && text.contains("newly failing") && text.contains("Health: **"));
+    group.bench_function("the same with their health", |bencher| {
+        bencher.iter(|| render(&healthy, &details, &about, Some(&before)).unwrap().len());
+    });
+    group.bench_function("their health of 200 runs each", |bencher| {
+        bencher.iter(|| health::assess(&mut healthy, &history, now));
     });
     group.finish();
 }

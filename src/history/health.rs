@@ -99,11 +99,8 @@ impl<'a> Known<'a> {
             let at = run.started_at.parse().unwrap_or(now);
             runs.push(Seen { outcome: row.outcome, duration_ms: row.duration_ms, commit: &run.commit, at });
         }
-        let on_clusters = all.filter(|record| {
-            counts(record.outcome)
-                && record.kubernetes.is_some()
-                && (kubernetes.is_none() || record.kubernetes.as_deref() == kubernetes)
-        });
+        let here: Vec<_> = if kubernetes.is_none() { all.collect() } else { earlier.clone() };
+        let on_clusters = here.iter().filter(|record| counts(record.outcome) && record.kubernetes.is_some());
         let mut newest: BTreeMap<Tier, Timestamp> = on_clusters.map(|record| (record.tier, record.at)).collect();
         if is_counted && kubernetes.is_some() {
             newest.insert(row.tier, now);

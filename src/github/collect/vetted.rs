@@ -9,7 +9,7 @@ use super::unpack::is_plain;
 use crate::evidence::Journal;
 use crate::model::Outcome;
 use crate::plan::Plan;
-use crate::report::{CURVE, Curve, PAST, Report, Row, json};
+use crate::report::{CURVE, Curve, LogTail, PAST, Report, Row, json};
 
 /// The most rows of a report: the most examples of a run on ten versions.
 const MAX_ROWS: usize = 100_000;
@@ -127,6 +127,7 @@ fn tell_no_more(row: &mut Row) {
             container.curve.take_if(|curve| !is_curve(curve));
         }
     }
+    row.log = row.log.take().map(LogTail::bounded);
     if let Some(health) = &mut row.health {
         health.past.truncate(PAST);
         health.parts.truncate(MAX_PARTS);
@@ -262,12 +263,15 @@ mod tests {
             report["results"][0]["resources"] =
                 json!({"pods": [{"curve": curve(1)}, {"curve": curve(2)}, {"curve": curve(900)}]});
             report["results"][0]["health"] = json!({"past": vec![past; 900]});
+            report["results"][0]["log"] = json!({"of": "x", "lines": vec!["y".repeat(5_000); 900]});
         }))
         .unwrap();
         let curves: Vec<_> =
             read.results[0].resources.iter().flat_map(|all| &all.pods).map(|one| one.curve.is_some()).collect();
         assert_eq!(curves, [true, false, false]);
         assert_eq!(read.results[0].health.as_ref().unwrap().past.len(), PAST);
+        let log = read.results[0].log.as_ref().unwrap();
+        assert_eq!((log.lines.len(), log.lines[0].len()), (20, 504));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -22,9 +22,31 @@ pub struct Start {
     pub clock: Instant,
 }
 
+/// When something was done, and how long it took.
+#[derive(Clone, Copy)]
+pub struct Span {
+    pub began: Timestamp,
+    pub took: Duration,
+}
+
+impl Span {
+    /// How long it took, in milliseconds.
+    pub fn millis(&self) -> u64 {
+        u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Start {
     pub fn now() -> Self {
         Self { at: Timestamp::now(), clock: Instant::now() }
+    }
+
+    /// What began then, up to now, by the clock of the run.
+    pub fn span(&self, began: Instant) -> Span {
+        let after = began.saturating_duration_since(self.clock);
+        let after =
+            i64::try_from(after.as_millis()).map_or(jiff::SignedDuration::MAX, jiff::SignedDuration::from_millis);
+        Span { began: self.at.checked_add(after).unwrap_or(self.at), took: began.elapsed() }
     }
 
     pub fn today(&self) -> jiff::civil::Date {

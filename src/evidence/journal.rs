@@ -239,6 +239,8 @@ mod tests {
             provider: "kind".into(),
             outcome: outcome.into(),
             cause: None,
+            started_at: String::new(),
+            operator_started_at: String::new(),
             phases: serde_json::Map::new(),
         };
         std::thread::scope(|scope| {

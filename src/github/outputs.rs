@@ -87,6 +87,7 @@ mod tests {
             digest: String::new(),
             cache_key: format!("key-{cache}"),
             cache: cache.to_owned(),
+            started_at: String::new(),
             build_ms: 0,
         }
     }

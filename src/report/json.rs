@@ -45,8 +45,8 @@ mod tests {
         assert_eq!(keys(&value), "schemaVersion tool run clusters images results health summary");
         assert_eq!(keys(&value["tool"]), "name version schemas");
         assert_eq!(keys(&value["run"]), "id startedAt durationMs repository commit event pullRequest simulated shard");
-        assert_eq!(keys(&value["clusters"][0]), "kubernetes provider outcome cause phases");
-        assert_eq!(keys(&value["images"][0]), "name digest cacheKey cache buildMs");
+        assert_eq!(keys(&value["clusters"][0]), "kubernetes provider outcome cause startedAt operatorStartedAt phases");
+        assert_eq!(keys(&value["images"][0]), "name digest cacheKey cache startedAt buildMs");
         assert_eq!(keys(&value["summary"]), "passed failed timedOut flaky skipped errored conclusion");
         let row = &value["results"][0];
         assert_eq!(

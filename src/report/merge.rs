@@ -77,11 +77,17 @@ pub fn merge(mut reports: Vec<Report>, planned: &Planned, fail_on: &[Outcome]) -
 fn run(reports: &[Report]) -> Option<Run> {
     let runs = || reports.iter().map(|report| &report.run);
     let first = runs().next()?;
-    let ends = runs().filter_map(|run| Some((start(run)?, start(run)? + i64::try_from(run.duration_ms).ok()?)));
+    let ends = runs().filter_map(|run| {
+        let start = start(run)?;
+        Some(((start, &run.started_at), start.checked_add_unsigned(run.duration_ms)?))
+    });
     let (starts, ends): (Vec<_>, Vec<_>) = ends.unzip();
-    let elapsed = starts.iter().min().zip(ends.iter().max()).and_then(|(start, end)| u64::try_from(end - start).ok());
+    let earliest = starts.into_iter().min();
+    let elapsed =
+        earliest.zip(ends.iter().max()).and_then(|((start, _), end)| u64::try_from(end.checked_sub(start)?).ok());
     let longest = runs().map(|run| run.duration_ms).max().unwrap_or(0);
     Some(Run {
+        started_at: earliest.map_or(&first.started_at, |(_, text)| text).clone(),
         duration_ms: elapsed.unwrap_or(longest).max(longest),
         simulated: runs().any(|run| run.simulated),
         shard: None,
@@ -276,6 +282,21 @@ mod tests {
         assert_eq!((merged.report.run.shard.as_deref(), merged.report.run.duration_ms), (None, 6_000));
         assert_eq!(merged.report.tool.schemas.as_deref(), Some("v1.37"));
         assert_eq!(merged.remarks, [""; 0]);
+    }
+
+    #[test]
+    fn the_run_starts_with_its_earliest_shard_and_no_claim_of_time_overflows() {
+        let of = |shard: &str, at: &str, ms: u64| {
+            let mut report = report(shard, at, vec![]);
+            report.run.duration_ms = ms;
+            report
+        };
+        let (early, late) = ("2026-11-23T20:00:00Z", "2026-11-23T20:00:00.5Z");
+        let run = |reports| merge(reports, &Planned::default(), FAIL_ON).unwrap().report.run;
+        let merged = run(vec![of("2/2", late, 1_000), of("1/2", early, 1_000)]);
+        assert_eq!((merged.started_at.as_str(), merged.duration_ms), (early, 1_500));
+        let endless = run(vec![of("1/2", early, u64::MAX), of("2/2", "-009999-01-02T01:59:59Z", 1 << 62)]);
+        assert_eq!(endless.duration_ms, u64::MAX);
     }
 
     #[test]

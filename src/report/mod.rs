@@ -94,11 +94,19 @@ pub struct Run {
 
 /// A cluster of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Cluster {
     pub kubernetes: String,
     pub provider: String,
     pub outcome: String,
     pub cause: Option<Cause>,
+    /// When its creation began, RFC 3339; empty if it never did.
+    #[serde(default)]
+    pub started_at: String,
+    /// When the deployment of the operator began, RFC 3339; empty if it never did.
+    #[serde(default)]
+    pub operator_started_at: String,
+    /// How long each took: `createMs`, `operatorMs`, `pullMs`.
     pub phases: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -110,6 +118,9 @@ pub struct Image {
     pub digest: String,
     pub cache_key: String,
     pub cache: String,
+    /// When its build began, RFC 3339; empty if it was not built.
+    #[serde(default)]
+    pub started_at: String,
     pub build_ms: u64,
 }
 

@@ -95,13 +95,16 @@ pub(crate) fn report() -> Report {
         provider: "kind".to_owned(),
         outcome: "ready".to_owned(),
         cause: None,
-        phases: json!({"createMs": 1}).as_object().cloned().unwrap_or_default(),
+        started_at: "2026-11-23T19:59:58Z".to_owned(),
+        operator_started_at: "2026-11-23T19:59:59Z".to_owned(),
+        phases: json!({"createMs": 1, "operatorMs": 2}).as_object().cloned().unwrap_or_default(),
     };
     let image = Image {
         name: "example/mnist".to_owned(),
         digest: "sha256:00".to_owned(),
         cache_key: "k".to_owned(),
         cache: "hit".to_owned(),
+        started_at: String::new(),
         build_ms: 0,
     };
     let run = Run {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::ground::Ground;
 use super::on_clusters::Work;
+use crate::commands::judge::Span;
 use crate::config::{ImageBuild, OperatorStep};
 use crate::image::build::{Build, Builder, Built, Driver};
 use crate::image::digest::{Identity, identify};
@@ -48,8 +49,8 @@ struct Image<'a> {
     /// Whether a script of an example runs in it.
     is_run_here: bool,
     archive: Archive,
-    /// `hit`, `miss` or `off`, and how long its build took.
-    told: Mutex<(&'static str, Duration)>,
+    /// `hit`, `miss` or `off`, and when and how long it was built.
+    told: Mutex<(&'static str, Option<Span>)>,
 }
 
 /// What becomes of the images on one cluster.
@@ -88,7 +89,7 @@ impl<'a> Builds<'a> {
                 None => identity,
             };
             let first = identity.as_ref().err().map(|why| Err(Arc::clone(why)));
-            let told = Mutex::new((if work.store.is_on() { "miss" } else { "off" }, Duration::ZERO));
+            let told = Mutex::new((if work.store.is_on() { "miss" } else { "off" }, None));
             Image { place, build, identity, is_run_here: runs(build), archive: watch::Sender::new(first), told }
         });
         let engine = ground.engine.clone();
@@ -161,7 +162,7 @@ impl<'a> Builds<'a> {
         if let Some(Err(error)) = log.map(crate::evidence::LogFile::close) {
             tracing::warn!("the log of a build is not whole: {error}");
         }
-        image.told.lock().unwrap_or_else(PoisonError::into_inner).1 = began.elapsed();
+        image.told.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(work.start.span(began));
         match built {
             Built::Ready { archive, .. } => {
                 let mut kept = self.store.put(&identity.key, &archive).await;
@@ -208,13 +209,14 @@ impl<'a> Builds<'a> {
     pub fn told(&self) -> Vec<report::Image> {
         let image = |image: &Image<'_>| {
             let identity = image.identity.as_ref().ok()?;
-            let (cache, took) = *image.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let (cache, built) = *image.told.lock().unwrap_or_else(PoisonError::into_inner);
             Some(report::Image {
                 name: image.build.name.clone(),
                 digest: identity.digest.clone(),
                 cache_key: identity.key.clone(),
                 cache: cache.to_owned(),
-                build_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                started_at: built.map_or_else(String::new, |built| built.began.to_string()),
+                build_ms: built.map_or(0, |built| built.millis()),
             })
         };
         self.images.iter().filter_map(image).collect()

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::time::Instant;
 
 use futures::FutureExt;
 
@@ -9,8 +10,10 @@ use super::builds::{Loads, all_loaded};
 use super::ground::{Ground, cause};
 use super::on_clusters::Judged;
 use super::version::{Brought, Shared, finish};
+use crate::cluster::Cluster;
 use crate::cluster::kind::names::cluster_name;
-use crate::cluster::kind::{Created, DEADLINE, Failure, Spec};
+use crate::cluster::kind::{DEADLINE, Failure, Spec};
+use crate::commands::judge::Span;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{Cause, CauseClass, Outcome};
 use crate::report::Row;
@@ -58,14 +61,16 @@ impl<'a> Shared<'_, 'a, '_> {
             within: DEADLINE,
         };
         tracing::info!("creating the cluster {name} ({kubernetes})");
+        let began = Instant::now();
         let mut created = match ground.kind.create(&spec, &self.stop).await {
             Ok(created) => created,
             Err(_) if self.stop.is_cancelled() => return self.cancelled(&cells).await,
             Err(Failure::Cancelled) => return self.cancelled(&cells).await,
-            Err(Failure::Cluster(cause)) => return self.without(kubernetes, &cells, "kind", &cause),
+            Err(Failure::Cluster(cause)) => return self.not_created(kubernetes, &cells, &cause, began),
         };
+        let span = Span { took: created.took, ..self.work.start.span(began) };
         ground.share(&mut created.cluster);
-        let mut judged = self.on_created(kubernetes, cells, ground, &created, name).await;
+        let mut judged = self.on_created(kubernetes, cells, ground, (&created.cluster, span), name).await;
         let remarks = self.take_down(ground, name, &logs, &judged.rows).await;
         judged.remarks.extend(remarks);
         judged.remarks.extend(created.first_failure.as_ref().map(|cause| second_try(name, cause)));
@@ -78,7 +83,7 @@ impl<'a> Shared<'_, 'a, '_> {
         kubernetes: &str,
         mut cells: Vec<Cell<'a>>,
         ground: &Ground,
-        created: &Created,
+        (cluster, created): (&Cluster, Span),
         name: &str,
     ) -> Judged {
         let nodes = match ground.kind.nodes(name).await {
@@ -86,7 +91,7 @@ impl<'a> Shared<'_, 'a, '_> {
             Err(why) => {
                 let cause =
                     Cause::new(CauseClass::Cluster, "NodesUnknown", format!("its nodes can't be listed: {why}"));
-                return self.without(kubernetes, &cells, created.cluster.provider, &cause);
+                return self.without(kubernetes, &cells, cluster.provider, &cause);
             }
         };
         self.pulls.serve(ground, &nodes).await;
@@ -98,10 +103,10 @@ impl<'a> Shared<'_, 'a, '_> {
         }
         let judging = async {
             let mut brought = Brought {
-                created: created.took,
-                containers: ground.kind.containers(self.brought(&created.cluster).containers.labels),
+                created: Some(created),
+                containers: ground.kind.containers(self.brought(cluster).containers.labels),
                 goes: self.work.settings.cluster.keep == KeepCluster::Never,
-                ..self.brought(&created.cluster)
+                ..self.brought(cluster)
             };
             let images = all_loaded(self.work, &gates);
             if let Err(judged) = self.bring_operator(kubernetes, &cells, &mut brought, images).await {

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use super::builds::Builds;
@@ -13,6 +13,7 @@ use super::on_clusters::{Judged, Work};
 use super::place::Place;
 use super::pulls::Pulls;
 use crate::cluster::{self, Cluster};
+use crate::commands::judge::Span;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Result;
 use crate::evidence::FollowContext;
@@ -62,12 +63,12 @@ pub(super) struct Shared<'s, 'a, 'o> {
 pub(super) struct Brought<'c> {
     /// The cluster.
     pub(super) cluster: &'c Cluster,
-    /// How long it took to have it.
-    pub(super) created: Duration,
+    /// When and how long it was brought up; `None` while that goes on.
+    pub(super) created: Option<Span>,
     /// The operator that was deployed there.
     pub(super) operator: Option<Operator>,
-    /// How long that took.
-    pub(super) operator_took: Option<Duration>,
+    /// When it was deployed, and how long that took, waiting for images left aside.
+    pub(super) deployed: Option<Span>,
     /// How containers of scripts are started beside it.
     pub(super) containers: Containers,
     /// Whether it is deleted when its cells are done: then nobody has to wait until namespaces are gone.
@@ -90,7 +91,7 @@ impl<'a> Shared<'_, 'a, '_> {
             Place::Simulated => {
                 let (simulator, cluster) =
                     cluster::simulated::start(kubernetes, &self.definitions, self.work.scratch).await?;
-                let brought = Brought { created: began.elapsed(), ..self.brought(&cluster) };
+                let brought = Brought { created: Some(self.work.start.span(began)), ..self.brought(&cluster) };
                 let judged = self.on_cluster(kubernetes, cells, &brought).await;
                 simulator.shutdown().await;
                 Ok(judged)
@@ -100,7 +101,7 @@ impl<'a> Shared<'_, 'a, '_> {
 
     /// On the cluster that is there; the operator is deployed where that was asked for, and stays.
     async fn on_existing(&self, kubernetes: &str, cells: Vec<Cell<'a>>, cluster: &Cluster, began: Instant) -> Judged {
-        let mut brought = Brought { created: began.elapsed(), ..self.brought(cluster) };
+        let mut brought = Brought { created: Some(self.work.start.span(began)), ..self.brought(cluster) };
         if self.work.settings.cluster.install_operator
             && let Err(judged) = self.bring_operator(kubernetes, &cells, &mut brought, async { Ok(()) }).await
         {
@@ -116,9 +117,9 @@ impl<'a> Shared<'_, 'a, '_> {
         let labels = vec![(isolate::RUN.to_owned(), self.work.run_id.to_owned())];
         Brought {
             cluster,
-            created: Duration::ZERO,
+            created: None,
             operator: None,
-            operator_took: None,
+            deployed: None,
             containers: Containers { labels, ..Containers::default() },
             goes: false,
         }
@@ -140,7 +141,6 @@ impl<'a> Shared<'_, 'a, '_> {
             return Ok(());
         }
         let cancel = &self.stop;
-        let began = Instant::now();
         let folder = self.work.outputs.evidence.other(&format!("{kubernetes}/operator"));
         let scratch = self.work.scratch.join(format!("helm-{}", kubernetes.replace(['/', ':', '@'], "-")));
         let renderer = std::env::current_exe().unwrap_or_default();
@@ -163,13 +163,15 @@ impl<'a> Shared<'_, 'a, '_> {
         let target = Target::new(brought.cluster.client.clone());
         let deployed = async {
             ready.await?;
-            operator::deploy(&target, &deployment, cancel).await
+            let began = Instant::now();
+            let deployed = operator::deploy(&target, &deployment, cancel).await;
+            brought.deployed = Some(self.work.start.span(began));
+            deployed
         };
         let deployed = tokio::select! {
             deployed = deployed => deployed,
             () = cancel.cancelled() => return Err(self.cancelled(cells).await),
         };
-        brought.operator_took = Some(began.elapsed());
         match deployed {
             Ok(operator) => brought.operator = Some(operator),
             Err(_) if cancel.is_cancelled() => return Err(self.cancelled(cells).await),
@@ -180,14 +182,13 @@ impl<'a> Shared<'_, 'a, '_> {
 
     /// The rows of cells whose cluster is not to be had.
     pub(super) fn without(&self, kubernetes: &str, cells: &[Cell<'_>], provider: &str, cause: &Cause) -> Judged {
-        let cluster = report::Cluster {
-            kubernetes: kubernetes.to_owned(),
-            provider: provider.to_owned(),
-            outcome: "failed".to_owned(),
-            cause: Some(cause.clone()),
-            phases: Map::new(),
-        };
-        self.errored(cells, cause, cluster)
+        self.errored(cells, cause, cluster(kubernetes, provider, [None; 2], Some(cause)))
+    }
+
+    /// The rows of cells whose cluster could not be created, which was tried since `began`.
+    pub(super) fn not_created(&self, kubernetes: &str, cells: &[Cell<'_>], cause: &Cause, began: Instant) -> Judged {
+        let tried = Some(self.work.start.span(began));
+        self.errored(cells, cause, cluster(kubernetes, "kind", [tried, None], Some(cause)))
     }
 
     fn errored(&self, cells: &[Cell<'_>], cause: &Cause, cluster: report::Cluster) -> Judged {
@@ -316,17 +317,23 @@ async fn lock(cells: &mut [Cell<'_>], world: &World<'_>) {
 
 /// A cluster as the report has it; `cause` is why no cell could be tried there.
 fn described(kubernetes: &str, brought: &Brought<'_>, cause: Option<&Cause>) -> report::Cluster {
-    let mut phases = Map::new();
-    let took = [("createMs", Some(brought.created)), ("operatorMs", brought.operator_took)];
-    for (phase, took) in took.into_iter().filter_map(|(phase, took)| Some((phase, took?))) {
-        phases.insert(phase.to_owned(), Json::from(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)));
-    }
+    cluster(kubernetes, brought.cluster.provider, [brought.created, brought.deployed], cause)
+}
+
+/// A cluster as the report has it, and when it was created and given the operator.
+fn cluster(kubernetes: &str, provider: &str, spans: [Option<Span>; 2], cause: Option<&Cause>) -> report::Cluster {
+    let took = ["createMs", "operatorMs"].into_iter().zip(spans);
+    let took = took.filter_map(|(phase, span)| Some((phase.to_owned(), Json::from(span?.millis()))));
+    let [started_at, operator_started_at] =
+        spans.map(|span| span.map_or_else(String::new, |span| span.began.to_string()));
     report::Cluster {
         kubernetes: kubernetes.to_owned(),
-        provider: brought.cluster.provider.to_owned(),
+        provider: provider.to_owned(),
         outcome: if cause.is_none() { "ready" } else { "failed" }.to_owned(),
         cause: cause.cloned(),
-        phases,
+        started_at,
+        operator_started_at,
+        phases: took.collect(),
     }
 }
 

@@ -61,14 +61,8 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
         None => (merged.report, Vec::new()),
     };
     let details = Details::default();
-    let written = write_reports(settings, &report, &details, plan.as_ref());
-    show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
-    // Only now that everything is on disk: GitHub may take its time.
-    let runtime = super::runtime()?;
-    let cancel = &CancellationToken::new();
-    let addressee = runtime.block_on(addressee(settings, context, another, cancel));
     let prefix = judge::prefix(settings, context);
-    let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    let mut about = publish::about(settings, context, &prefix, None, &sensitive);
     about.notices.extend(merged.remarks);
     about.notices.extend(lost);
     about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
@@ -78,6 +72,16 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
             about.notices.insert(0, OF_FORK.to_owned());
         }
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
+    }
+    let written = write_reports(settings, &report, &details, plan.as_ref(), &about);
+    show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
+    // Only now that everything is on disk: GitHub may take its time.
+    let runtime = super::runtime()?;
+    let cancel = &CancellationToken::new();
+    let addressee = runtime.block_on(addressee(settings, context, another, cancel));
+    if let Some(found) = addressee.pull_request() {
+        about.commit.clone_from(&found.head_sha);
+        about.pull_request = Some(found.number);
     }
     let finished = Finished {
         settings,

@@ -42,25 +42,25 @@ fn row(index: usize, version: &str) -> Row {
         checks: vec![],
         diagnostics: vec![],
         resources: None,
+        log: None,
         health: None,
         evidence: Some(format!("{version}/{example}")),
     }
 }
 
 fn report() -> (Report, Details) {
-    let mut details = Details::default();
     let mut rows = Vec::new();
     for index in 0..EXAMPLES {
         for version in VERSIONS {
-            let row = row(index, version);
+            let mut row = row(index, version);
             let lines = vec!["  File \"/opt/train.py\", line 3, in <module>".to_owned(); 20];
             let of = "Pod/train-worker-0, container trainer".to_owned();
-            details.add_log(row.example.clone(), version, LogTail { of, lines });
+            row.log = Some(LogTail { of, lines });
             rows.push(row);
         }
     }
     let run = Run { repository: "o/r".to_owned(), commit: "0123abc".to_owned(), ..Run::default() };
-    (Report::new(run, vec![], vec![], rows, &[Outcome::Failed]), details)
+    (Report::new(run, vec![], vec![], rows, &[Outcome::Failed]), Details::default())
 }
 
 /// The last runs of every example on every version, of which every seventh failed.

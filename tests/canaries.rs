@@ -140,7 +140,7 @@ fn everything(root: &Path, kubeconfig: &Path, format: &str) -> Vec<(String, Vec<
     let folder = root.join(folder);
     let mut all = vec![("stdout".to_owned(), output.stdout), ("stderr".to_owned(), output.stderr)];
     assert_eq!(repository::report(&folder)["summary"]["conclusion"], "simulated");
-    for name in ["report.json", "junit.xml", "summary.md", "plan.json"] {
+    for name in ["report.json", "report.html", "junit.xml", "summary.md", "plan.json"] {
         all.push((name.to_owned(), std::fs::read(folder.join(name)).unwrap()));
     }
     all.extend(

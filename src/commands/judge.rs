@@ -13,6 +13,7 @@ use crate::lint::{self, Checked};
 use crate::model::ExampleId;
 use crate::plan::{self, Plan};
 use crate::report::annotations::neutral_json;
+use crate::report::comment::About;
 use crate::report::{self, Details, Judged, Report, Row};
 use crate::settings::{Format, RunContext, Settings, Verbosity};
 
@@ -132,14 +133,25 @@ pub fn report_of(
         .with_schemas(lint::schemas::Schemas::BUILTIN_VERSION)
 }
 
-/// Writes the output folder, whole or not at all.
-pub fn write_reports(settings: &Settings, report: &Report, details: &Details, plan: Option<&Plan>) -> Result<()> {
+/// Writes the output folder, whole or not at all. `about` is what the page's links are made of.
+pub fn write_reports(
+    settings: &Settings,
+    report: &Report,
+    details: &Details,
+    plan: Option<&Plan>,
+    about: &About,
+) -> Result<()> {
     let json = report::json::render(report)?;
     let junit = report::junit::render(report, details)?;
     let summary = report::summary::render(report, details, report::summary::STEP_LIMIT)?;
+    let page = report::html::render(report, details, about)?;
     let plan = plan.map(plan::json);
-    let mut files =
-        vec![("report.json", json.as_bytes()), ("junit.xml", junit.as_bytes()), ("summary.md", summary.as_bytes())];
+    let mut files = vec![
+        ("report.json", json.as_bytes()),
+        ("report.html", page.as_bytes()),
+        ("junit.xml", junit.as_bytes()),
+        ("summary.md", summary.as_bytes()),
+    ];
     files.extend(plan.iter().map(|plan| ("plan.json", plan.as_bytes())));
     report::output::write_all(&settings.output, &files)?;
     Ok(())

@@ -67,13 +67,8 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     };
     kept.assess(&mut report, Timestamp::now());
     let details = Details::default();
-    let written = write_reports(settings, &report, &details, plan.as_ref());
-    show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
-    // Only now that everything is on disk: GitHub may take its time.
-    let cancel = &CancellationToken::new();
-    let addressee = runtime.block_on(addressee(settings, context, another, cancel));
     let prefix = judge::prefix(settings, context);
-    let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    let mut about = publish::about(settings, context, &prefix, None, &sensitive);
     about.notices.extend(merged.remarks);
     about.notices.extend(lost);
     about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
@@ -83,7 +78,17 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
             about.notices.insert(0, OF_FORK.to_owned());
         }
         about.run = Some(RunPage { id: run.id.to_string(), attempt: run.attempt });
-    } else {
+    }
+    let written = write_reports(settings, &report, &details, plan.as_ref(), &about);
+    show(&report, &details, &told, context, settings, Shown { format, rows_are: false })?;
+    // Only now that everything is on disk: GitHub may take its time.
+    let cancel = &CancellationToken::new();
+    let addressee = runtime.block_on(addressee(settings, context, another, cancel));
+    if let Some(found) = addressee.pull_request() {
+        about.commit.clone_from(&found.head_sha);
+        about.pull_request = Some(found.number);
+    }
+    if another.is_none() {
         // Another run's results are what its code left: only a run itself enters the history.
         runtime.block_on(kept.remember(&report, settings, context, &mut about, cancel));
     }

@@ -219,6 +219,7 @@ mod tests {
             checks: vec![],
             diagnostics: vec![],
             resources: None,
+            log: None,
             health: None,
             evidence: None,
         }

@@ -200,7 +200,7 @@ impl Console<'_, '_> {
             let name = self.paint(Style::new().bold(), &format!("{:>8}", fact.label));
             self.text(&format!("{name}: {}", inert(&fact.text)))?;
         }
-        if let Some((title, lines)) = details.log(row) {
+        if let Some((title, lines)) = row.shown_log() {
             let name = self.paint(Style::new().bold(), &format!("{:>8}", "log"));
             self.text(&format!("{name}: {title}"))?;
             for line in lines {

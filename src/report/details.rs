@@ -12,52 +12,17 @@ use crate::quantity;
 
 /// Most errors of one row that are shown in full.
 const MAX_SHOWN: usize = 10;
-/// Most lines of a log that are shown; the archive has all of it.
-const MAX_LOG_LINES: usize = 20;
-/// Most characters of such a line.
-const MAX_LOG_LINE: usize = 500;
-
-/// What a run knows beyond its report, for the renderings that show it: findings with their sources, and the ends of logs.
-/// Empty for a report that was read from disk: its findings are then shown in one line each.
+/// What a run knows beyond its report, for the renderings that show it: findings with their sources. Empty for a report that was
+/// read from disk: its findings are then shown in one line each.
 #[derive(Clone, Debug, Default)]
 pub struct Details {
     diagnostics: BTreeMap<ExampleId, Vec<Diagnostic>>,
-    logs: BTreeMap<(ExampleId, String), LogTail>,
-}
-
-/// The end of the log that is worth reading.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogTail {
-    /// Whose it is: `Pod/x-worker-0, container pytorch`.
-    pub of: String,
-    /// Its last lines, redacted; no more are shown than help.
-    pub lines: Vec<String>,
 }
 
 impl Details {
     /// Adds what was found in an example.
     pub fn add(&mut self, example: ExampleId, diagnostics: Vec<Diagnostic>) {
         self.diagnostics.insert(example, diagnostics);
-    }
-
-    /// Adds the end of the log of the container that is to blame for what became of an example on a version.
-    pub fn add_log(&mut self, example: ExampleId, kubernetes: impl Into<String>, log: LogTail) {
-        self.logs.insert((example, kubernetes.into()), log);
-    }
-
-    /// Whose log is shown for a row, and its last lines, inert; `None` if there is none.
-    pub(super) fn log(&self, row: &Row) -> Option<(String, Vec<String>)> {
-        let LogTail { of, lines } = self.logs.get(&(row.example.clone(), row.kubernetes.clone()?))?;
-        let shown = &lines[lines.len().saturating_sub(MAX_LOG_LINES)..];
-        let clipped = |line: &String| match line.char_indices().nth(MAX_LOG_LINE) {
-            Some((end, _)) => inert(&format!("{} ...", &line[..end])).into_owned(),
-            None => inert(line).into_owned(),
-        };
-        let title = match shown.len() {
-            1 => format!("the last line of {of}"),
-            count => format!("the last {count} lines of {of}"),
-        };
-        (!shown.is_empty()).then(|| (inert(&title).into_owned(), shown.iter().map(clipped).collect()))
     }
 
     /// The errors of a row, as rustc prints them. Empty if there are none.
@@ -309,21 +274,6 @@ mod tests {
             told(vec![on("v1.32.0", Outcome::Flaky), on("v1.33.4", failed), on("v1.34.0", Outcome::TimedOut)]),
             ["", "passed on v1.32.0", "passed on v1.32.0"]
         );
-    }
-
-    #[test]
-    fn of_a_log_the_end_is_shown_and_obeyed_by_nobody() {
-        let row = sample::slow("a.yaml", "v1.34.0");
-        let mut details = Details::default();
-        assert_eq!(details.log(&row), None);
-        let mut lines: Vec<_> = (0..100).map(|line| format!("line {line}")).collect();
-        lines.push("\u{1b}[31m::error::x".to_owned() + &"y".repeat(1_000));
-        details.add_log(row.example.clone(), "v1.34.0", LogTail { of: "Pod/x, container main".to_owned(), lines });
-        let (title, shown) = details.log(&row).unwrap();
-        assert_eq!((title.as_str(), shown.len()), ("the last 20 lines of Pod/x, container main", 20));
-        assert_eq!(shown[0], "line 81");
-        assert!(shown[19].starts_with("␛[31m::error::xy") && shown[19].ends_with("y ..."));
-        assert_eq!(details.log(&sample::slow("a.yaml", "v1.33.4")), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(
             keys(row),
             "example framework objects support tier kubernetes outcome quarantined durationMs cause reason attempts checks \
-             diagnostics resources health evidence"
+             diagnostics resources log health evidence"
         );
         assert_eq!(keys(&row["cause"]), "class reason message hint object file line");
         assert_eq!(keys(&row["attempts"][0]), "outcome namespace startedAt phases");

@@ -44,7 +44,7 @@ pub fn render(report: &Report, details: &Details) -> Result<String> {
 
 fn case(row: &Row, report: &Report, details: &Details) -> TestCase {
     let mut case = TestCase::new(clean(row.example.as_str()), status(row, report, details));
-    if let Some((title, lines)) = details.log(row) {
+    if let Some((title, lines)) = row.shown_log() {
         case.set_system_out(format!("{title}\n{}\n", lines.join("\n")));
     }
     case.set_classname(clean(&class(row)));
@@ -128,7 +128,6 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ExampleId;
     use crate::report::{LogTail, Run, sample};
     use insta::assert_snapshot;
     use proptest::prelude::*;
@@ -194,12 +193,10 @@ mod tests {
     #[test]
     fn a_simulated_run_is_named_so_and_logs_are_output() {
         let run = Run { simulated: true, ..Run::default() };
-        let mut details = Details::default();
-        let log = LogTail { of: "Pod/x, container main".to_owned(), lines: vec!["boom \u{1b} ]]>".to_owned()] };
-        details.add_log(ExampleId::new("a.yaml"), "v1.34.0", log);
         let mut row = sample::slow("a.yaml", "v1.34.0");
+        row.log = Some(LogTail { of: "Pod/x, container main".to_owned(), lines: vec!["boom \u{1b} ]]>".to_owned()] });
         row.attempts[0].phases.insert("finishedMs".to_owned(), 1_500.into());
-        let text = render(&Report::new(run, vec![], vec![], vec![row], &[]), &details).unwrap();
+        let text = render(&Report::new(run, vec![], vec![], vec![row], &[]), &Details::default()).unwrap();
         assert_snapshot!(text, @r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites name="example-validator" tests="1" skipped="0" failures="1" errors="0" time="0.000">

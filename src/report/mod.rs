@@ -12,6 +12,7 @@ mod health;
 pub mod html;
 pub mod json;
 pub mod junit;
+mod log;
 pub mod markdown;
 pub mod merge;
 pub mod output;
@@ -27,8 +28,9 @@ pub mod timeline;
 mod verdict;
 mod words;
 
-pub use details::{Details, LogTail};
+pub use details::Details;
 pub use health::{FirstBad, Group, Health, Overall, PAST, Part, Past, SLOW, SLOW_MS};
+pub use log::LogTail;
 pub use read::read_all;
 pub use resources::{Advice, CURVE, ContainerUse, Curve, Resources};
 pub use row::{Judged, static_row};
@@ -153,6 +155,9 @@ pub struct Row {
     pub diagnostics: Vec<Finding>,
     /// What its pods used; `None` of one that had none.
     pub resources: Option<Resources>,
+    /// The end of the log of who is to blame; `None` where nobody is, or nothing was logged.
+    #[serde(default)]
+    pub log: Option<LogTail>,
     /// How it has been doing; `None` without a history.
     pub health: Option<Health>,
     /// The path inside the evidence archive.

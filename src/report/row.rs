@@ -56,6 +56,7 @@ impl Row {
             checks: Vec::new(),
             diagnostics: Vec::new(),
             resources: None,
+            log: None,
             health: None,
             evidence: None,
         }

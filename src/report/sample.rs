@@ -24,6 +24,7 @@ pub(crate) fn row(example: &str, outcome: Outcome) -> Row {
         checks: vec![],
         diagnostics: vec![],
         resources: None,
+        log: None,
         health: None,
         evidence: None,
     }

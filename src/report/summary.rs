@@ -288,12 +288,10 @@ mod tests {
         passed.diagnostics.clear();
         let mut failed = sample::slow("a.yaml", "v1.34.0");
         failed.diagnostics.clear();
-        let mut details = Details::default();
         let lines = vec!["```".to_owned(), "</details> @team".to_owned()];
-        let log = LogTail { of: "Pod/`x`, container main".to_owned(), lines };
-        details.add_log(ExampleId::new("a.yaml"), "v1.34.0", log);
+        failed.log = Some(LogTail { of: "Pod/`x`, container main".to_owned(), lines });
         let report = Report::new(run, vec![], vec![], vec![passed, failed], &[]);
-        let text = render(&report, &details, STEP_LIMIT).unwrap();
+        let text = render(&report, &Details::default(), STEP_LIMIT).unwrap();
         assert_snapshot!(text.replace(env!("CARGO_PKG_VERSION"), "VERSION"), @"
         ## 🧪 Simulated, without a real cluster: 1 of 1 example failed, only on v1.34.0
 

@@ -26,7 +26,7 @@ MEGABYTE = 1_000_000
 # On its own network a run's nodes are told from those of others.
 NETWORK = f"ev-e2e-action-{os.getpid()}"
 TOKEN = "ghs_e2eCanaryTokenThatNobodyElseMaySee01"
-DOCUMENTS = {"plan.json", "report.json", "junit.xml", "summary.md"}
+DOCUMENTS = {"plan.json", "report.html", "report.json", "junit.xml", "summary.md"}
 # Known once `prepare` has run: the address of this machine in containers, the repository of the action, a home for act.
 GROUND = types.SimpleNamespace()
 

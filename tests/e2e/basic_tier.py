@@ -104,7 +104,7 @@ class Reports(Repository):
         )
         folder = self.root / "example-validator-report"
         self.assertEqual(
-            sorted(path.name for path in folder.iterdir()), ["junit.xml", "plan.json", "report.json", "summary.md"]
+            sorted(path.name for path in folder.iterdir()), ["junit.xml", "plan.json", "report.html", "report.json", "summary.md"]
         )
         report = self.report()
         self.assertEqual(report["summary"]["conclusion"], "failure")

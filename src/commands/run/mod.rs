@@ -47,7 +47,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let world = Found::look(settings, context, &start, &signals, &runtime, scratch.path())?;
     let Found { mut workspace, kept, plan, place, helm } = world;
     let chosen = Chosen::new(&plan, settings, &place);
-    let Results { mut rows, mut details, settled } =
+    let Results { mut rows, details, settled } =
         judge::judge(&mut workspace, settings, &start, |id| chosen.judged(id))?;
     rows.extend(skipped(&workspace, &chosen, &start));
     let mut run = judge::run_of(context, settings, &start, place.is_simulated());
@@ -73,13 +73,10 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
         signals: &signals,
         environment: &context.environment,
     };
-    let Judged { rows, clusters, images, mut remarks, logs } = runtime.block_on(work.judge(rows))?;
+    let Judged { rows, clusters, images, mut remarks } = runtime.block_on(work.judge(rows))?;
     remarks.extend(runtime.block_on(place.leave()));
     // What a simulator says proves nothing, wherever it runs.
     run.simulated |= clusters.iter().any(|cluster| cluster.provider == "simulated");
-    for (example, kubernetes, log) in logs {
-        details.add_log(example, kubernetes, log);
-    }
     let mut report = judge::report_of(run, clusters, images, rows, &workspace, &start);
     // A signal that comes later finds a run that is done.
     let signal = signals.received();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -23,7 +23,7 @@ use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::image::Store;
 use crate::model::{ExampleId, Outcome};
-use crate::report::{self, LogTail, Row};
+use crate::report::{self, Row};
 use crate::settings::Settings;
 use crate::trial::cells::{self, Cell};
 
@@ -64,8 +64,6 @@ pub struct Judged {
     pub images: Vec<report::Image>,
     /// What concerns no single example.
     pub remarks: Vec<Diagnostic>,
-    /// The ends of telling logs, by example and version.
-    pub logs: Vec<(ExampleId, String, LogTail)>,
 }
 
 impl Judged {
@@ -74,7 +72,6 @@ impl Judged {
         self.clusters.extend(other.clusters);
         self.images.extend(other.images);
         self.remarks.extend(other.remarks);
-        self.logs.extend(other.logs);
     }
 }
 
@@ -159,7 +156,6 @@ impl<'a> Work<'a, '_> {
         // What was built is kept for the next run, as long as this one may still take.
         self.store.finish(self.left().map_or(SAVING, |left| left.min(SAVING)), &self.signals.cancel).await;
         judged.remarks.extend(self.store.remarks());
-        judged.logs = shared.logs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(judged)
     }
 

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::commands::judge;
 use crate::commands::unless_closed;
+use crate::commands::{judge, publish};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::evidence::archive::{self, ARCHIVE, COLLECTED, Contents};
@@ -111,7 +111,9 @@ impl<'a> Outputs<'a> {
     /// # Errors
     /// The folder can't be written.
     pub fn write(&self, report: &Report, details: &Details, plan: &Plan) -> Result<()> {
-        judge::write_reports(self.settings, report, details, Some(plan))
+        let prefix = judge::prefix(self.settings, self.context);
+        let about = publish::about(self.settings, self.context, &prefix, None, &[]);
+        judge::write_reports(self.settings, report, details, Some(plan), &about)
     }
 
     /// Archives the evidence. Now that there is a report, the journal goes.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -19,7 +19,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::Result;
 use crate::evidence::FollowContext;
 use crate::image::replace::Replacements;
-use crate::model::{Cause, CauseClass, ExampleId};
+use crate::model::{Cause, CauseClass, ExampleId, Outcome};
 use crate::operator::{self, Helm, Operator};
 use crate::report::{self, LogTail, Row};
 use crate::trial::apply::{self, Limits as Patience, Target};
@@ -58,6 +58,7 @@ pub(super) struct Shared<'s, 'a, 'o> {
     pub(super) stop: CancellationToken,
     pub(super) failures: Arc<AtomicUsize>,
     pub(super) environment: Vec<(OsString, OsString)>,
+    /// The ends of telling logs, by example and version.
     pub(super) logs: Mutex<Vec<(ExampleId, String, LogTail)>>,
 }
 
@@ -234,12 +235,13 @@ impl<'a> Shared<'_, 'a, '_> {
         self.work.outputs.cluster(&described);
         let run_wide = Box::pin(OperatorChecks::begin(&world, brought.operator.as_ref(), cancel)).await;
         let limits = self.limits();
-        let finished = |row: &Row| self.work.outputs.finished(row);
+        let finished = |row: &Row| self.work.outputs.finished(&self.with_log(row.clone()));
         let rows =
             cells::run(&cells, &cluster.nodes, &limits, cancel, |cell, turn| attempt(&world, cell, turn), finished)
                 .await;
         described.checks = Box::pin(run_wide.end(kubernetes, cancel)).await;
         self.work.outputs.cluster(&described);
+        let rows = rows.into_iter().map(|row| self.with_log(row)).collect();
         let remarks = if brought.goes {
             Vec::new()
         } else {
@@ -284,6 +286,16 @@ impl<'a> Shared<'_, 'a, '_> {
         };
         world.watch(WATCHES).await.map_err(|error| Box::new(error.cause()))?;
         Ok(world)
+    }
+
+    /// The row with the end of the log of who is to blame: that of its last attempt that has one.
+    fn with_log(&self, row: Row) -> Row {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |example: &ExampleId, version: &str| {
+            *example == row.example && row.kubernetes.as_deref() == Some(version) && row.outcome != Outcome::Passed
+        };
+        let log = logs.iter().rev().find(|(example, version, _)| is_of(example, version));
+        Row { log: log.map(|(.., log)| log.clone().bounded()), ..row }
     }
 
     fn limits(&self) -> Limits<'_> {

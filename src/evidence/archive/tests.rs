@@ -40,6 +40,7 @@ fn row(evidence: &Evidence, example: &str, outcome: Outcome) -> Row {
         checks: vec![],
         diagnostics: vec![],
         resources: None,
+        log: None,
         health: None,
     }
 }

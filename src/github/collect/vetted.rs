@@ -9,7 +9,7 @@ use super::unpack::is_plain;
 use crate::evidence::Journal;
 use crate::model::Outcome;
 use crate::plan::Plan;
-use crate::report::{CURVE, Curve, PAST, Report, Row, json};
+use crate::report::{CURVE, Curve, LogTail, PAST, Report, Row, json};
 
 /// The most rows of a report: the most examples of a run on ten versions.
 const MAX_ROWS: usize = 100_000;
@@ -132,6 +132,7 @@ fn tell_no_more(row: &mut Row) {
             container.curve.take_if(|curve| !is_curve(curve));
         }
     }
+    row.log = row.log.take().map(LogTail::bounded);
     if let Some(health) = &mut row.health {
         health.past.truncate(PAST);
         health.parts.truncate(MAX_PARTS);
@@ -268,6 +269,7 @@ mod tests {
                 json!({"pods": [{"curve": curve(1)}, {"curve": curve(2)}, {"curve": curve(900)}]});
             report["results"][0]["health"] = json!({"past": vec![past; 900]});
             report["health"] = json!({"frameworks": vec![json!({"name": "x"}); 9_000]});
+            report["results"][0]["log"] = json!({"of": "x", "lines": vec!["y".repeat(5_000); 900]});
         }))
         .unwrap();
         let curves: Vec<_> =
@@ -275,6 +277,8 @@ mod tests {
         assert_eq!(curves, [true, false, false]);
         assert_eq!(read.results[0].health.as_ref().unwrap().past.len(), PAST);
         assert_eq!(read.health.as_ref().unwrap().frameworks.len(), MAX_FRAMEWORKS);
+        let log = read.results[0].log.as_ref().unwrap();
+        assert_eq!((log.lines.len(), log.lines[0].len()), (20, 504));
     }
 
     #[test]

@@ -74,6 +74,16 @@ impl About {
         }
     }
 
+    /// The page of the repository.
+    pub(in crate::report) fn repository_url(&self) -> String {
+        self.page("").trim_end_matches('/').to_owned()
+    }
+
+    /// The page of a pull request.
+    pub(in crate::report) fn pull_request_url(&self, number: u64) -> String {
+        self.page(&format!("pull/{number}"))
+    }
+
     /// The page of a commit.
     pub(in crate::report) fn commit_url(&self, commit: &str) -> String {
         if commit.is_empty() { String::new() } else { self.page(&format!("commit/{}", encoded(commit))) }
@@ -185,6 +195,13 @@ mod tests {
         let about = About { artifact: Some(artifact("r")), artifacts: [own].into(), ..about() };
         let names = [&one, &other].map(|row| about.artifact_of(row).map(|artifact| artifact.name.as_str()));
         assert_eq!(names, [Some("r-1-of-2"), Some("r")]);
+    }
+
+    #[test]
+    fn a_repository_and_a_pull_request_have_pages() {
+        assert_eq!(about().repository_url(), "https://github.com/o/r");
+        assert_eq!(about().pull_request_url(12), "https://github.com/o/r/pull/12");
+        assert_eq!(About::default().repository_url(), "");
     }
 
     #[test]

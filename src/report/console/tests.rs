@@ -181,13 +181,15 @@ fn on_two_versions() -> Vec<Row> {
 #[test]
 fn a_simulated_run_of_cells_that_were_told_leaves_the_rest_with_logs_and_says_what_it_is() {
     let run = Run { duration_ms: 21, simulated: true, ..Run::default() };
-    let report = Report::new(run, vec![], vec![], on_two_versions(), &[Outcome::TimedOut]).cancelled();
-    let mut details = Details::default();
     let lines = vec!["Traceback (most recent call last):".to_owned(), "::error::\u{1b}[31mboom".to_owned()];
     let log = LogTail { of: "Pod/x-worker-0, container pytorch".to_owned(), lines };
-    details.add_log(ExampleId::new("examples/slow.yaml"), "v1.34.0", log);
+    let mut rows = on_two_versions();
+    let blamed =
+        |row: &&mut Row| row.example.as_str() == "examples/slow.yaml" && row.kubernetes.as_deref() == Some("v1.34.0");
+    rows.iter_mut().filter(blamed).for_each(|row| row.log = Some(log.clone()));
+    let report = Report::new(run, vec![], vec![], rows, &[Outcome::TimedOut]).cancelled();
     let mut out = Vec::new();
-    write_rest(&mut out, &report, &details, Options::default()).unwrap();
+    write_rest(&mut out, &report, &Details::default(), Options::default()).unwrap();
     assert_snapshot!(String::from_utf8(out).unwrap(), @"
         SKIP [ 900.120s] full  v1.34.0  examples/z.yaml (PyTorchJob/x)  1 warning
              cancelled before its turn
@@ -221,7 +223,7 @@ fn a_simulated_run_of_cells_that_were_told_leaves_the_rest_with_logs_and_says_wh
              Logs, events and objects are in evidence.zip of the output folder, under the paths named above.
     ");
     let mut out = Vec::new();
-    write(&mut out, &report, &details, Options { quiet: true, ..Options::default() }).unwrap();
+    write(&mut out, &report, &Details::default(), Options { quiet: true, ..Options::default() }).unwrap();
     assert!(String::from_utf8(out).unwrap().starts_with("Simulated: no real cluster was used"));
 }
 

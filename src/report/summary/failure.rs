@@ -75,7 +75,7 @@ pub(in crate::report) fn failure(alike: &[&Row], frame: Frame<'_>, with_block: b
     let row = alike[0];
     let has_block = with_block && errors(row).next().is_some();
     let block = has_block.then(|| frame.details.errors(row, false)).filter(|block| block.len() <= MAX_BLOCK);
-    let log = frame.details.log(row).filter(|_| with_block);
+    let log = row.shown_log().filter(|_| with_block);
     Failure {
         title: format!(
             "{} {} {}{}{}{}{}",

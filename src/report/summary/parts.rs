@@ -17,6 +17,11 @@ const COMMIT: usize = 12;
 
 /// The run in one line, and an icon for it.
 pub(in crate::report) fn verdict(report: &Report) -> (&'static str, String) {
+    verdict_of(report, &|version| Markdown::text(version).to_string())
+}
+
+/// As [`verdict`], with versions written as `shown` writes them.
+pub(in crate::report) fn verdict_of(report: &Report, shown: &dyn Fn(&str) -> String) -> (&'static str, String) {
     let rows = &report.results;
     let all = words::examples(rows);
     let counting = |outcomes: &[Outcome]| {
@@ -25,7 +30,7 @@ pub(in crate::report) fn verdict(report: &Report) -> (&'static str, String) {
     };
     let failing = counting(&[Outcome::Failed, Outcome::TimedOut]);
     let of = |count: usize| format!("{count} of {}", words::plural(all, "example"));
-    let where_failed = where_failed(rows);
+    let where_failed = where_failed(rows, shown);
     match report.summary.conclusion {
         Conclusion::Cancelled => ("🚫", format!("Cancelled; until then {} failed{where_failed}", of(failing))),
         Conclusion::Simulated => {
@@ -64,7 +69,7 @@ pub(in crate::report) fn counts(report: &Report) -> String {
 }
 
 /// Of several versions those that failures are confined to: `, only on v1.34.0`. Nothing where examples failed on all.
-fn where_failed(rows: &[Row]) -> String {
+fn where_failed(rows: &[Row], shown: &dyn Fn(&str) -> String) -> String {
     let failed = |row: &&Row| !row.quarantined && matches!(row.outcome, Outcome::Failed | Outcome::TimedOut);
     let failed: BTreeSet<_> = rows.iter().filter(failed).map(|row| row.kubernetes.as_deref()).collect();
     let versions = words::versions(rows);
@@ -72,7 +77,7 @@ fn where_failed(rows: &[Row]) -> String {
     if only.is_empty() || only.len() == versions.len() || failed.contains(&None) {
         return String::new();
     }
-    let only: Vec<_> = only.iter().map(|version| Markdown::text(version).to_string()).collect();
+    let only: Vec<_> = only.iter().map(|version| shown(version)).collect();
     format!(", only on {}", words::list(&only))
 }
 

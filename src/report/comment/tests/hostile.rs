@@ -65,6 +65,7 @@ fn filled_with(evil: &str) -> (String, usize) {
     row.checks[0].check = evil.to_owned();
     row.diagnostics =
         [Severity::Error, Severity::Warning].map(|severity| sample::finding(evil, severity, evil, 1, evil)).to_vec();
+    row.log = Some(LogTail { of: evil.to_owned(), lines: vec![evil.to_owned(); 3] });
     let mut spared = row.clone();
     (spared.example, spared.quarantined) = (ExampleId::new(format!("{evil}2")), true);
     let mut flaky = row.clone();
@@ -75,16 +76,12 @@ fn filled_with(evil: &str) -> (String, usize) {
     let passed = cell(&format!("{evil}5"), "v1", Outcome::Passed);
     let fixed = cell(&format!("{evil}6"), evil, Outcome::Passed);
     let was = report(vec![cell(&format!("{evil}6"), evil, Outcome::Failed)]);
-    let mut details = Details::default();
-    for name in [row.example.clone(), spared.example.clone()] {
-        details.add_log(name, evil, LogTail { of: evil.to_owned(), lines: vec![evil.to_owned(); 3] });
-    }
     let notices = vec![evil.to_owned(), "x".to_owned()];
     let about = About { notices, arguments: vec![evil.to_owned()], prefix: format!("{evil}/"), ..about() };
     let mut report = report(vec![row, spared, flaky, skipped, passed, fixed]);
     report.tool.schemas = Some(evil.to_owned());
     report.run.shard = Some(evil.to_owned());
-    let text = render(&report, &details, &about, Some(&State::of(&was, evil))).unwrap();
+    let text = render(&report, &Details::default(), &about, Some(&State::of(&was, evil))).unwrap();
     (text, 5)
 }
 

@@ -30,7 +30,10 @@ fn a_thousand_examples_on_four_versions_stay_below_the_limit_and_failures_are_to
     let text = page(&sample::crowd(1_000));
     assert!(text.len() <= LIMIT, "{}", text.len());
     assert_eq!(text.matches("<tr role=\"row\" class=\"bad\"").count(), 100);
-    assert_eq!(text.matches("<tr role=\"row\" class=\"ok\"").count() + text.matches("<tr role=\"row\" class=\"warn\"").count(), 900);
+    assert_eq!(
+        text.matches("<tr role=\"row\" class=\"ok\"").count() + text.matches("<tr role=\"row\" class=\"warn\"").count(),
+        900
+    );
     assert_eq!(text.matches("<pre class=\"log\"").count(), 400);
     assert!(text.contains("examples are told in short to keep this page small"));
 }

@@ -35,7 +35,7 @@ impl LogTail {
     }
 
     /// Whose log it is and its lines, inert; `None` if there are none.
-    fn shown(&self) -> Option<(String, Vec<String>)> {
+    pub(super) fn shown(&self) -> Option<(String, Vec<String>)> {
         let lines = self.clone().bounded().lines;
         let title = match lines.len() {
             0 => return None,

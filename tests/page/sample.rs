@@ -1,14 +1,15 @@
 //! Reports as a project of training jobs has them, for the tests of the page, its benchmark and its picture.
 
+#[path = "trouble.rs"]
+mod trouble;
+
 use example_validator::model::Outcome;
-use example_validator::report::{
-    Advice, ContainerUse, Curve, FirstBad, Health, LogTail, Part, Past, Report, Resources, Row,
-};
+use example_validator::report::{Advice, ContainerUse, Curve, Health, Part, Past, Report, Resources, Row};
 use serde_json::{Value, json};
 
 pub const VERSIONS: [&str; 4] = ["v1.31.12", "v1.32.8", "v1.33.4", "v1.34.0"];
 const COMMIT: &str = "8f3c1e0b7a52d94c6e1f0a3b5d7c9e8f01234567";
-const GIB: u64 = 1 << 30;
+pub const GIB: u64 = 1 << 30;
 const FRAMEWORKS: [(&str, &str); 7] = [
     ("pytorchjob", "PyTorchJob"),
     ("tfjob", "TFJob"),
@@ -52,14 +53,14 @@ const EXAMPLES: [(usize, &str); 30] = [
 ];
 
 /// A number from 0 to `below`, always the same for the same seed.
-fn dice(seed: u64, below: u64) -> u64 {
+pub fn dice(seed: u64, below: u64) -> u64 {
     let mixed = (seed.wrapping_add(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (mixed ^ (mixed >> 32)) % below
 }
 
 /// When it was, so many minutes before or after the run began.
-fn at(minutes: i64) -> String {
+pub fn at(minutes: i64) -> String {
     let began: jiff::Timestamp = "2026-11-28T06:12:00Z".parse().unwrap();
     (began + jiff::SignedDuration::from_mins(minutes)).to_string()
 }
@@ -70,13 +71,9 @@ fn after(seconds: u64) -> String {
     (began + jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap())).to_string()
 }
 
-fn cause(class: &str, reason: &str, message: &str, hint: &str, object: &str, (file, line): (&str, u32)) -> Value {
-    json!({"class": class, "reason": reason, "message": message, "hint": hint, "object": object, "file": file, "line": line})
-}
-
 /// A cell that passed, with everything that is known of one. `start` is in seconds after the run's.
 fn cell(name: &str, framework: usize, version: &str, seed: u64, start: u64) -> Row {
-    let took = 25_000 + dice(seed, 160_000) + if name.ends_with(".ipynb") { 190_000 } else { 0 };
+    let took = 25_000 + dice(seed, 160_000) + if name.contains(".ipynb") { 190_000 } else { 0 };
     let (word, kind) = FRAMEWORKS[framework];
     let job = name.rsplit('/').next().unwrap().split('.').next().unwrap().to_lowercase().replace('_', "-");
     let phases = json!({"applyMs": 400 + dice(seed + 1, 900), "scheduledMs": 1_900 + dice(seed + 2, 3_000),
@@ -156,7 +153,7 @@ fn container(pod: &str, seed: u64, took: u64) -> ContainerUse {
 }
 
 /// The health of an example that passed in most of its runs; `last` is what became of the last of them.
-fn health(seed: u64, took: u64, last: &[Outcome]) -> Health {
+pub fn health(seed: u64, took: u64, last: &[Outcome]) -> Health {
     let past = (0..30_u64).map(|index| {
         let place = index as usize + last.len();
         let outcome = match place.checked_sub(30) {
@@ -174,14 +171,14 @@ fn health(seed: u64, took: u64, last: &[Outcome]) -> Health {
     });
     let past: Vec<_> = past.collect();
     let count = |outcome: Outcome| past.iter().filter(|run| run.outcome == outcome).count() as f64 / 30.0;
-    let (flake, pass) = (count(Outcome::Flaky), count(Outcome::Passed) + count(Outcome::Flaky));
+    let (flaky, good) = (count(Outcome::Flaky), count(Outcome::Passed) + count(Outcome::Flaky));
     let points = [
-        ("pass-rate", 45.0 * pass, 45.0, format!("{:.0} % of the runs passed, the newest counting most", pass * 100.0)),
+        ("pass-rate", 45.0 * good, 45.0, format!("{:.0} % of the runs passed, the newest counting most", good * 100.0)),
         (
             "flake-rate",
-            20.0 * (1.0 - 4.0 * flake).max(0.0),
+            20.0 * (1.0 - 4.0 * flaky).max(0.0),
             20.0,
-            format!("{:.0} % passed only when tried again", flake * 100.0),
+            format!("{:.0} % passed only when tried again", flaky * 100.0),
         ),
         ("duration", 12.0, 12.0, "as long as its median".to_owned()),
         ("efficiency", 3.0 + dice(seed, 6) as f64, 10.0, "34 % of the requested CPU was used".to_owned()),
@@ -189,7 +186,7 @@ fn health(seed: u64, took: u64, last: &[Outcome]) -> Health {
         ("pinning", 5.0, 5.0, "every image is pinned".to_owned()),
     ];
     let score: f64 = points.iter().map(|(_, points, ..)| points).sum();
-    let part = |(name, points, of, why): &(&str, f64, f64, String)| Part {
+    let one = |(name, points, of, why): &(&str, f64, f64, String)| Part {
         name: (*name).to_owned(),
         points: *points,
         of: *of,
@@ -197,187 +194,14 @@ fn health(seed: u64, took: u64, last: &[Outcome]) -> Health {
     };
     Health {
         score: Some(score.round() as u8),
-        pass_rate: Some(pass),
-        flake_rate: Some(flake),
+        pass_rate: Some(good),
+        flake_rate: Some(flaky),
         trend: if last.is_empty() { ["steady", "steady", "improving"][dice(seed, 3) as usize] } else { "declining" }
             .to_owned(),
-        parts: points.iter().map(part).collect(),
+        parts: points.iter().map(one).collect(),
         first_bad: None,
         slowdown: Some(1.0),
         past,
-    }
-}
-
-fn log(of: &str, lines: &[&str]) -> Option<LogTail> {
-    Some(LogTail { of: of.to_owned(), lines: lines.iter().map(|line| (*line).to_owned()).collect() })
-}
-
-fn fail(row: &mut Row, outcome: Outcome, cause: Value) {
-    row.outcome = outcome;
-    row.cause = serde_json::from_value(cause).unwrap();
-    row.checks.clear();
-    row.attempts[0].outcome = if outcome == Outcome::Flaky { Outcome::Failed } else { outcome };
-}
-
-/// Another attempt, which ended so.
-fn again(row: &mut Row, outcome: Outcome) {
-    let mut attempt = row.attempts[0].clone();
-    let began: jiff::Timestamp = attempt.started_at.parse().unwrap();
-    attempt.started_at = (began + jiff::SignedDuration::from_millis(row.duration_ms as i64)).to_string();
-    attempt.outcome = outcome;
-    row.attempts.push(attempt);
-    row.duration_ms *= 2;
-}
-
-/// What is wrong with some of the examples.
-fn spoil(row: &mut Row) {
-    let (name, version) = (row.example.as_str().to_owned(), row.kubernetes.clone().unwrap());
-    let place = (name.as_str(), 23);
-    match name.as_str() {
-        "examples/pytorch/mnist/v1/pytorch_job_mnist_mpi.yaml" => {
-            let message = "container `pytorch` of Pod/mnist-mpi-worker-0 was killed: it used more than its limit of 1 GiB of memory";
-            fail(
-                row,
-                Outcome::Failed,
-                cause(
-                    "runtime",
-                    "OOMKilled",
-                    message,
-                    "raise the memory limit to about 1.5Gi, or lower --batch-size",
-                    "Pod/mnist-mpi-worker-0",
-                    place,
-                ),
-            );
-            again(row, Outcome::Failed);
-            row.log = log(
-                "Pod/mnist-mpi-worker-0, container pytorch",
-                &[
-                    "2026-11-28T06:31:02Z INFO Using backend: mpi, world size 2",
-                    "2026-11-28T06:31:04Z INFO Downloading http://yann.lecun.com/exdb/mnist/train-images-idx3-ubyte.gz",
-                    "Train Epoch: 1 [0/60000 (0%)]\tloss=2.3000",
-                    "Train Epoch: 1 [12800/60000 (21%)]\tloss=1.1184",
-                    "Train Epoch: 1 [25600/60000 (43%)]\tloss=0.6012",
-                    "Killed",
-                ],
-            );
-            let last = [Outcome::Passed, Outcome::Failed, Outcome::Failed, Outcome::Failed];
-            let mut health = health(7, row.duration_ms, &last);
-            health.score = Some(41);
-            health.first_bad = Some(FirstBad {
-                commit: "c41d09be52f7a6".to_owned(),
-                at: at(-3 * 1_440),
-                last_good: "1b7e3d90aa41".to_owned(),
-                runs: 4,
-            });
-            row.health = Some(health);
-            let worker = &mut row.resources.as_mut().unwrap().pods[1];
-            (worker.memory_request_bytes, worker.memory_limit_bytes, worker.oom_killed) = (GIB / 2, GIB, true);
-            let curve = worker.curve.as_mut().unwrap();
-            for (point, held) in curve.memory_bytes.iter_mut().enumerate() {
-                *held = GIB / 40 * (8 + point as u64 * 4 / 5) + dice(point as u64, GIB / 60);
-            }
-            worker.memory_peak_bytes = GIB - (1 << 20);
-            worker.memory_avg_bytes = GIB / 2;
-            worker.advice = vec![Advice {
-                kind: "oom-killed".to_owned(),
-                resource: "memory".to_owned(),
-                message: "The kernel killed it at its limit of 1 GiB.".to_owned(),
-                suggested: "1536Mi".to_owned(),
-            }];
-        }
-        "examples/v2/torchtune/qwen2_5/trainjob.yaml" if version == "v1.34.0" => {
-            let message = "`ghcr.io/kubeflow/trainer/torchtune-trainer:v2.2`: manifest unknown, the tag does not exist";
-            fail(
-                row,
-                Outcome::Failed,
-                cause(
-                    "image",
-                    "ImagePullBackOff",
-                    message,
-                    "check the tag; `v2.1` exists",
-                    "Pod/qwen2-5-node-0-0",
-                    place,
-                ),
-            );
-            row.resources = None;
-        }
-        "examples/tensorflow/distribution_strategy/estimator-API/tfjob.yaml" if version != "v1.32.8" => {
-            let message = "not finished after 15 min: 1 of 3 pods still runs";
-            fail(
-                row,
-                Outcome::TimedOut,
-                cause(
-                    "timeout",
-                    "Timeout",
-                    message,
-                    "raise `timeout`, or look at the log of the worker",
-                    "Pod/estimator-worker-1",
-                    place,
-                ),
-            );
-            row.duration_ms = 900_300;
-            row.attempts[0].phases.remove("finishedMs");
-            row.log = log(
-                "Pod/estimator-worker-1, container tensorflow",
-                &[
-                    "INFO:tensorflow:Waiting for the chief to write a checkpoint.",
-                    "INFO:tensorflow:Waiting for the chief to write a checkpoint.",
-                ],
-            );
-            row.health.as_mut().unwrap().slowdown = Some(4.2);
-        }
-        "examples/jax/jax-dist-spmd-mnist/jaxjob_dist_spmd_mnist_gloo.yaml" => {
-            let message = "no line of container `jax` matches `accuracy=(?P<accuracy>[0-9.]+)`";
-            fail(
-                row,
-                Outcome::Failed,
-                cause("assertion", "LogsDoNotMatch", message, "look at what it prints", "JAXJob/jaxjob-mnist", place),
-            );
-            row.checks = serde_json::from_value(json!([
-                {"check": "logs", "outcome": "failed", "message": message, "value": null},
-                {"check": "metrics", "outcome": "passed", "message": "training_operator_jobs_created_total rose by 1", "value": 1.0},
-                {"check": "resources", "outcome": "inconclusive", "message": "2 samples say nothing of max-memory", "value": null}]))
-            .unwrap();
-            row.quarantined = true;
-        }
-        "examples/tensorflow/dist-mnist/tf_job_mnist.yaml" if version == "v1.33.4" => {
-            let message = "container `tensorflow` of Pod/dist-mnist-worker-0 ended with exit code 1: UnavailableError: failed to connect to all addresses";
-            fail(
-                row,
-                Outcome::Flaky,
-                cause(
-                    "runtime",
-                    "Error",
-                    message,
-                    "the worker starts before its parameter server listens",
-                    "Pod/dist-mnist-worker-0",
-                    place,
-                ),
-            );
-            again(row, Outcome::Passed);
-            let health = row.health.as_mut().unwrap();
-            (health.flake_rate, health.score) = (Some(0.17), Some(68));
-        }
-        "examples/xgboost/xgboostjob.yaml" if version == "v1.33.4" => {
-            let message = "Pod/xgboost-worker-1: the node is not ready: kubelet stopped posting its status";
-            fail(
-                row,
-                Outcome::Errored,
-                cause("cluster", "NodeLost", message, "not the example's fault; run it again", "", ("", 0)),
-            );
-        }
-        "examples/paddlepaddle/simple-gpu.yaml" | "examples/v2/mlx/image-classification/mnist.ipynb" => {
-            row.outcome = Outcome::Skipped;
-            row.reason = "needs nvidia.com/gpu: 1, which no node of this run offers".to_owned();
-            (row.duration_ms, row.resources, row.evidence) = (0, None, None);
-            row.attempts.clear();
-            row.checks.clear();
-        }
-        "examples/v2/deepspeed/text-summarization/T5-Fine-Tuning.ipynb" => {
-            row.diagnostics = serde_json::from_value(json!([{"code": "EV302", "severity": "warning", "message": "image `deepspeed/deepspeed` has no tag: what it is may change at any time",
-                "help": "pin it by tag or digest", "file": name, "line": 41, "column": 18}])).unwrap();
-        }
-        _ => {}
     }
 }
 
@@ -430,7 +254,7 @@ pub fn kubeflow(is_good: bool) -> Report {
             let seed = index as u64 * 100 + column as u64 * 7;
             let mut row = cell(name, *framework, version, seed, free[turn]);
             if !is_good {
-                spoil(&mut row);
+                trouble::spoil(&mut row);
             }
             free[turn] += row.duration_ms / 1_000 + 2;
             rows.push(row);
@@ -449,20 +273,7 @@ pub fn crowd(examples: usize) -> Report {
             let seed = index as u64 * 100 + column as u64 * 7;
             let mut row = cell(&name, framework, version, seed, 90 + index as u64 * 9);
             if index % 10 == 3 {
-                let message = format!(
-                    "container `trainer` of Pod/train-{index}-worker-0 ended with exit code 1: ModuleNotFoundError: No module named 'torch'"
-                );
-                let object = format!("Pod/train-{index}-worker-0");
-                fail(
-                    &mut row,
-                    Outcome::Failed,
-                    cause("runtime", "Error", &message, "read its log", &object, (&name, 12)),
-                );
-                again(&mut row, Outcome::Failed);
-                row.log = log(
-                    &format!("{object}, container trainer"),
-                    &["  File \"/opt/train.py\", line 3, in <module>"; 20],
-                );
+                trouble::crash(&mut row, index);
             }
             rows.push(row);
         }

@@ -184,14 +184,14 @@ fn attempts(row: &Row) -> Vec<Try> {
 }
 
 fn log(row: &Row, level: Level) -> Option<(Text, Text)> {
-    let (title, lines) = row.shown_log().filter(|_| level != Level::Bare)?;
-    let shown = match level {
-        Level::Full => &lines[..],
-        _ => &lines[lines.len().saturating_sub(FEW_LINES)..],
-    };
+    let mut log = row.log.clone().filter(|_| level != Level::Bare)?;
+    if level == Level::Short {
+        log.lines.drain(..log.lines.len().saturating_sub(FEW_LINES));
+    }
+    let (title, lines) = log.shown()?;
     let title = title.strip_prefix("the ").map_or_else(|| title.clone(), |rest| format!("The {rest}"));
     // What stands for a tab is wide enough to be one.
-    let lines: Vec<_> = shown.iter().map(|line| line.replace('\u{2409}', "    ")).collect();
+    let lines: Vec<_> = lines.iter().map(|line| line.replace('\u{2409}', "    ")).collect();
     Some((Text::new(&title), Text::lines(lines.iter().map(String::as_str), lines.len())))
 }
 

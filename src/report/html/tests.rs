@@ -65,7 +65,7 @@ fn where_space_is_short_what_is_good_is_told_in_short_first_then_left_out_and_co
     let (logs, lines) =
         (|text: &str| text.matches("boom").count(), |text: &str| text.matches("<tr role=\"row\" class=").count());
     let mut before = (usize::MAX, usize::MAX);
-    for limit in [whole.len() - 1, whole.len() / 2, 200_000, 120_000, 60_000] {
+    for limit in [whole.len() - 1, whole.len() / 2, 200_000, 120_000, 90_000] {
         let text = page(rows(), limit);
         assert!(text.len() <= limit, "{} of {limit}", text.len());
         assert!(text.contains("told in short") || text.contains("more are not on it"), "{limit}");

@@ -19,7 +19,7 @@ pub(super) struct Usage {
 
 impl Usage {
     pub(super) fn has_curves(&self) -> bool {
-        self.containers.iter().any(|one| one.charts().iter().any(|chart| !chart.chart.is_empty()))
+        self.containers.iter().any(|one| one.charts().iter().any(|chart| !chart.drawing.is_empty()))
     }
 }
 
@@ -42,7 +42,7 @@ impl Container {
 pub(super) struct Chart {
     pub(super) name: &'static str,
     pub(super) told: String,
-    pub(super) chart: Html,
+    pub(super) drawing: Html,
 }
 
 /// What is shown of resources; nothing if there is nothing to say.
@@ -101,12 +101,12 @@ fn container(one: &ContainerUse, level: Level) -> Container {
         oom_killed: one.oom_killed,
         cpu: Chart {
             name: "CPU",
-            chart: drawn(milli, one.cpu_request_milli, one.cpu_limit_milli, format!("CPU over time: {cpu_told}")),
+            drawing: drawn(milli, one.cpu_request_milli, one.cpu_limit_milli, format!("CPU over time: {cpu_told}")),
             told: cpu_told,
         },
         memory: Chart {
             name: "Memory",
-            chart: drawn(
+            drawing: drawn(
                 held,
                 one.memory_request_bytes,
                 one.memory_limit_bytes,

@@ -6,8 +6,9 @@ use super::svg::{Drawing, share};
 use crate::report::timeline::Bar;
 use crate::report::words;
 
-/// Most bars of a lane that are drawn, and most that are drawn above each other.
+/// Most bars of a lane that are drawn, and of all lanes together; and most that are drawn above each other.
 const MOST: usize = 240;
+const ALL: usize = 2_000;
 const DEEP: usize = 14;
 /// Most lanes: four a version of ten versions, and the builds.
 const LANES: usize = 41;
@@ -36,7 +37,9 @@ pub(in crate::report::html) fn gantt(bars: &[Bar], run_ms: u64) -> Gantt {
     let end = bars.iter().map(|bar| bar.start_ms.saturating_add(bar.length_ms)).max().unwrap_or(0);
     let whole = end.max(run_ms).max(1);
     let ticks = ticks(whole);
-    let lanes = bars.chunk_by(|a, b| a.lane == b.lane).take(LANES).map(|bars| lane(bars, whole, &ticks)).collect();
+    let lanes: Vec<_> = bars.chunk_by(|a, b| a.lane == b.lane).take(LANES).collect();
+    let most = MOST.min(ALL / lanes.len().max(1));
+    let lanes = lanes.into_iter().map(|bars| lane(bars, most, whole, &ticks)).collect();
     let mut axis = Drawing::wide("axis", 18, "");
     for tick in &ticks {
         let x = share(*tick, whole) * 100.0;
@@ -52,13 +55,13 @@ pub(in crate::report::html) fn gantt(bars: &[Bar], run_ms: u64) -> Gantt {
     Gantt { axis: axis.done(), lanes }
 }
 
-fn lane(bars: &[Bar], whole: u64, ticks: &[u64]) -> Lane {
+fn lane(bars: &[Bar], most: usize, whole: u64, ticks: &[u64]) -> Lane {
     let name = bars[0].lane.to_string();
     let total = bars.iter().fold(0_u64, |sum, bar| sum.saturating_add(bar.length_ms));
     let mut shown: Vec<_> = bars.iter().collect();
-    if shown.len() > MOST {
+    if shown.len() > most {
         shown.sort_by_key(|bar| std::cmp::Reverse(bar.length_ms));
-        shown.truncate(MOST);
+        shown.truncate(most);
         shown.sort_by_key(|bar| bar.start_ms);
     }
     let placed = placed(&shown);
@@ -76,7 +79,7 @@ fn lane(bars: &[Bar], whole: u64, ticks: &[u64]) -> Lane {
         let title = format!("{}: {outcome}{}", bar.label, words::duration(bar.length_ms));
         drawing.bar(class, x, width, (depth * STEP + 3, BAR), &title);
     }
-    let left_out = bars.len().saturating_sub(MOST);
+    let left_out = bars.len().saturating_sub(most);
     let left_out = if left_out > 0 { format!(", the {left_out} shortest are not drawn") } else { String::new() };
     let told = if bars.len() == 1 {
         words::duration(total)

@@ -3,7 +3,7 @@
 use super::super::text::{Html, Text, escaped};
 
 /// Most characters of a label.
-const LABEL: usize = 200;
+const LABEL: usize = 160;
 
 /// An SVG in the making.
 pub(super) struct Drawing {

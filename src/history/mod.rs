@@ -18,7 +18,7 @@ pub use feeds::{durations, last_on_cluster};
 pub use keep::{Added, add};
 pub use record::{Record, records};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::model::ExampleId;
 
@@ -36,7 +36,8 @@ impl History {
     /// A history of these records, in whatever order.
     #[must_use]
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
-        let mut examples: BTreeMap<ExampleId, Vec<Record>> = BTreeMap::new();
+        // Paths that begin alike are slow to compare: they are ordered once each.
+        let mut examples: HashMap<ExampleId, Vec<Record>> = HashMap::new();
         for record in records {
             match examples.get_mut(&record.example) {
                 Some(known) => known.push(record),
@@ -47,7 +48,7 @@ impl History {
         for records in examples.values_mut() {
             records.sort_by_key(|record| record.at);
         }
-        Self { examples }
+        Self { examples: examples.into_iter().collect() }
     }
 
     /// Whether nothing is known.

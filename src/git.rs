@@ -32,6 +32,12 @@ pub fn is_checkout(root: &Path) -> bool {
     Git::find(root).is_ok()
 }
 
+/// The id of the commit that is checked out where `root` is; `None` outside a repository, without `git`, and before the first commit.
+#[must_use]
+pub fn head(root: &Path) -> Option<String> {
+    Git::find(root).ok()?.commit("HEAD")
+}
+
 /// The changed files of the repository that holds `root`, as paths relative to `root` with `/` (those outside keep their
 /// `../`), in order; of a file that was moved both names. With `uncommitted`, changes in the working tree and untracked files
 /// that are not ignored count too; without, only commits do, as in CI, where a job may have written files of its own.
@@ -357,6 +363,15 @@ mod tests {
         repository.git(&["branch", "-q", "-m", "main", "old-main"]);
         repository.git(&["update-ref", "refs/remotes/origin/main", "old-main"]);
         assert_eq!(repository.changed(Since::Branch("main")).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_checked_out_is_known_inside_a_repository() {
+        let repository = Repository::new();
+        assert_eq!(head(repository.path()), None);
+        let commit = repository.write("dir/a", "a").commit();
+        assert_eq!(head(&repository.path().join("dir")), Some(commit));
+        assert_eq!(head(tempfile::tempdir().unwrap().path()), None);
     }
 
     #[test]

@@ -296,7 +296,7 @@ async fn a_push_to_the_default_branch_begins_the_branch_and_adds_to_it() {
     assert_eq!(runs(&records), [(a, "7"), (b, "7"), (a, "8"), (b, "8"), (a, "8"), (b, "8")]);
     assert!(records.iter().all(|record| record.commit == COMMIT));
     github.branches(|branches| {
-        let message = |run: &str| format!("Record run {run} of o/r at 0123456");
+        let message = |run: &str| format!("Record run {run} of o/r at 0123456 [skip ci]");
         assert_eq!(branches.messages(BRANCH), [message("7"), message("8"), message("8")]);
         assert!(branches.file(BRANCH, "README.md").unwrap().contains("history.jsonl"));
         let badge: Value = serde_json::from_str(branches.file(BRANCH, "badge.json").unwrap()).unwrap();
@@ -312,8 +312,64 @@ async fn an_old_badge_is_replaced_beside_the_history() {
     done(push(&github, root.path()).args(["run", "--tier", "basic"]), 0);
     github.branches(|branches| {
         assert!(branches.file(BRANCH, "badge.json").unwrap().contains("schemaVersion"));
-        assert_eq!(branches.messages(BRANCH).len(), 3);
+        assert_eq!(branches.messages(BRANCH).len(), 2);
     });
+    github.finish();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_branch_that_holds_something_else_is_left_alone() {
+    let (github, root) = (Github::start().await, repository(&["a"]));
+    github.branches(|branches| branches.write(BRANCH, FILE, "{\"not\": \"ours\"}\n".to_owned(), "another's"));
+    let told = said(&done(push(&github, root.path()).args(["run", "--tier", "basic"]), 0));
+    assert!(told.contains("is not written: its history.jsonl holds something else"), "{told}");
+    github.branches(|branches| assert_eq!(branches.messages(BRANCH), ["another's"]));
+    github.finish();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_of_another_commit_does_not_write() {
+    let (github, root) = (Github::start().await, repository(&["a"]));
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+        done(Command::new("git").current_dir(root.path()).args(identity).args(arguments), 0)
+    };
+    git(&["init", "--quiet"]);
+    git(&["commit", "--quiet", "--allow-empty", "-m", "x"]);
+    let head = String::from_utf8(git(&["rev-parse", "HEAD"]).stdout).unwrap();
+    let told = said(&done(push(&github, root.path()).args(["run", "--tier", "basic"]), 0));
+    assert!(told.contains("stays as it is: what is checked out is not the event's commit"), "{told}");
+    github.branches(|branches| assert!(branches.messages(BRANCH).is_empty()));
+
+    done(push(&github, root.path()).args(["run", "--tier", "basic"]).env("GITHUB_SHA", head.trim()), 0);
+    assert_eq!(on_branch(&github)[0].commit, head.trim());
+    github.finish();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reports_of_another_run_are_merged_and_not_written() {
+    let (github, root) = (Github::start().await, repository(&["a", "b"]));
+    for shard in ["1/2", "2/2"] {
+        let output = format!("shard-{}", &shard[..1]);
+        done(push(&github, root.path()).args(["run", "--tier", "basic", "--shard", shard, "--output", &output]), 0);
+    }
+    let merge = ["report", "shard-1", "shard-2", "--output", "merged"];
+    let told = said(&done(push(&github, root.path()).args(merge).env("GITHUB_RUN_ID", "8"), 0));
+    assert!(told.contains("stays as it is: a report that is merged is of another workflow run"), "{told}");
+    github.branches(|branches| assert!(branches.messages(BRANCH).is_empty()));
+
+    done(push(&github, root.path()).args(merge), 0);
+    assert_eq!(on_branch(&github).len(), 2);
+    github.finish();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_against_new_branches_says_what_it_would_take() {
+    let (github, root) = (Github::start().await, repository(&["a"]));
+    github.branches(|branches| branches.protected = true);
+    let told = said(&done(push(&github, root.path()).args(["run", "--tier", "basic"]), 0));
+    assert!(told.contains("creations being restricted") && told.contains("contents: write"), "{told}");
+    assert!(told.contains("ruleset"), "{told}");
     github.finish();
 }
 

@@ -12,8 +12,9 @@ use super::gather::warning;
 use crate::config::{self, Config};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::error::{Error, Result, chain};
+use crate::git;
 use crate::github::api::{self, Api};
-use crate::github::branch::Branch;
+use crate::github::branch::{Branch, Change, Commit};
 use crate::github::cache::policy::is_of_default_branch;
 use crate::history::{self, History, Record, health, lines, store};
 use crate::report::comment::About;
@@ -27,10 +28,10 @@ const BADGE: &str = "badge.json";
 /// What tells a visitor of the branch what it is.
 const README: &str = "# What became of the examples\n\nexample-validator adds a line of JSON for each example of each run on the default branch to `history.jsonl`, and plans and \
                       judges later runs by it. Delete the branch to begin anew; nothing else is lost.\n";
-/// The most that a branch keeps, in bytes: a file has to fit into one request, and GitHub takes 100 MB at most.
-const MOST: usize = 48 << 20;
+/// The most that a branch keeps, in bytes: a file has to fit into one request.
+const MOST: usize = 24 << 20;
 /// How long GitHub may take in all.
-const PATIENCE: Duration = Duration::from_secs(3 * 60);
+const PATIENCE: Duration = Duration::from_secs(4 * 60);
 
 /// Where a history is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Kept {
     place: Option<Place>,
     /// What was read; `None` where no history is kept, and in a shard, whose results are judged by it when they are merged.
     history: Option<History>,
+    /// The runs whose reports are merged; none where the run is the command's own.
+    merged: Vec<Run>,
     /// What became of reading it.
     pub told: Vec<Diagnostic>,
 }
@@ -79,7 +82,12 @@ impl Kept {
                 Vec::new()
             }
         };
-        Ok(Self { place: Some(place), history: Some(History::new(records)), told })
+        Ok(Self { place: Some(place), history: Some(History::new(records)), told, ..Self::default() })
+    }
+
+    /// Says which reports are merged: all have to be of this run, lest another's enter as this one's.
+    pub fn merges(&mut self, reports: &[Report]) {
+        self.merged = reports.iter().map(|report| report.run.clone()).collect();
     }
 
     /// Whether a history is kept anywhere.
@@ -128,7 +136,9 @@ impl Kept {
     ) -> Vec<Diagnostic> {
         let Some(place) = &self.place else { return Vec::new() };
         let name = name(place);
-        if let Err(why) = may_write(place, &report.run, context) {
+        let checked_out = || git::head(&settings.root).filter(|_| context.github_actions);
+        let may_write = may_write(place, &report.run, context);
+        if let Err(why) = may_write.and_then(|()| is_this_run(&self.merged, checked_out().as_deref(), context)) {
             tracing::debug!("the history in {name} stays as it is: {}", why.reason());
             return why.told(&name).into_iter().collect();
         }
@@ -221,6 +231,10 @@ enum Stays {
     Outside,
     /// The history would be written into the code.
     IsDefaultBranch,
+    /// What was judged is not what the event is of.
+    AnotherCommit,
+    /// What is merged was found by another run, or of another commit.
+    AnotherRun,
 }
 
 impl Stays {
@@ -231,6 +245,10 @@ impl Stays {
             Self::OffDefaultBranch => "only runs of the default branch enter it",
             Self::Outside => "a branch is written under GitHub Actions alone",
             Self::IsDefaultBranch => "that is the default branch",
+            Self::AnotherCommit => "what is checked out is not the event's commit (GITHUB_SHA)",
+            Self::AnotherRun => {
+                "a report that is merged is of another workflow run, commit or repository than this one"
+            }
         }
     }
 
@@ -241,6 +259,13 @@ impl Stays {
             Self::Simulated => Some(Diagnostic::error(text).with_severity(Severity::Note)),
             Self::IsDefaultBranch => {
                 Some(warning(text).with_help("name a branch of its own, such as example-validator-history"))
+            }
+            Self::AnotherCommit => {
+                let help = "lines are recorded under the event's commit, which actions/checkout checks out unless it is given a `ref`";
+                Some(Diagnostic::error(text).with_severity(Severity::Note).with_help(help))
+            }
+            Self::AnotherRun => {
+                Some(warning(text).with_help("merge what the jobs of this workflow run left, and nothing older"))
             }
             Self::Shard | Self::OffDefaultBranch | Self::Outside => None,
         }
@@ -259,6 +284,20 @@ fn may_write(place: &Place, run: &Run, context: &RunContext) -> Result<(), Stays
         Place::Branch(name) if is_default(name, context) => Err(Stays::IsDefaultBranch),
         Place::File(_) | Place::Branch(_) => Ok(()),
     }
+}
+
+/// Whether under GitHub Actions what was judged is what the context speaks of: the commit that is checked out, if it is known, and the runs
+/// whose reports are merged.
+fn is_this_run(merged: &[Run], checked_out: Option<&str>, context: &RunContext) -> Result<(), Stays> {
+    if !context.github_actions {
+        return Ok(());
+    }
+    if checked_out.zip(context.sha.as_deref()).is_some_and(|(there, expected)| there != expected) {
+        return Err(Stays::AnotherCommit);
+    }
+    let own = [&context.run_id, &context.sha, &context.repository].map(|own| own.as_deref().unwrap_or_default());
+    let is_own = |run: &Run| [run.id.as_str(), run.commit.as_str(), run.repository.as_str()] == own;
+    if merged.iter().all(is_own) { Ok(()) } else { Err(Stays::AnotherRun) }
 }
 
 fn is_default(name: &str, context: &RunContext) -> bool {
@@ -281,31 +320,43 @@ async fn on_branch(
     context: &RunContext,
 ) -> api::Result<Vec<Diagnostic>> {
     let (api, repository) = api(settings, context)?;
-    let branch = Branch::new(&api, repository, name);
-    let mut left_out = 0;
-    let first = [("README.md", README), (BADGE, new.badge)];
-    let change = |stored: &[u8]| {
-        let added = history::add(stored, new.records, MOST);
-        left_out = added.left_out;
-        (added.text.as_bytes() != stored).then(|| added.text.into_bytes())
+    let (mut kept, mut left_out, mut is_another_s) = (MOST, 0, false);
+    let commit =
+        Commit { message: &new.message, file: FILE, beside: &[(BADGE, new.badge)], first: &[("README.md", README)] };
+    let change = |stored: &[u8], most: usize| {
+        is_another_s = is_no_history(stored);
+        if is_another_s {
+            return Change::Leave;
+        }
+        let added = history::add(stored, new.records, most);
+        (kept, left_out) = (most, added.left_out);
+        if added.text.as_bytes() == stored { Change::Same } else { Change::To(added.text.into_bytes()) }
     };
-    branch.update(FILE, &new.message, &first, change).await?;
-    let change = |stored: &[u8]| (stored != new.badge.as_bytes()).then(|| new.badge.as_bytes().to_vec());
-    if let Err(error) = branch.update(BADGE, &new.message, &[], change).await {
-        tracing::debug!("the badge on the branch {name} is an old one: {error}");
+    Branch::new(&api, repository, name).update(&commit, MOST, change).await?;
+    if is_another_s {
+        let why = format!("its {FILE} holds something else, and no line of a history");
+        let help = "name a branch of its own, such as example-validator-history";
+        return Ok(vec![not_written(&format!("the branch {name}"), &why).with_help(help)]);
     }
     let full = || {
+        let why = if kept < MOST { " (GitHub takes no more)" } else { "" };
         let runs = plural(left_out, "run");
-        let text = format!("the branch {name} keeps {} MiB: {runs}, the oldest, left the history", MOST >> 20);
+        let text = format!("the branch {name} keeps {} MiB{why}: {runs}, the oldest, left the history", kept >> 20);
         Diagnostic::error(text).with_severity(Severity::Note)
     };
     Ok((left_out > 0).then(full).into_iter().collect())
 }
 
-/// `Record run 123 of kubeflow/trainer at abc1234`.
+/// Whether a file holds something, and no record: then the branch is another's, and must not be overwritten.
+fn is_no_history(stored: &[u8]) -> bool {
+    let read = lines::read(stored);
+    read.records.is_empty() && read.skipped.is_some()
+}
+
+/// `Record run 123 of kubeflow/trainer at abc1234 [skip ci]`: other CI systems build whatever branch moves.
 fn message(run: &Run) -> String {
     let commit: String = run.commit.chars().take(7).collect();
-    format!("Record run {} of {} at {commit}", run.id, run.repository)
+    format!("Record run {} of {} at {commit} [skip ci]", run.id, run.repository)
 }
 
 fn not_written(name: &str, why: &str) -> Diagnostic {
@@ -314,9 +365,12 @@ fn not_written(name: &str, why: &str) -> Diagnostic {
 
 fn refused(name: &str, error: &api::Error) -> Diagnostic {
     let told = not_written(name, &error.to_string());
+    let help = "give the job that writes `permissions: {contents: write}`, and let no ruleset keep it from making or moving the branch; see \
+                docs/history.md";
     match error {
-        api::Error::Denied { .. } | api::Error::NotFound { .. } => told
-            .with_help("the token may only read: give the job `permissions: {contents: write}`, see docs/history.md"),
+        api::Error::Denied { .. } | api::Error::NotFound { .. } | api::Error::Answered { status: 409 | 422, .. } => {
+            told.with_help(help)
+        }
         _ => told,
     }
 }
@@ -350,13 +404,14 @@ mod tests {
         let trunk = "refs/heads/trunk";
         for place in [file(), branch()] {
             let may = |event, reference| may_write(&place, &Run::default(), &context(event, reference));
-            for event in ["push", "schedule", "workflow_dispatch"] {
+            for event in ["push", "schedule", "workflow_dispatch", "repository_dispatch"] {
                 assert_eq!(may(event, trunk), Ok(()), "{event}");
             }
             for (event, reference) in [
                 ("push", "refs/heads/topic"),
                 ("push", "refs/tags/trunk"),
                 ("workflow_dispatch", "refs/heads/topic"),
+                ("repository_dispatch", "refs/heads/topic"),
                 ("pull_request", "refs/pull/7/merge"),
                 ("pull_request_target", trunk),
                 ("merge_group", "refs/heads/gh-readonly-queue/trunk/pr-7-abc"),
@@ -394,6 +449,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_judged_is_what_the_context_speaks_of() {
+        let sha = Some("abc".to_owned());
+        let ours = RunContext { sha, run_id: Some("7".to_owned()), ..context("push", "refs/heads/trunk") };
+        assert_eq!(is_this_run(&[], None, &ours), Ok(()));
+        assert_eq!(is_this_run(&[], Some("abc"), &ours), Ok(()));
+        assert_eq!(is_this_run(&[], Some("abd"), &ours), Err(Stays::AnotherCommit));
+        let run = Run { id: "7".to_owned(), commit: "abc".to_owned(), ..Run::default() };
+        assert_eq!(is_this_run(&[run.clone(), run.clone()], None, &ours), Ok(()));
+        for other in [
+            Run { id: "6".to_owned(), ..run.clone() },
+            Run { commit: "abd".to_owned(), ..run.clone() },
+            Run { repository: "o/r".to_owned(), ..run.clone() },
+        ] {
+            let merged = [run.clone(), other];
+            assert_eq!(is_this_run(&merged, None, &ours), Err(Stays::AnotherRun), "{merged:?}");
+            assert_eq!(is_this_run(&merged, Some("abd"), &RunContext::default()), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_commit_says_which_run_it_is_of() {
         let run = Run {
             id: "123".to_owned(),
@@ -401,6 +476,6 @@ mod tests {
             commit: "abc1234def".to_owned(),
             ..Run::default()
         };
-        assert_eq!(message(&run), "Record run 123 of kubeflow/trainer at abc1234");
+        assert_eq!(message(&run), "Record run 123 of kubeflow/trainer at abc1234 [skip ci]");
     }
 }

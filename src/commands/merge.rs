@@ -41,8 +41,9 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     };
     let plan = plan(settings, context, &mut gathered)?;
     let runtime = super::runtime()?;
-    let kept = runtime.block_on(Kept::read(settings, context, &config))?;
+    let mut kept = runtime.block_on(Kept::read(settings, context, &config))?;
     let Gathered { mut reports, mut remarks, artifacts, .. } = gathered;
+    kept.merges(&reports);
     let planned = plan.as_ref().map(|plan| planned(plan, &reports)).unwrap_or_default();
     if reports.is_empty() && plan.is_some() {
         // None has arrived: what is planned is missing, all of it.

@@ -87,6 +87,10 @@ pub fn glob(pattern: &str) -> Result<Glob, String> {
 
 /// The name of a git branch. Source of the rules: `git help check-ref-format`.
 pub(crate) fn branch_name(name: &str) -> Result<String, String> {
+    if let Some(short) = name.strip_prefix("refs/") {
+        let short = short.strip_prefix("heads/").unwrap_or("main");
+        return Err(format!("`{name}` is a reference: expected the name of a branch alone, like `{short}`"));
+    }
     let refused =
         |character: char| character.is_whitespace() || character.is_control() || "~^:?*[\\".contains(character);
     let refused_part = |part: &str| {
@@ -248,6 +252,9 @@ mod tests {
         for wrong in ["", "-x", "a..b", "a b", "a/", "/a", "x.lock", ".a", "a~1", "@{"] {
             assert!(branch_name(wrong).is_err(), "{wrong}");
         }
+        let reference = branch_name("refs/heads/kept").unwrap_err();
+        assert_eq!(reference, "`refs/heads/kept` is a reference: expected the name of a branch alone, like `kept`");
+        assert!(branch_name("refs/tags/v1").is_err() && branch_name("refs/").is_err() && branch_name("refs").is_ok());
     }
 
     #[test]

@@ -111,15 +111,6 @@ impl Api {
         self.send_for(RAW_MEDIA_TYPE, Method::GET, route, None::<&()>).await.map(|answer| answer.body)
     }
 
-    /// What `PUT route` answers. It is tried again: a first try that was carried out makes GitHub refuse the second, for what it would
-    /// replace has changed.
-    ///
-    /// # Errors
-    /// As [`Error`] tells them.
-    pub async fn put<B: Serialize + Sync, T: DeserializeOwned>(&self, route: &str, body: &B) -> Result<T> {
-        self.send(Method::PUT, route, Some(body)).await?.json(route)
-    }
-
     /// What `PATCH route` answers. It is tried again: the body says what shall be, so that twice is as good as once.
     ///
     /// # Errors

@@ -1,26 +1,37 @@
 //! Files at the root of a branch that holds nothing but what runs leave there. Several runs may write at once, and lose nothing: who comes
 //! too late reads again, and adds to what is there now.
 //!
-//! Sources: <https://docs.github.com/en/rest/repos/contents>, <https://docs.github.com/en/rest/git/blobs>,
-//! <https://docs.github.com/en/rest/git/trees>, <https://docs.github.com/en/rest/git/commits>, <https://docs.github.com/en/rest/git/refs>.
+//! Whatever a run writes is one commit, made through the git database: blobs, a tree over the one of the branch's head, a commit whose parent is
+//! that head, and the branch moved to it without force. The head plays the part that a file's stale `sha` has in the contents API, which
+//! takes one file a commit, and refuses whenever the *branch* has moved meanwhile, by whatever file: several files would be several chances to
+//! come too late.
+//!
+//! Sources: <https://docs.github.com/en/rest/git/refs>, <https://docs.github.com/en/rest/git/commits>,
+//! <https://docs.github.com/en/rest/git/trees>, <https://docs.github.com/en/rest/git/blobs>.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::api::{Api, Error, Result, query, repository_route};
 
-/// How often a file is written that others write meanwhile.
-const TRIES: u32 = 10;
+/// How often writing may fail over the same head: GitHub shows a new head a moment later than it has it. After that it is refused for another
+/// reason.
+const TRIES_A_HEAD: u32 = 5;
+/// How long it is tried while others move the head.
+const WHILE_IT_MOVES: Duration = Duration::from_secs(3 * 60);
 /// After so many tries pauses don't grow any more.
-const LONGEST_PAUSE: u32 = 4;
-/// How often GitHub may refuse to replace a version that it shows as the newest: it shows the new one a moment later than it has it. After
-/// that it is refused for another reason.
-const REFUSALS: u32 = 4;
+const LONGEST_PAUSE: u32 = 3;
 /// The largest file that is read, in bytes; GitHub's own bound for blobs is 100 MB.
 const MOST: u64 = 60 << 20;
+/// A file is not made smaller than this because GitHub finds it too large, in bytes.
+const LEAST: usize = 1 << 20;
 
 /// A branch of a repository, which may not be there yet.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +41,42 @@ pub struct Branch<'a> {
     name: &'a str,
 }
 
-/// A file in the listing of the root.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// What a commit is of: files at the root, by their names.
+#[derive(Clone, Copy, Debug)]
+pub struct Commit<'c> {
+    /// Its message.
+    pub message: &'c str,
+    /// The file that is changed.
+    pub file: &'c str,
+    /// Names and texts of what is written beside it, whatever is there.
+    pub beside: &'c [(&'c str, &'c str)],
+    /// Names and texts of what a new branch begins with, too.
+    pub first: &'c [(&'c str, &'c str)],
+}
+
+/// What becomes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its new content.
+    To(Vec<u8>),
+    /// It is right as it is.
+    Same,
+    /// Nothing on the branch is written.
+    Leave,
+}
+
+/// The branch at one moment.
+#[derive(Debug)]
+struct Head {
+    commit: String,
+    tree: String,
+    files: Vec<Entry>,
+}
+
+/// What is at the root.
+#[derive(Debug, Deserialize)]
 struct Entry {
-    name: String,
+    path: String,
     #[serde(rename = "type")]
     kind: String,
     sha: String,
@@ -41,7 +84,22 @@ struct Entry {
     size: u64,
 }
 
-/// The id of what was made.
+#[derive(Deserialize)]
+struct Tree {
+    tree: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    object: Made,
+}
+
+#[derive(Deserialize)]
+struct OfCommit {
+    tree: Made,
+}
+
+/// The id of what is there, or was made.
 #[derive(Deserialize)]
 struct Made {
     sha: String,
@@ -57,103 +115,141 @@ impl<'a> Branch<'a> {
     /// What a file holds; `None` if there is none, or no branch.
     ///
     /// # Errors
-    /// As [`Error`] tells them.
+    /// As [`Error`] tells them. [`Error::Denied`]: the token may not read.
     pub async fn read(&self, file: &str) -> Result<Option<Vec<u8>>> {
-        match self.list().await?.as_deref().and_then(|root| find(root, file)) {
-            Some(entry) => self.content(entry).await.map(Some),
-            None => Ok(None),
-        }
+        self.content(self.head().await?.as_ref(), file).await
     }
 
-    /// Changes a file by a commit with this message: `change` makes the new content of the present one, which is empty where there is no file,
-    /// or says by `None` that it is right. It is asked again whenever another has written meanwhile. Where there is no branch it begins with this
-    /// file and those that `first` names.
+    /// Makes a commit: `change` makes of the file's present content, which is empty where there is no file, what it becomes, in no more than the
+    /// bytes that it is given. These are `most` at first, and fewer when GitHub finds the file too large. It is asked again whenever another has
+    /// written meanwhile. Where there is no branch, it begins with this commit. There is no commit if nothing differs.
     ///
     /// # Errors
     /// As [`Error`] tells them. [`Error::Denied`]: the token may not write.
     pub async fn update(
         &self,
-        file: &str,
-        message: &str,
-        first: &[(&str, &str)],
-        mut change: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+        commit: &Commit<'_>,
+        mut most: usize,
+        mut change: impl FnMut(&[u8], usize) -> Change,
     ) -> Result<()> {
-        let (mut tried, mut refused) = (0, (None, 0));
+        let until = Instant::now() + WHILE_IT_MOVES;
+        let (mut tried, mut failed) = (0, (None, 0));
         loop {
-            let root = self.list().await?;
-            let entry = root.as_deref().and_then(|root| find(root, file));
-            let stored = match entry {
-                Some(entry) => self.content(entry).await?,
-                None => Vec::new(),
+            let head = self.head().await?;
+            let stored = self.content(head.as_ref(), commit.file).await?.unwrap_or_default();
+            let content = match change(&stored, most) {
+                Change::To(content) => Some(content),
+                Change::Same => None,
+                Change::Leave => return Ok(()),
             };
-            let Some(content) = change(&stored) else { return Ok(()) };
-            let sha = entry.map(|entry| entry.sha.as_str());
-            let written = match &root {
-                Some(_) => self.put(file, message, &content, sha).await,
-                None => self.begin(file, message, &content, first).await,
-            };
-            let Err(error) = written else { return Ok(()) };
-            tried += 1;
-            match &error {
-                Error::Answered { status: 409 | 422, .. } => {
-                    let times = if refused.0.as_deref() == sha { refused.1 + 1 } else { 1 };
-                    refused = (sha.map(str::to_owned), times);
-                    if times >= REFUSALS && root.is_some() {
-                        return Err(error);
-                    }
+            let Err(error) = self.commit(commit, head.as_ref(), content.as_deref()).await else { return Ok(()) };
+            let size = content.map_or(0, |content| content.len());
+            if is_too_large(&error) {
+                if size <= LEAST {
+                    return Err(error);
                 }
-                // Another may have deleted the branch.
-                Error::NotFound { .. } if root.is_some() => {}
-                error if error.may_have_been_done() => {}
-                _ => return Err(error),
+                most = (most.min(size) / 2).max(LEAST);
+                tracing::debug!("{} on {}: {error}; trying {most} bytes", commit.file, self.name);
+                continue;
             }
-            if tried >= TRIES {
+            let over = head.map(|head| head.commit);
+            let times = if failed.0 == over { failed.1 + 1 } else { 1 };
+            if !may_pass(&error, over.is_some()) || times >= TRIES_A_HEAD || Instant::now() >= until {
                 return Err(error);
             }
-            tracing::debug!("{file} on {}: {error}; reading it again", self.name);
+            failed = (over, times);
+            tried += 1;
+            tracing::debug!("{} on {}: {error}; reading it again", commit.file, self.name);
             let pause = self.api.patience().growing(tried.min(LONGEST_PAUSE));
             tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
         }
     }
 
-    /// The files at the root; `None` without a branch.
-    async fn list(&self) -> Result<Option<Vec<Entry>>> {
-        let route = self.route(&format!("/contents/{}", query(&[("ref", self.name)])))?;
-        match self.api.get(&route).await {
-            Ok(root) => Ok(Some(root)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+    /// The newest commit, and what is at its root; `None` without a branch.
+    async fn head(&self) -> Result<Option<Head>> {
+        let reference: Reference = match self.api.get(&self.route(&format!("/git/ref{}", self.heads()?))?).await {
+            Ok(reference) => reference,
+            Err(Error::NotFound { .. }) => return self.is_readable().await.map(|()| None),
+            Err(error) => return Err(error),
+        };
+        let commit = reference.object.sha;
+        let OfCommit { tree } = self.api.get(&self.route(&format!("/git/commits/{commit}"))?).await?;
+        let Tree { tree: files } = self.api.get(&self.route(&format!("/git/trees/{}", tree.sha))?).await?;
+        Ok(Some(Head { commit, tree: tree.sha, files }))
+    }
+
+    /// Whether the token can read branches at all: to one that can't, GitHub shows none. What anybody's token may know, that the repository is
+    /// there, would not tell.
+    async fn is_readable(&self) -> Result<()> {
+        let route = self.route(&format!("/branches{}", query(&[("per_page", "1")])))?;
+        match self.api.get::<IgnoredAny>(&route).await {
+            Err(Error::NotFound { .. } | Error::Denied { .. }) => {
+                let message = format!("the token can't read {}, it needs `contents: read`", self.repository);
+                Err(Error::Denied { message })
+            }
+            answer => answer.map(drop),
         }
     }
 
     /// By its id: whatever is written meanwhile, it is the content of this version.
-    async fn content(&self, Entry { name, sha, size, .. }: &Entry) -> Result<Vec<u8>> {
+    async fn content(&self, head: Option<&Head>, file: &str) -> Result<Option<Vec<u8>>> {
+        let entry = head.and_then(|head| head.files.iter().find(|entry| entry.path == file));
+        let Some(Entry { kind, sha, size, .. }) = entry else { return Ok(None) };
+        let what = format!("{file} on the branch {}", self.name);
+        if kind != "blob" {
+            return Err(Error::Unusable(format!("{what} is no file")));
+        }
         if *size > MOST {
-            return Err(Error::TooLarge { what: format!("{name} on the branch {}", self.name), limit: MOST });
+            return Err(Error::TooLarge { what, limit: MOST });
         }
-        self.api.raw(&self.route(&format!("/git/blobs/{sha}"))?).await
+        self.api.raw(&self.route(&format!("/git/blobs/{sha}"))?).await.map(Some)
     }
 
-    async fn put(&self, file: &str, message: &str, content: &[u8], sha: Option<&str>) -> Result<()> {
-        let mut body = json!({"message": message, "content": STANDARD.encode(content), "branch": self.name});
-        if let Some(sha) = sha {
-            body["sha"] = json!(sha);
+    /// Adds a commit to a head; without one it makes the branch, whose first commit has no parent.
+    async fn commit(&self, commit: &Commit<'_>, head: Option<&Head>, content: Option<&[u8]>) -> Result<()> {
+        let mut entries = Vec::new();
+        if let Some(content) = content {
+            let blob = json!({"content": STANDARD.encode(content), "encoding": "base64"});
+            let blob: Made = self.api.post(&self.route("/git/blobs")?, &blob).await?;
+            entries.push(json!({"path": commit.file, "mode": "100644", "type": "blob", "sha": blob.sha}));
         }
-        let route = self.route(&format!("/contents/{file}"))?;
-        self.api.put::<_, IgnoredAny>(&route, &body).await.map(drop)
-    }
-
-    /// Makes the branch, whose first commit has no parent.
-    async fn begin(&self, file: &str, message: &str, content: &[u8], first: &[(&str, &str)]) -> Result<()> {
-        let content = String::from_utf8_lossy(content);
-        let all = first.iter().copied().chain([(file, &*content)]);
-        let entry = |(path, content)| json!({"path": path, "mode": "100644", "type": "blob", "content": content});
-        let tree = json!({"tree": all.map(entry).collect::<Vec<_>>()});
+        let first = if head.is_none() { commit.first } else { &[] };
+        let text = |(path, content): &(&str, &str)| json!({"path": path, "mode": "100644", "type": "blob", "content": content});
+        entries.extend(first.iter().chain(commit.beside).map(text));
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut tree = json!({"tree": entries});
+        if let Some(head) = head {
+            tree["base_tree"] = json!(head.tree);
+        }
         let tree: Made = self.api.post(&self.route("/git/trees")?, &tree).await?;
-        let commit = json!({"message": message, "tree": tree.sha, "parents": []});
-        let commit: Made = self.api.post(&self.route("/git/commits")?, &commit).await?;
-        let reference = json!({"ref": format!("refs/heads/{}", self.name), "sha": commit.sha});
-        self.api.post::<_, IgnoredAny>(&self.route("/git/refs")?, &reference).await.map(drop)
+        if head.is_some_and(|head| head.tree == tree.sha) {
+            return Ok(());
+        }
+        let parents: Vec<_> = head.iter().map(|head| &head.commit).collect();
+        let made = json!({"message": commit.message, "tree": tree.sha, "parents": parents});
+        let made: Made = self.api.post(&self.route("/git/commits")?, &made).await?;
+        let moved: Result<IgnoredAny> = match head {
+            Some(_) => {
+                let body = json!({"sha": made.sha, "force": false});
+                self.api.patch(&self.route(&format!("/git/refs{}", self.heads()?))?, &body).await
+            }
+            None => {
+                let body = json!({"ref": format!("refs/heads/{}", self.name), "sha": made.sha});
+                self.api.post(&self.route("/git/refs")?, &body).await
+            }
+        };
+        moved.map(drop)
+    }
+
+    /// Its name in a route: `/heads/a/b`.
+    fn heads(&self) -> Result<String> {
+        let unusable = || Error::Unusable(format!("`{}` is not the name of a branch", self.name));
+        // The host stands for any: the library encodes paths of whole addresses alone.
+        let mut url = Url::parse("http://host/heads").map_err(|_| unusable())?;
+        url.path_segments_mut().map_err(|()| unusable())?.extend(self.name.split('/'));
+        Ok(url.path().to_owned())
     }
 
     fn route(&self, rest: &str) -> Result<String> {
@@ -161,6 +257,24 @@ impl<'a> Branch<'a> {
     }
 }
 
-fn find<'e>(root: &'e [Entry], file: &str) -> Option<&'e Entry> {
-    root.iter().find(|entry| entry.name == file && entry.kind == "file")
+/// Whether GitHub would take a smaller file.
+fn is_too_large(error: &Error) -> bool {
+    match error {
+        Error::Answered { status: 413, .. } => true,
+        Error::Answered { status: 422, message } => {
+            let message = message.to_lowercase();
+            message.contains("too large") || message.contains("too big")
+        }
+        _ => false,
+    }
+}
+
+/// Whether another round may end better. Over a head any refusal may mean that it moved; a branch that may not be made is refused for good.
+fn may_pass(error: &Error, over_a_head: bool) -> bool {
+    match error {
+        Error::Answered { status: 409 | 422, message } => over_a_head || message.contains("already exists"),
+        // Another may have deleted the branch.
+        Error::NotFound { .. } => over_a_head,
+        error => error.may_have_been_done(),
+    }
 }

@@ -73,21 +73,24 @@ async fn the_examples_of_changed_files_are_read() {
 }
 
 #[tokio::test]
-async fn the_examples_of_directories_are_read() {
+async fn the_examples_of_branches_are_read() {
     if description().is_none() {
         return;
     }
     let github = Github::start().await;
-    let operation = &description().unwrap()["paths"]["/repos/{owner}/{repo}/contents/{path}"]["get"];
-    let examples = &operation["responses"]["200"]["content"]["application/json"]["examples"];
-    let listed = &resolved(&examples["response-if-content-is-a-directory"])["value"];
-    let file = listed.as_array().unwrap().iter().find(|entry| entry["type"] == "file").unwrap();
-    let answer = |text: String| Fault::Answer(200, vec![], text);
-    github.fault(Method::GET, "/repos/o/r/contents/", answer(listed.to_string()));
-    let sha = file["sha"].as_str().unwrap();
-    github.fault(Method::GET, &format!("/repos/o/r/git/blobs/{sha}"), answer("text".to_owned()));
+    let git = |what: &str| example(&format!("/repos/{{owner}}/{{repo}}/git/{what}"), "200");
+    let (reference, commit, tree) = (git("ref/{ref}"), git("commits/{commit_sha}"), git("trees/{tree_sha}"));
+    let file = tree["tree"].as_array().unwrap().iter().find(|entry| entry["type"] == "blob").unwrap();
+    let sha = |value: &Value| value["sha"].as_str().unwrap().to_owned();
+    let answers = |place: String, text: String| {
+        github.fault(Method::GET, &format!("/repos/o/r/git/{place}"), Fault::Answer(200, vec![], text));
+    };
+    answers("ref/heads/main".to_owned(), reference.to_string());
+    answers(format!("commits/{}", sha(&reference["object"])), commit.to_string());
+    answers(format!("trees/{}", sha(&commit["tree"])), tree.to_string());
+    answers(format!("blobs/{}", sha(file)), "text".to_owned());
     let api = github.api();
-    let read = Branch::new(&api, REPOSITORY, "main").read(file["name"].as_str().unwrap()).await;
+    let read = Branch::new(&api, REPOSITORY, "main").read(file["path"].as_str().unwrap()).await;
     assert_eq!(read, Ok(Some(b"text".to_vec())));
     github.finish();
 }

@@ -2,27 +2,40 @@
 
 use axum::http::Method;
 use example_validator::github::api::{Error, Result};
-use example_validator::github::branch::Branch;
+use example_validator::github::branch::{Branch, Change, Commit};
 use serde_json::json;
 
 use super::rest_branches::Meanwhile;
-use super::rest_server::{Fault, Github, REPOSITORY};
+use super::rest_server::{Fault, Github, REPOSITORY, Seen};
 
 const FILE: &str = "history.jsonl";
-const CONTENTS: &str = "/repos/o/r/contents/history.jsonl";
+const BADGE: &str = "badge.json";
+const HEAD: &str = "/repos/o/r/git/refs/heads/kept/history";
 const REFS: &str = "/repos/o/r/git/refs";
 /// With a slash, as names of branches may have one.
 const BRANCH: &str = "kept/history";
 
 /// Adds a line, unless it is there already.
 async fn add(github: &Github, line: &str) -> Result<()> {
-    let api = github.api();
-    let change = |stored: &[u8]| {
+    update(github, line, &[], |stored, _| {
         let stored = String::from_utf8(stored.to_vec()).unwrap();
-        (!stored.lines().any(|there| there == line)).then(|| format!("{stored}{line}\n").into_bytes())
-    };
-    let first = [("README.md", "what this is")];
-    Branch::new(&api, REPOSITORY, BRANCH).update(FILE, &format!("Record {line}"), &first, change).await
+        if stored.lines().any(|there| there == line) {
+            return Change::Same;
+        }
+        Change::To(format!("{stored}{line}\n").into_bytes())
+    })
+    .await
+}
+
+async fn update(
+    github: &Github,
+    what: &str,
+    beside: &[(&str, &str)],
+    change: impl FnMut(&[u8], usize) -> Change,
+) -> Result<()> {
+    let message = &format!("Record {what}");
+    let commit = Commit { message, file: FILE, beside, first: &[("README.md", "what this is")] };
+    Branch::new(&github.api(), REPOSITORY, BRANCH).update(&commit, 4 << 20, change).await
 }
 
 async fn stored(github: &Github) -> Option<String> {
@@ -41,8 +54,10 @@ fn messages(github: &Github) -> Vec<String> {
     github.branches(|branches| branches.messages(BRANCH).into_iter().map(str::to_owned).collect())
 }
 
+/// How often somebody tried to move the branch, or to make it.
 fn writes(github: &Github) -> usize {
-    github.seen().iter().filter(|seen| seen.method == Method::PUT).count()
+    let moves = |seen: &Seen| seen.method == Method::PATCH || (seen.method == Method::POST && seen.path == REFS);
+    github.seen().iter().filter(|seen| moves(seen)).count()
 }
 
 fn refusal(status: u16, message: &str) -> Fault {
@@ -73,7 +88,7 @@ async fn what_another_wrote_meanwhile_is_not_lost() {
     github.branches(|branches| branches.meanwhile = [theirs("a\nx\n"), theirs("a\nx\ny\n")].into());
     add(&github, "b").await.unwrap();
     assert_eq!(stored(&github).await.as_deref(), Some("a\nx\ny\nb\n"));
-    assert_eq!(writes(&github), 3);
+    assert_eq!(writes(&github), 1 + 3);
     github.finish();
 }
 
@@ -119,7 +134,7 @@ async fn eight_that_write_at_once_lose_nothing() {
 async fn what_was_written_though_its_answer_was_lost_is_not_written_twice() {
     for fault in [Fault::Done(502), Fault::DoneAndCut, Fault::Done(200)] {
         let github = begun().await;
-        github.fault(Method::PUT, CONTENTS, fault.clone());
+        github.fault(Method::PATCH, HEAD, fault.clone());
         add(&github, "b").await.unwrap();
         assert_eq!(stored(&github).await.as_deref(), Some("a\nb\n"), "{fault:?}");
         assert_eq!(messages(&github), ["Record a", "Record b"], "{fault:?}");
@@ -137,14 +152,17 @@ async fn what_was_written_though_its_answer_was_lost_is_not_written_twice() {
 #[tokio::test]
 async fn a_server_that_fails_is_tried_again_and_not_for_ever() {
     let github = begun().await;
-    github.fault(Method::PUT, CONTENTS, refusal(500, "x"));
-    github.fault(Method::PUT, CONTENTS, Fault::Cut);
+    github.fault(Method::PATCH, HEAD, refusal(500, "x"));
+    github.fault(Method::PATCH, HEAD, Fault::Cut);
+    for made in ["blobs", "trees", "commits"] {
+        github.fault(Method::POST, &format!("/repos/o/r/git/{made}"), refusal(502, "x"));
+    }
     add(&github, "b").await.unwrap();
     assert_eq!(stored(&github).await.as_deref(), Some("a\nb\n"));
     github.finish();
 
     let github = Github::start().await;
-    for _ in 0..10 {
+    for _ in 0..5 {
         github.fault(Method::POST, REFS, refusal(503, "No server is currently available"));
     }
     let error = add(&github, "a").await.unwrap_err();
@@ -158,7 +176,8 @@ async fn a_token_that_can_only_read_is_refused_at_once() {
     let github = begun().await;
     github.branches(|branches| branches.read_only = true);
     assert_eq!(add(&github, "b").await, Err(Error::Denied { message: message.clone() }));
-    assert_eq!(writes(&github), 1);
+    let posted = github.seen().iter().filter(|seen| seen.path.ends_with("/git/blobs")).count();
+    assert_eq!((posted, writes(&github)), (2, 1));
     assert_eq!(stored(&github).await.as_deref(), Some("a\n"));
     github.finish();
 
@@ -174,7 +193,88 @@ async fn a_rule_that_forbids_writing_is_told_in_githubs_words() {
     github.branches(|branches| branches.protected = true);
     let error = add(&github, "b").await.unwrap_err();
     assert!(error.to_string().contains("Changes must be made through a pull request"), "{error}");
-    assert_eq!(writes(&github), 4);
+    assert_eq!(writes(&github), 1 + 5);
+    github.finish();
+}
+
+#[tokio::test]
+async fn a_rule_that_forbids_new_branches_is_told_at_once() {
+    let github = Github::start().await;
+    github.branches(|branches| branches.protected = true);
+    let error = add(&github, "a").await.unwrap_err();
+    assert!(error.to_string().contains("creations being restricted"), "{error}");
+    assert_eq!(writes(&github), 1);
+    github.finish();
+}
+
+#[tokio::test]
+async fn all_files_are_one_commit_and_none_if_nothing_differs() {
+    let github = Github::start().await;
+    let same = |stored: &[u8], _| if stored.is_empty() { Change::To(b"a\n".to_vec()) } else { Change::Same };
+    for (what, badge) in [("a", "1"), ("b", "1"), ("c", "2")] {
+        update(&github, what, &[(BADGE, badge)], same).await.unwrap();
+        github.branches(|branches| assert_eq!(branches.file(BRANCH, BADGE), Some(badge)));
+    }
+    assert_eq!(messages(&github), ["Record a", "Record c"]);
+    assert_eq!(stored(&github).await.as_deref(), Some("a\n"));
+
+    update(&github, "d", &[(BADGE, "3")], |_, _| Change::Leave).await.unwrap();
+    assert_eq!(messages(&github).len(), 2);
+    github.finish();
+}
+
+#[tokio::test]
+async fn a_head_that_keeps_moving_is_followed() {
+    let github = begun().await;
+    // By another file each time: the branch counts, not what is written.
+    let theirs = (0..12).map(|number| Meanwhile::Writes(BRANCH, "other", number.to_string()));
+    github.branches(|branches| branches.meanwhile = theirs.collect());
+    add(&github, "b").await.unwrap();
+    assert_eq!(stored(&github).await.as_deref(), Some("a\nb\n"));
+    github.branches(|branches| assert_eq!(branches.file(BRANCH, "other"), Some("11")));
+    github.finish();
+}
+
+#[tokio::test]
+async fn what_github_finds_too_large_is_made_smaller() {
+    let (github, mut asked) = (Github::start().await, Vec::new());
+    github.branches(|branches| branches.largest = Some(3 << 20));
+    let fill = |_: &[u8], most: usize| {
+        asked.push(most >> 20);
+        Change::To(vec![b'x'; most])
+    };
+    update(&github, "much", &[], fill).await.unwrap();
+    assert_eq!(asked, [4, 2]);
+    assert_eq!(stored(&github).await.map(|text| text.len()), Some(2 << 20));
+
+    github.branches(|branches| branches.largest = Some(0));
+    let error = update(&github, "more", &[], |_, most| Change::To(vec![b'y'; most])).await.unwrap_err();
+    assert!(error.to_string().contains("too large to be processed"), "{error}");
+    github.finish();
+}
+
+#[tokio::test]
+async fn a_repository_that_can_not_be_read_is_no_new_branch() {
+    let github = begun().await;
+    github.branches(|branches| branches.unreadable = true);
+    let message = "the token can't read o/r, it needs `contents: read`".to_owned();
+    let read = Branch::new(&github.api(), REPOSITORY, BRANCH).read(FILE).await;
+    assert_eq!(read, Err(Error::Denied { message: message.clone() }));
+    assert_eq!(add(&github, "b").await, Err(Error::Denied { message }));
+    assert_eq!(writes(&github), 1);
+    github.finish();
+}
+
+#[tokio::test]
+async fn a_name_can_not_become_another_route() {
+    let github = Github::start().await;
+    github.branches(|branches| branches.write("a%2F#b", FILE, "x".to_owned(), "by hand"));
+    assert_eq!(Branch::new(&github.api(), REPOSITORY, "a%2F#b").read(FILE).await, Ok(None));
+    assert!(
+        github.requests().contains(&"GET /repos/o/r/git/ref/heads/a%252F%23b".to_owned()),
+        "{:?}",
+        github.requests()
+    );
     github.finish();
 }
 

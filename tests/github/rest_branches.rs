@@ -1,4 +1,5 @@
-//! The branches of the strict GitHub: files at their root, written by the contents API, and begun by the git database.
+//! The branches of the strict GitHub: files at their root, read and written by the git database. A branch is moved to a commit whose parent is
+//! its head, and to no other.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,7 +28,18 @@ pub enum Meanwhile {
 pub struct Commit {
     pub message: String,
     pub has_parent: bool,
+    parent: Option<String>,
     tree: Tree,
+}
+
+impl Commit {
+    fn new(message: &str, parent: Option<String>, tree: Tree) -> Self {
+        Self { message: message.to_owned(), has_parent: parent.is_some(), parent, tree }
+    }
+
+    fn id(&self) -> String {
+        sha(&format!("{self:?}"))
+    }
 }
 
 /// All branches, and what was made for them.
@@ -38,12 +50,17 @@ pub struct Branches {
     /// By their ids.
     trees: BTreeMap<String, Tree>,
     commits: BTreeMap<String, Commit>,
+    blobs: BTreeMap<String, String>,
     /// What happens before each of the next requests that write to a branch.
     pub meanwhile: VecDeque<Meanwhile>,
+    /// The token may not even read: nothing is there for it.
+    pub unreadable: bool,
     /// The token may not write.
     pub read_only: bool,
-    /// A rule of the repository keeps everybody from writing.
+    /// A rule of the repository keeps everybody from writing, and from making branches.
     pub protected: bool,
+    /// The largest blob that it takes, in bytes.
+    pub largest: Option<usize>,
     /// How many bytes the listing says that each file has, if not what it has.
     pub pretended_size: Option<u64>,
 }
@@ -73,81 +90,103 @@ impl Branches {
         let mut tree = self.tree(branch).cloned().unwrap_or_default();
         tree.insert(file.to_owned(), text);
         let commits = self.named.entry(branch.to_owned()).or_default();
-        commits.push(Commit { message: message.to_owned(), has_parent: !commits.is_empty(), tree });
+        commits.push(Commit::new(message, commits.last().map(Commit::id), tree));
     }
 
     fn tree(&self, branch: &str) -> Option<&Tree> {
         Some(&self.named.get(branch)?.last()?.tree)
     }
 
-    /// What a request of the contents API or the git database comes to; `None` if it is neither.
+    /// What a request of branches or the git database comes to; `None` if it is neither.
     pub fn carry_out(&mut self, seen: &Seen) -> Option<(StatusCode, Value)> {
         let path = seen.path.strip_prefix(&format!("/repos/{REPOSITORY}"))?;
-        let body = || seen.body.clone().unwrap();
+        if path != "/branches" && !path.starts_with("/git/") {
+            return None;
+        }
+        if self.unreadable {
+            return Some(refusal(404, "Not Found"));
+        }
+        if seen.method == "GET" {
+            return self.get(path);
+        }
+        if self.read_only {
+            return Some(refusal(403, "Resource not accessible by integration"));
+        }
+        let body = seen.body.as_ref().unwrap();
         match (seen.method.as_str(), path) {
-            ("GET", "/contents/") => Some(self.list(seen)),
-            ("GET", path) if path.starts_with("/git/blobs/") => Some(self.blob(path.strip_prefix("/git/blobs/")?)),
-            ("PUT" | "POST", path) if path.starts_with("/contents/") || path.starts_with("/git/") => {
-                if self.read_only {
-                    return Some(refusal(403, "Resource not accessible by integration"));
-                }
-                Some(match path {
-                    "/git/trees" => self.make_tree(&body()),
-                    "/git/commits" => self.make_commit(&body()),
-                    "/git/refs" => self.make_branch(&body()),
-                    path => self.put(path.strip_prefix("/contents/")?, &body()),
-                })
-            }
+            ("POST", "/git/blobs") => Some(self.make_blob(body)),
+            ("POST", "/git/trees") => Some(self.make_tree(body)),
+            ("POST", "/git/commits") => Some(self.make_commit(body)),
+            ("POST", "/git/refs") => Some(self.make_branch(body)),
+            ("PATCH", path) => Some(self.move_branch(path.strip_prefix("/git/refs/heads/")?, body)),
             _ => None,
         }
     }
 
-    fn list(&self, seen: &Seen) -> (StatusCode, Value) {
-        let branch = seen.query.iter().find(|(name, _)| name == "ref").map(|(_, value)| value.as_str()).unwrap();
-        let Some(tree) = self.tree(branch) else { return refusal(404, "No commit found for the ref") };
-        let entry = |(name, text): (&String, &String)| json!({"type": "file", "name": name, "path": name, "sha": sha(text), "size": self.pretended_size.unwrap_or(text.len() as u64)});
-        (StatusCode::OK, tree.iter().map(entry).collect())
-    }
-
-    fn blob(&self, id: &str) -> (StatusCode, Value) {
-        let mut texts = self.named.values().flatten().flat_map(|commit| commit.tree.values());
-        match texts.find(|text| sha(text) == id) {
-            Some(text) => (StatusCode::OK, json!(text)),
-            None => refusal(404, "Not Found"),
+    fn get(&self, path: &str) -> Option<(StatusCode, Value)> {
+        if path == "/branches" {
+            return Some((StatusCode::OK, self.named.keys().map(|name| json!({"name": name})).collect()));
         }
-    }
-
-    fn put(&mut self, file: &str, body: &Value) -> (StatusCode, Value) {
-        self.happens();
-        if self.protected {
-            return refusal(409, "Could not update file: Changes must be made through a pull request.");
-        }
-        let branch = body["branch"].as_str().unwrap();
-        let Some(tree) = self.tree(branch) else { return refusal(404, "Branch not found") };
-        let there = tree.get(file).map(|text| sha(text));
-        match (there, body["sha"].as_str()) {
-            (Some(_), None) => return refusal(422, "Invalid request.\n\n\"sha\" wasn't supplied."),
-            (there, Some(given)) if there.as_deref() != Some(given) => {
-                return refusal(409, &format!("{file} does not match {given}"));
+        let (kind, id) = path.strip_prefix("/git/")?.split_once('/')?;
+        let answer = match kind {
+            "ref" => {
+                self.named.get(id.strip_prefix("heads/")?).and_then(|commits| commits.last()).map(
+                    |commit| json!({"ref": format!("refs/{id}"), "object": {"type": "commit", "sha": commit.id()}}),
+                )
             }
-            _ => {}
-        }
+            "commits" => self
+                .all()
+                .find(|commit| commit.id() == id)
+                .map(|commit| json!({"sha": id, "tree": {"sha": tree_id(&commit.tree)}})),
+            "trees" => {
+                let tree = self.all().map(|commit| &commit.tree).find(|tree| tree_id(tree) == id);
+                tree.map(|tree| json!({"sha": id, "tree": self.entries(tree), "truncated": false}))
+            }
+            "blobs" => {
+                self.all().flat_map(|commit| commit.tree.values()).find(|text| sha(text) == id).map(|text| json!(text))
+            }
+            _ => return None,
+        };
+        Some(answer.map_or_else(|| refusal(404, "Not Found"), |answer| (StatusCode::OK, answer)))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Commit> {
+        self.named.values().flatten()
+    }
+
+    fn entries(&self, tree: &Tree) -> Value {
+        let entry = |(path, text): (&String, &String)| json!({"type": "blob", "mode": "100644", "path": path, "sha": sha(text), "size": self.pretended_size.unwrap_or(text.len() as u64)});
+        tree.iter().map(entry).collect()
+    }
+
+    fn make_blob(&mut self, body: &Value) -> (StatusCode, Value) {
+        assert_eq!(body["encoding"], "base64");
         let text = String::from_utf8(STANDARD.decode(body["content"].as_str().unwrap()).unwrap()).unwrap();
-        let answer =
-            json!({"content": {"name": file, "sha": sha(&text)}, "commit": {"sha": sha(&format!("commit {text}"))}});
-        self.write(branch, file, text, body["message"].as_str().unwrap());
-        (StatusCode::OK, answer)
+        if self.largest.is_some_and(|largest| text.len() > largest) {
+            return refusal(422, "Sorry, your input was too large to be processed.");
+        }
+        let id = sha(&text);
+        self.blobs.insert(id.clone(), text);
+        (StatusCode::CREATED, json!({"sha": id}))
     }
 
     fn make_tree(&mut self, body: &Value) -> (StatusCode, Value) {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let tree: Tree = body["tree"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|entry| (text(&entry["path"]), text(&entry["content"])))
-            .collect();
-        let id = sha(&format!("tree {tree:?}"));
+        let mut tree = match body["base_tree"].as_str() {
+            Some(base) => match self.all().find(|commit| tree_id(&commit.tree) == base) {
+                Some(commit) => commit.tree.clone(),
+                None => return refusal(422, "base_tree is not a valid tree oid"),
+            },
+            None => Tree::new(),
+        };
+        for entry in body["tree"].as_array().unwrap() {
+            let content = match entry["sha"].as_str() {
+                Some(blob) => self.blobs[blob].clone(),
+                None => text(&entry["content"]),
+            };
+            tree.insert(text(&entry["path"]), content);
+        }
+        let id = tree_id(&tree);
         self.trees.insert(id.clone(), tree);
         (StatusCode::CREATED, json!({"sha": id}))
     }
@@ -156,9 +195,9 @@ impl Branches {
         let Some(tree) = self.trees.get(body["tree"].as_str().unwrap()).cloned() else {
             return refusal(422, "Tree SHA does not exist");
         };
-        let has_parent = body["parents"].as_array().is_some_and(|parents| !parents.is_empty());
-        let commit = Commit { message: body["message"].as_str().unwrap().to_owned(), has_parent, tree };
-        let id = sha(&format!("{commit:?}"));
+        let parent = body["parents"][0].as_str().map(str::to_owned);
+        let commit = Commit::new(body["message"].as_str().unwrap(), parent, tree);
+        let id = commit.id();
         self.commits.insert(id.clone(), commit);
         (StatusCode::CREATED, json!({"sha": id}))
     }
@@ -166,6 +205,12 @@ impl Branches {
     fn make_branch(&mut self, body: &Value) -> (StatusCode, Value) {
         self.happens();
         let name = body["ref"].as_str().unwrap().strip_prefix("refs/heads/").unwrap();
+        if self.protected {
+            return refusal(
+                422,
+                "Repository rule violations found: Cannot create ref due to creations being restricted.",
+            );
+        }
         if self.named.contains_key(name) {
             return refusal(422, "Reference already exists");
         }
@@ -176,6 +221,27 @@ impl Branches {
         (StatusCode::CREATED, json!({"ref": body["ref"]}))
     }
 
+    /// Moves a branch forward: what it is moved to must come after its head, whatever files either is of.
+    fn move_branch(&mut self, name: &str, body: &Value) -> (StatusCode, Value) {
+        self.happens();
+        assert_eq!(body["force"], false, "what another wrote would be lost");
+        if self.protected {
+            return refusal(422, "Repository rule violations found: Changes must be made through a pull request.");
+        }
+        let Some(commit) = self.commits.get(body["sha"].as_str().unwrap()).cloned() else {
+            return refusal(422, "Object does not exist");
+        };
+        let Some(commits) = self.named.get_mut(name) else { return refusal(422, "Reference does not exist") };
+        let head = commits.last().map(Commit::id);
+        if head.as_deref() != body["sha"].as_str() {
+            if commit.parent != head {
+                return refusal(422, "Update is not a fast forward");
+            }
+            commits.push(commit);
+        }
+        (StatusCode::OK, json!({"ref": format!("refs/heads/{name}"), "object": {"sha": body["sha"]}}))
+    }
+
     fn happens(&mut self) {
         match self.meanwhile.pop_front() {
             Some(Meanwhile::Writes(branch, file, text)) => self.write(branch, file, text, "another's"),
@@ -183,4 +249,8 @@ impl Branches {
             None => {}
         }
     }
+}
+
+fn tree_id(tree: &Tree) -> String {
+    sha(&format!("tree {tree:?}"))
 }

@@ -76,16 +76,25 @@ fn operation(request: &Seen) -> Option<(&'static str, &'static Value)> {
     let method = request.method.as_str().to_lowercase();
     let paths = description()?["paths"].as_object()?;
     let fitting = paths.iter().filter(|(template, operations)| {
-        let (parts, own) = (template.split('/'), request.path.split('/'));
-        let same = |(part, own): (&str, &str)| part.starts_with('{') || part == own;
+        let (parts, own) = (template.split('/'), segments(template, &request.path));
+        let same = |(part, own): (&str, &str)| match part {
+            // The only one that has several segments: `heads/a/b`.
+            "{ref}" => true,
+            part => !own.contains('/') && (part.starts_with('{') || part == own),
+        };
         parts.clone().count() == own.clone().count() && parts.zip(own).all(same) && !operations[&method].is_null()
     });
     let best = fitting.min_by_key(|(template, _)| template.matches('{').count());
     best.map(|(template, operations)| (template.as_str(), &operations[&method]))
 }
 
+/// A path's segments, as many as the template has: the rest is in the last.
+fn segments<'a>(template: &str, path: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+    path.splitn(template.split('/').count(), '/')
+}
+
 fn placeholders<'a>(template: &'a str, path: &'a str) -> impl Iterator<Item = (String, &'a str)> {
-    let pairs = template.split('/').zip(path.split('/'));
+    let pairs = template.split('/').zip(segments(template, path));
     pairs.filter_map(|(part, own)| Some((part.strip_prefix('{')?.strip_suffix('}')?.to_owned(), own)))
 }
 

@@ -270,7 +270,7 @@ fn page(list: Vec<Value>, seen: &Seen, url: &str) -> (StatusCode, HeaderMap, Val
 
 async fn serve(State(world): State<Arc<Mutex<World>>>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let body = axum::body::to_bytes(body, 16 << 20).await.unwrap();
     let mut world = world.lock().unwrap();
     let base = world.base;
     let seen = seen(base, &parts.method, &parts.uri, &parts.headers, &body);

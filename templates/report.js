@@ -16,7 +16,7 @@
     const link = row.querySelector('th a')
     return {
       row, place, name: link.textContent, id: link.getAttribute('href').slice(1), text: row.textContent.toLowerCase(),
-      framework: row.querySelector('.w').textContent, cells: [...row.querySelectorAll('td.o')], took: Number(row.dataset.d),
+      outcomes: row.dataset.o, framework: row.querySelector('.w').textContent, cells: [...row.querySelectorAll('td.o')], took: Number(row.dataset.d),
       health: row.dataset.h === '' ? 101 : Number(row.dataset.h)
     }
   })
@@ -62,8 +62,10 @@
     const column = columns.indexOf(state.get('version') ?? '')
     let count = 0
     for (const line of lines) {
-      const cells = column < 0 ? line.cells : [line.cells[column]]
-      const isShown = cells.some(cell => !cell.classList.contains('none') && (outcomes.size === 0 || outcomes.has(cell.classList[1]))) &&
+      const cells = [line.cells[column]]
+      // Of all versions, those without a column too.
+      const own = column < 0 ? [...line.outcomes] : cells.map(cell => cell.classList[1]).filter(letter => letter !== 'none')
+      const isShown = own.some(letter => outcomes.size === 0 || outcomes.has(letter)) &&
         (framework === '' || line.framework === framework) && words.every(word => line.text.includes(word))
       line.row.hidden = !isShown
       count += isShown
@@ -146,11 +148,11 @@
 
   // Anchors of a page without this script, and links of the page itself, become what stands in the hash.
   function anchor (hash) {
-    const [, id, place] = /^#(x\d+)(?:-(\d+))?$/.exec(hash) ?? []
+    const [, id] = /^#(x\d+)(?:-\d+)?$/.exec(hash) ?? []
     const line = byId.get(id)
     if (!line) return null
-    const cells = line.cells.filter(cell => !cell.classList.contains('none'))
-    return { example: line.name, on: cells[place - 1]?.dataset.v ?? '' }
+    const cell = line.cells.find(cell => cell.querySelector('a')?.getAttribute('href') === hash)
+    return { example: line.name, on: cell?.dataset.v ?? '' }
   }
 
   function show () {

@@ -10,7 +10,7 @@ import puppeteer from 'puppeteer-core'
 const [folder, executablePath] = process.argv.slice(2)
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const WIDE = { width: 1280, height: 900 }
-const PHONE = { width: 360, height: 780, isMobile: true, hasTouch: true }
+const PHONE = { width: 390, height: 780, isMobile: true, hasTouch: true }
 const browser = await puppeteer.launch({ executablePath, headless: true, args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb'] })
 
 // A page of its own: what it complains of, loads or asks is held against it.
@@ -57,7 +57,7 @@ async function isAccessible (page, name) {
 }
 
 async function everyPage () {
-  for (const name of ['kubeflow', 'good', 'static', 'simulated', 'nothing', 'hostile']) {
+  for (const name of ['kubeflow', 'good', 'static', 'simulated', 'twenty', 'nothing', 'hostile']) {
     for (const theme of ['light', 'dark']) {
       const page = await opened(name, { theme })
       await fits(page, name)
@@ -111,6 +111,35 @@ async function filters () {
   await page.select('#sort', 'name')
   await until(page, () => location.hash.includes('sort=name'))
   assert.equal((await shown(page))[0], 'examples/jax/cpu-demo/demo.yaml')
+  await page.done()
+}
+
+// Twenty versions are all there, to be seen, chosen and filtered by.
+async function versions () {
+  const page = await opened('twenty')
+  assert.equal(await page.$$eval('#grid thead .o', heads => heads.length), 20)
+  assert.equal(await page.$$eval('#v option', options => options.length), 21)
+  await page.click('[data-o=failed]')
+  await until(page, () => location.hash === '#outcome=failed')
+  assert.ok((await shown(page)).includes('examples/paddlepaddle/simple-cpu.yaml'))
+  await page.select('#v', 'v1.20.0')
+  await until(page, () => location.hash.includes('version='))
+  assert.ok(!(await shown(page)).includes('examples/paddlepaddle/simple-cpu.yaml'))
+  await page.select('#v', 'v1.34.0')
+  await until(page, () => location.hash.includes('v1.34.0'))
+  assert.ok((await shown(page)).includes('examples/paddlepaddle/simple-cpu.yaml'))
+  await page.click('#clear')
+  await until(page, () => !location.hash.includes('='))
+  await page.$eval('.sideways', box => { box.scrollLeft = box.scrollWidth })
+  const [name, last] = await page.evaluate(() => ['#grid tbody th', '#grid tbody td.h'].map(one => document.querySelector(one).getBoundingClientRect().x))
+  assert.ok(name > 0 && name < 100 && last < WIDE.width, `${name} ${last}`)
+  await picture(page, 'twenty-scrolled')
+  await page.evaluate(() => [...document.querySelectorAll('#grid td.f a')].find(link => link.closest('tr').textContent.includes('simple-cpu')).click())
+  await until(page, () => document.getElementById('drawer').open)
+  assert.equal(await page.$eval('#slot .here b', version => version.textContent), 'v1.34.0')
+  const log = await page.$eval('#slot .here .log', log => log.textContent)
+  assert.equal(log, 'panic: no route\n    main.go:12 +0x1d\na   b   c\n^[[31mred^[[0m ^?')
+  await picture(page, 'twenty-details')
   await page.done()
 }
 
@@ -237,7 +266,7 @@ async function crowd () {
 }
 
 try {
-  for (const check of [everyPage, filters, details, themes, withoutScript, print, hostile, crowd]) {
+  for (const check of [everyPage, filters, versions, details, themes, withoutScript, print, hostile, crowd]) {
     await check()
     console.log(`${check.name}: as it is meant`)
   }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use example_validator::diagnostic::Severity;
 use example_validator::model::{Cause, CauseClass, Conclusion, Outcome};
-use example_validator::report::{Finding, Report, Run};
+use example_validator::report::{CheckResult, Finding, LogTail, Report, Run};
 
 use super::{hostile, node, page, sample};
 
@@ -58,6 +58,47 @@ fn statically(mut report: Report) -> Report {
     Report::new(run, vec![], vec![], report.results, &[Outcome::Failed])
 }
 
+/// The same examples on twenty versions; the newest is the only one on which `simple-cpu` failed, and its log has tabs and colours.
+fn on_twenty(mut report: Report) -> Report {
+    let newest: Vec<_> =
+        report.results.iter().filter(|row| row.kubernetes.as_deref() == Some("v1.34.0")).cloned().collect();
+    let rows = newest.iter().flat_map(|row| {
+        (15..35).map(|minor| {
+            let mut row = row.clone();
+            row.kubernetes = Some(format!("v1.{minor}.0"));
+            if row.example.as_str().contains("simple-cpu") {
+                let is_bad = minor == 34;
+                row.outcome = if is_bad { Outcome::Failed } else { Outcome::Passed };
+                row.cause = is_bad.then(|| Cause {
+                    class: CauseClass::Manifest,
+                    reason: "Error".to_owned(),
+                    message: "container `paddle` exited with 2: goroutine 1 panicked".to_owned(),
+                    hint: String::new(),
+                    object: "Pod/simple-cpu-0".to_owned(),
+                    file: row.example.to_string(),
+                    line: 12,
+                });
+                let lines = ["panic: no route", "\tmain.go:12 +0x1d", "a\tb\tc", "\u{1b}[31mred\u{1b}[0m \u{7f}"];
+                row.log = is_bad.then(|| LogTail {
+                    of: "Pod/simple-cpu-0, container paddle".to_owned(),
+                    lines: lines.map(str::to_owned).to_vec(),
+                });
+            }
+            row
+        })
+    });
+    let check = |outcome: &str, message: &str| CheckResult {
+        check: "metrics".to_owned(),
+        outcome: outcome.to_owned(),
+        message: message.to_owned(),
+        value: None,
+    };
+    report.clusters[0].checks =
+        vec![check("failed", "controller_runtime_reconcile_errors_total rose by 2 (6 -> 8), expected at most 0")];
+    report.clusters[1].checks = vec![check("passed", "no rise"), check("inconclusive", "there is no Service a/b:1")];
+    Report::new(report.run, report.clusters, report.images, rows.collect(), &[Outcome::Failed])
+}
+
 #[test]
 fn a_browser_shows_it_as_it_is_meant() {
     let (Some(clients), Some(chromium)) = (node::clients(), chromium()) else { return };
@@ -73,6 +114,7 @@ fn a_browser_shows_it_as_it_is_meant() {
         ("good", page(&sample::kubeflow(true))),
         ("static", page(&statically(sample::kubeflow(false)))),
         ("simulated", page(&simulated)),
+        ("twenty", page(&on_twenty(sample::kubeflow(false)))),
         ("nothing", page(&Report::new(Run::default(), vec![], vec![], vec![], &[]))),
         ("crowd", page(&sample::crowd(1_000))),
         ("hostile", hostile::page(&hostile::EVIL.join("\n"))),

@@ -32,6 +32,8 @@ struct Article {
     more_remarks: usize,
     again: Text,
     cells: Vec<Html>,
+    /// How many more versions it has.
+    more_cells: usize,
 }
 
 /// The article of an example at this level of detail.
@@ -39,29 +41,32 @@ pub(super) fn article(example: &Example<'_>, told: Told<'_>, level: Level) -> Re
     let row = example.worst();
     let (folder, file) = example.parts();
     let remarks: Vec<_> = row.diagnostics.iter().filter(|finding| finding.severity != Severity::Error).collect();
-    let most = if level == Level::Bare { 0 } else { REMARKS };
+    let most = if level <= Level::Bare { 0 } else { REMARKS };
     let alike: Vec<&Row> = example.rows.iter().filter(|row| row.is_bad()).collect();
     let again = match alike.as_slice() {
         [] => String::new(),
+        _ if level == Level::Named => String::new(),
         alike => reproduce::command(alike, told.report.run.simulated, &told.about.arguments),
     };
-    let cells = example.rows.iter().map(|row| cell::cell(example, row, told, level));
+    let shown = if level == Level::Named { std::slice::from_ref(row) } else { example.rows };
+    let cells = shown.iter().map(|row| cell::cell(example, row, told, level));
     let article = Article {
         tone: tone(example),
         anchor: example.anchor(),
         folder: Text::new(folder),
         file: Text::new(file),
-        facts: facts(row),
+        facts: if level == Level::Named { Vec::new() } else { facts(row) },
         source: Some(Link::new("view the file", &told.about.file_url(example.name(), 0)))
-            .filter(|link| link.href.is_some()),
+            .filter(|link| link.href.is_some() && level > Level::Named),
         errors: match level {
-            Level::Bare => Text::default(),
+            Level::Named | Level::Bare => Text::default(),
             _ => Text::lines(told.details.errors(row, false).trim_end().lines(), ERROR_LINES),
         },
         more_remarks: remarks.len().saturating_sub(most),
         remarks: remarks.iter().take(most).map(|finding| Text::new(&one_line(finding))).collect(),
         again: Text::clipped(&again, 8_000),
         cells: cells.collect::<Result<_, _>>()?,
+        more_cells: example.rows.len() - shown.len(),
     };
     Ok(Html::made(article.render()?))
 }

@@ -13,7 +13,7 @@ use super::usage;
 use crate::model::Outcome;
 use crate::report::comment::Artifact;
 use crate::report::details::{cause_name, facts, place};
-use crate::report::{Health, Row, words};
+use crate::report::{Health, PAST, Row, words};
 
 /// Most attempts and checks that are shown, and most parts of a score.
 const ATTEMPTS: usize = 10;
@@ -80,7 +80,9 @@ struct Score {
     rates: Vec<String>,
     parts: Vec<Part>,
     durations: Html,
+    /// How many runs these are, and whether this one is among them.
     runs: usize,
+    has_now: bool,
 }
 
 struct Part {
@@ -105,7 +107,7 @@ impl Cell {
 
 /// A row at this level of detail.
 pub(super) fn cell(example: &Example<'_>, row: &Row, told: Told<'_>, level: Level) -> Result<Html, askama::Error> {
-    let rich = level != Level::Bare;
+    let rich = level > Level::Bare;
     let cell = Cell {
         letter: look::letter(row.outcome),
         anchor: example.anchor_of(row),
@@ -116,13 +118,13 @@ pub(super) fn cell(example: &Example<'_>, row: &Row, told: Told<'_>, level: Leve
         took: words::duration(row.duration_ms),
         cause: cause(row, level),
         reason: Text::clipped(&row.reason, FEW_CHARACTERS),
-        facts: if rich || row.is_bad() { told_facts(row, told) } else { Vec::new() },
+        facts: if rich || (row.is_bad() && level == Level::Bare) { told_facts(row, told) } else { Vec::new() },
         attempts: if rich { attempts(row) } else { Vec::new() },
         log: log(row, level),
         more_checks: row.checks.len().saturating_sub(CHECKS),
         checks: if rich { row.checks.iter().take(CHECKS).map(check).collect() } else { Vec::new() },
         usage: row.resources.as_ref().filter(|_| rich).and_then(|resources| usage::usage(resources, level)),
-        health: row.health.as_ref().filter(|_| rich).map(|health| score(row, health, level)),
+        health: row.health.as_ref().filter(|_| rich).map(|health| score(example.now(row), health, level)),
     };
     Ok(Html::made(cell.render()?))
 }
@@ -130,7 +132,7 @@ pub(super) fn cell(example: &Example<'_>, row: &Row, told: Told<'_>, level: Leve
 fn cause(row: &Row, level: Level) -> Option<Cause> {
     let cause = row.cause.as_ref()?;
     let shown = |text: &str| match level {
-        Level::Bare => Text::clipped(text, FEW_CHARACTERS),
+        Level::Named | Level::Bare => Text::clipped(text, FEW_CHARACTERS),
         _ => Text::new(text),
     };
     Some(Cause { name: Text::new(&cause_name(row)), message: shown(&cause.message), hint: shown(&cause.hint) })
@@ -153,11 +155,16 @@ fn told_facts(row: &Row, told: Told<'_>) -> Vec<Fact> {
         add("Versions", false, Link::new(&fact.text, ""));
     }
     if let Some(bad) = row.health.as_ref().and_then(|health| health.first_bad.as_ref()) {
-        let commit: String = bad.commit.chars().take(12).collect();
-        add("First bad commit", true, Link::new(&commit, &told.about.commit_url(&bad.commit)));
+        // The commit of a pull request's run is a merge that nobody made.
+        if told.report.run.pull_request.is_some() && bad.runs == 1 {
+            add("First bad", false, Link::new("with this change", ""));
+        } else {
+            let commit: String = bad.commit.chars().take(12).collect();
+            add("First bad commit", true, Link::new(&commit, &told.about.commit_url(&bad.commit)));
+            let since = format!("{}, bad in {} in a row", look::day(&bad.at), words::plural(bad.runs as usize, "run"));
+            add("Since", false, Link::new(&since, ""));
+        }
         let good: String = bad.last_good.chars().take(12).collect();
-        let since = format!("{}, bad in {} in a row", look::day(&bad.at), words::plural(bad.runs as usize, "run"));
-        add("Since", false, Link::new(&since, ""));
         add("Last good commit", true, Link::new(&good, &told.about.commit_url(&bad.last_good)));
     }
     if let Some(evidence) = &row.evidence {
@@ -184,14 +191,12 @@ fn attempts(row: &Row) -> Vec<Try> {
 }
 
 fn log(row: &Row, level: Level) -> Option<(Text, Text)> {
-    let mut log = row.log.clone().filter(|_| level != Level::Bare)?;
+    let mut log = row.log.clone().filter(|_| level > Level::Bare)?;
     if level == Level::Short {
         log.lines.drain(..log.lines.len().saturating_sub(FEW_LINES));
     }
     let (title, lines) = log.shown()?;
     let title = title.strip_prefix("the ").map_or_else(|| title.clone(), |rest| format!("The {rest}"));
-    // What stands for a tab is wide enough to be one.
-    let lines: Vec<_> = lines.iter().map(|line| line.replace('\u{2409}', "    ")).collect();
     Some((Text::new(&title), Text::lines(lines.iter().map(String::as_str), lines.len())))
 }
 
@@ -209,7 +214,8 @@ fn check(check: &crate::report::CheckResult) -> Check {
     }
 }
 
-fn score(row: &Row, health: &Health, level: Level) -> Score {
+/// `now` is what this run adds to the history.
+fn score(now: Option<(Outcome, u64)>, health: &Health, level: Level) -> Score {
     let rate = |rate: Option<f64>, what: &str| rate.map(|rate| format!("{} {what}", look::percent(rate)));
     let slow = health.slowdown.filter(|slow| slow.is_finite() && *slow >= 1.5);
     let rates = [
@@ -218,18 +224,16 @@ fn score(row: &Row, health: &Health, level: Level) -> Score {
         slow.map(|slow| format!("{slow:.1}x slower than its median")),
     ];
     let parts = health.parts.iter().take(if level == Level::Full { PARTS } else { 0 });
-    let is_told = !health.past.is_empty() && level == Level::Full;
+    let past = &health.past[health.past.len().saturating_sub(PAST)..];
+    let is_told = !past.is_empty() && level == Level::Full;
     Score {
         ring: ring::ring(health.score),
         trend: look::trend(&health.trend),
         rates: rates.into_iter().flatten().collect(),
         parts: parts.map(part).collect(),
-        durations: if is_told {
-            spark::durations(&health.past, (row.outcome, row.duration_ms))
-        } else {
-            Html::default()
-        },
-        runs: health.past.len(),
+        durations: if is_told { spark::durations(past, now) } else { Html::default() },
+        runs: past.len() + usize::from(now.is_some()),
+        has_now: now.is_some(),
     }
 }
 

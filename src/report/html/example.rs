@@ -11,13 +11,16 @@ pub(super) struct Example<'a> {
     pub(super) number: usize,
     /// Never empty; the versions in order.
     pub(super) rows: &'a [Row],
+    /// Whether the run was a rehearsal, which is no part of a history.
+    pub(super) simulated: bool,
 }
 
 /// All examples: what failed first, what is quarantined behind what counts, then by name.
 pub(super) fn examples(report: &Report) -> Vec<Example<'_>> {
     // Rows are in the order of their examples.
     let chunks = report.results.chunk_by(|a, b| a.example == b.example);
-    let mut examples: Vec<_> = chunks.map(|rows| Example { number: 0, rows }).collect();
+    let mut examples: Vec<_> =
+        chunks.map(|rows| Example { number: 0, rows, simulated: report.run.simulated }).collect();
     examples.sort_by_cached_key(|example| {
         let spared = |row: &Row| row.is_bad() && row.quarantined;
         let key = |row: &Row| (urgency(row.outcome), spared(row));
@@ -58,10 +61,25 @@ impl<'a> Example<'a> {
         name.split_at(end)
     }
 
-    /// The row that is looked at first: the worst.
+    /// The row that is looked at first: the worst of those that count, else a failure in quarantine, else the least good.
     pub(super) fn worst(&self) -> &'a Row {
-        let worst = self.rows.iter().min_by_key(|row| (row.quarantined && row.is_bad(), urgency(row.outcome)));
+        let worst = self.rows.iter().min_by_key(|row| (!row.is_bad(), row.quarantined, urgency(row.outcome)));
         worst.unwrap_or(&self.rows[0])
+    }
+
+    /// How much it matters that it is on the page, 0 the most: a failure that counts, one in quarantine, a flaky one, a good one.
+    pub(super) fn weight(&self) -> u8 {
+        match (self.rows.iter().any(|row| row.is_bad() && !row.quarantined), self.is_bad(), self.is_flaky()) {
+            (true, ..) => 0,
+            (false, true, _) => 1,
+            (false, false, true) => 2,
+            _ => 3,
+        }
+    }
+
+    /// What this run adds to the history of a row; nothing if it was a rehearsal.
+    pub(super) fn now(&self, row: &Row) -> Option<(Outcome, u64)> {
+        (!self.simulated).then_some((row.outcome, row.duration_ms))
     }
 
     pub(super) fn is_bad(&self) -> bool {
@@ -128,7 +146,7 @@ mod tests {
     fn a_path_is_parted_before_its_last_name() {
         let parts = |name: &str| {
             let rows = [sample::row(name, Outcome::Passed)];
-            let (folder, file) = Example { number: 1, rows: &rows }.parts();
+            let (folder, file) = Example { number: 1, rows: &rows, simulated: false }.parts();
             (folder.to_owned(), file.to_owned())
         };
         assert_eq!(parts("a/b/c.yaml"), ("a/b/".to_owned(), "c.yaml".to_owned()));

@@ -2,14 +2,15 @@
 
 use super::Told;
 use super::article::article;
-use super::example::{Example, examples};
-use super::grid::{COLUMNS, line};
+use super::example::examples;
+use super::grid::{columns, line};
 use super::text::Html;
-use crate::report::summary::view::columns;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
+    /// What it is called, and the cause of its worst outcome.
+    Named,
     /// Outcomes, causes and where to look.
     Bare,
     /// Figures too, and the ends of logs, but no curves and no parts of a score.
@@ -21,6 +22,23 @@ pub(super) enum Level {
 /// What the page's template puts around a line and an article, in bytes.
 const WRAPPING: usize = 64;
 
+/// What gets more room first, once everything is named: what needs somebody (it failed or is flaky), or what is good.
+const STEPS: [(bool, Level); 6] = [
+    (true, Level::Bare),
+    (false, Level::Bare),
+    (true, Level::Short),
+    (true, Level::Full),
+    (false, Level::Short),
+    (false, Level::Full),
+];
+
+/// An example that has its place.
+struct Held {
+    line: Html,
+    article: Html,
+    level: Level,
+}
+
 /// What fits.
 #[derive(Default)]
 pub(super) struct Fitted {
@@ -29,39 +47,51 @@ pub(super) struct Fitted {
     pub(super) articles: Vec<Html>,
     /// How many examples are not told in full.
     pub(super) shortened: usize,
-    /// How many examples are not on the page at all.
+    /// How many examples are not on the page at all, and how many of them failed, in quarantine or not.
     pub(super) left_out: usize,
+    pub(super) failures_left_out: usize,
 }
 
-/// As much of the examples as fits into `room` bytes.
+/// As much of the examples as fits into `room` bytes, in their order. Names and causes of failures have precedence over all that is good:
+/// where one of them has no place, no good example has one.
 pub(super) fn fit(told: Told<'_>, room: usize) -> Result<Fitted, askama::Error> {
-    let columns = columns(&told.report.results);
-    let columns = &columns[..columns.len().min(COLUMNS)];
+    let columns = columns(told.report).shown;
     let examples = examples(told.report);
-    let mut fitted = Fitted::default();
-    let mut spare = room;
-    for example in &examples {
-        let (line, bare) = (line(example, columns)?, article(example, told, Level::Bare)?);
-        let Some(left) = spare.checked_sub(line.len() + bare.len() + WRAPPING) else { break };
-        spare = left;
-        fitted.lines.push(line);
-        fitted.articles.push(bare);
-    }
-    let shown = &examples[..fitted.lines.len()];
-    fitted.left_out = examples.len() - shown.len();
-    let mut levels = vec![Level::Bare; shown.len()];
-    let needs_care = |example: &Example<'_>| example.is_bad() || example.is_flaky();
-    for (is_bad, level) in [(true, Level::Short), (true, Level::Full), (false, Level::Short), (false, Level::Full)] {
-        for (place, example) in shown.iter().enumerate().filter(|(_, example)| needs_care(example) == is_bad) {
-            let richer = article(example, told, level)?;
-            let own = fitted.articles[place].len();
-            if let Some(left) = (spare + own).checked_sub(richer.len()) {
+    let mut order: Vec<_> = (0..examples.len()).collect();
+    order.sort_by_key(|place| examples[*place].weight());
+    let mut held: Vec<Option<Held>> = examples.iter().map(|_| None).collect();
+    let (mut spare, mut fitted) = (room, Fitted::default());
+    for place in &order {
+        let example = &examples[*place];
+        if !example.is_bad() && fitted.failures_left_out > 0 {
+            fitted.left_out += 1;
+            continue;
+        }
+        let (line, article) = (line(example, &columns)?, article(example, told, Level::Named)?);
+        match spare.checked_sub(line.len() + article.len() + WRAPPING) {
+            Some(left) => {
                 spare = left;
-                fitted.articles[place] = richer;
-                levels[place] = level;
+                held[*place] = Some(Held { line, article, level: Level::Named });
+            }
+            None => {
+                fitted.left_out += 1;
+                fitted.failures_left_out += usize::from(example.is_bad());
             }
         }
     }
-    fitted.shortened = levels.iter().filter(|level| **level != Level::Full).count();
+    for (needs_care, level) in STEPS {
+        for place in &order {
+            let example = &examples[*place];
+            let Some(own) = held[*place].as_mut().filter(|_| needs_care == (example.weight() < 3)) else { continue };
+            let richer = article(example, told, level)?;
+            if let Some(left) = (spare + own.article.len()).checked_sub(richer.len()) {
+                spare = left;
+                (own.article, own.level) = (richer, level);
+            }
+        }
+    }
+    let held: Vec<_> = held.into_iter().flatten().collect();
+    fitted.shortened = held.iter().filter(|one| one.level != Level::Full).count();
+    (fitted.lines, fitted.articles) = held.into_iter().map(|one| (one.line, one.article)).unzip();
     Ok(fitted)
 }

@@ -1,5 +1,7 @@
 //! The grid: a line an example, a column a version.
 
+use std::collections::{BTreeSet, HashSet};
+
 use askama::Template;
 
 use super::chart::spark;
@@ -8,10 +10,12 @@ use super::look;
 use super::text::{Html, Text};
 use crate::model::Outcome;
 use crate::report::details::{cause_name, errors};
-use crate::report::{Row, words};
+use crate::report::summary::view;
+use crate::report::{Report, Row, words};
 
-/// Most columns; a run has ten versions at most.
-pub(super) const COLUMNS: usize = 12;
+/// Most columns where nothing is bad in some; and most at all, so that a hostile report has an end.
+const COLUMNS: usize = 30;
+const BAD_COLUMNS: usize = 60;
 /// Most characters of a cause in a line, and of its reason in a cell.
 const CAUSE: usize = 140;
 const REASON: usize = 24;
@@ -32,6 +36,38 @@ struct Line {
     grade: &'static str,
     trend: Option<(&'static str, &'static str)>,
     spark: Html,
+    /// The letters of all its outcomes, those of columns that are left out too.
+    outcomes: String,
+}
+
+/// The columns of the grid.
+pub(super) struct Columns<'a> {
+    /// In the order of their versions.
+    pub(super) shown: Vec<Option<&'a str>>,
+    /// How many versions have no column, and on how many of those something is bad.
+    pub(super) left_out: usize,
+    pub(super) bad_left_out: usize,
+}
+
+/// The versions that get a column. Where there are too many, those stay on which something is bad, and the newest of the others.
+pub(super) fn columns(report: &Report) -> Columns<'_> {
+    let all = view::columns(&report.results);
+    let bad: HashSet<_> =
+        report.results.iter().filter(|row| row.is_bad()).map(|row| row.kubernetes.as_deref()).collect();
+    let is_bad = |column: &Option<&str>| bad.contains(column);
+    let count = all.len();
+    let shown = first(&all, COLUMNS.max(bad.len().min(BAD_COLUMNS)), is_bad);
+    let bad_left_out = bad.len() - shown.iter().filter(|column| is_bad(column)).count();
+    Columns { left_out: count - shown.len(), bad_left_out, shown }
+}
+
+/// At most so many, in the order in which they are: those that are bad before the others, of each kind the last.
+pub(super) fn first<T: Clone>(all: &[T], most: usize, is_bad: impl Fn(&T) -> bool) -> Vec<T> {
+    let mut places: Vec<_> = (0..all.len()).collect();
+    places.sort_by_key(|place| (!is_bad(&all[*place]), std::cmp::Reverse(*place)));
+    places.truncate(most);
+    places.sort_unstable();
+    places.into_iter().map(|place| all[place].clone()).collect()
 }
 
 struct Cell {
@@ -66,19 +102,22 @@ pub(super) fn line(example: &Example<'_>, columns: &[Option<&str>]) -> Result<Ht
         score: scored.and_then(|health| health.score),
         grade: look::grade(scored.and_then(|health| health.score)),
         trend: scored.and_then(|health| look::trend(&health.trend)),
-        spark: health.map(|(row, health)| spark::small(&health.past, Some(row.outcome))).unwrap_or_default(),
+        spark: health
+            .map(|(row, health)| spark::small(&health.past, example.now(row).map(|(outcome, _)| outcome)))
+            .unwrap_or_default(),
+        outcomes: outcomes(example),
     };
     Ok(Html::made(line.render()?))
 }
 
+fn outcomes(example: &Example<'_>) -> String {
+    let letters: BTreeSet<_> = example.rows.iter().map(|row| look::letter(row.outcome)).collect();
+    letters.into_iter().collect()
+}
+
 /// Whether an example needs somebody: `bad`, `spared` if its failures do not count, `warn` if it passed only in the end, `ok`.
 pub(super) fn tone(example: &Example<'_>) -> &'static str {
-    match (example.rows.iter().any(|row| row.is_bad() && !row.quarantined), example.is_bad(), example.is_flaky()) {
-        (true, ..) => "bad",
-        (false, true, _) => "spared",
-        (false, false, true) => "warn",
-        _ => "ok",
-    }
+    ["bad", "spared", "warn"].get(usize::from(example.weight())).unwrap_or(&"ok")
 }
 
 fn cell(example: &Example<'_>, row: &Row) -> Cell {

@@ -112,7 +112,7 @@ fn flakiest(examples: &[Example<'_>]) -> List {
         let value = rate.map_or_else(|| "flaky now".to_owned(), look::percent);
         let past = row.health.as_ref().map_or(&[][..], |health: &Health| &health.past);
         let note = if row.outcome == Outcome::Flaky { "flaky in this run" } else { "" };
-        item(&example, row, value, note, spark::small(past, Some(row.outcome)))
+        item(&example, row, value, note, spark::small(past, example.now(row).map(|(outcome, _)| outcome)))
     });
     List {
         title: "Flakiest",

@@ -13,6 +13,7 @@ mod grid;
 mod insight;
 mod look;
 mod page;
+mod run_wide;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -64,14 +65,20 @@ fn render_within(report: &Report, details: &Details, about: &About, limit: usize
     page.render().map_err(internal)
 }
 
+/// The page's style, with as many columns of versions.
+fn style(columns: usize) -> String {
+    let width = if columns > 0 { format!("#grid{{--os:repeat({columns},var(--o))}}\n") } else { String::new() };
+    format!("{STYLE}{width}")
+}
+
 /// The page's policy: nothing is loaded, and nothing acts but its own style and script.
 ///
 /// Source: Content Security Policy Level 3, <https://www.w3.org/TR/CSP3/>.
-fn policy() -> String {
+fn policy(style: &str) -> String {
     let digest = |text: &str| base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes()));
     format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
-        digest(STYLE),
+        digest(style),
         digest(SCRIPT)
     )
 }

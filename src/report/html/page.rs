@@ -6,18 +6,19 @@ use super::chart::gantt::{Gantt, gantt};
 use super::chart::{ring, spark};
 use super::example::{Example, examples};
 use super::fit::Fitted;
-use super::grid::{COLUMNS, version};
+use super::grid::{self, version};
 use super::insight::{self, Framework, List};
+use super::run_wide::RunWide;
 use super::text::{Html, Link, Text};
-use super::{SCRIPT, STYLE, Told, look, policy};
+use super::{SCRIPT, Told, look, policy, run_wide, style};
 use crate::model::{Conclusion, Outcome};
-use crate::report::summary::{parts, view};
+use crate::report::summary::parts;
 use crate::report::{Cluster, Image, Report, timeline, words};
 
 /// What the sentence on what is left out takes at most, in bytes.
 pub(super) const NOTICE: usize = 500;
 /// Most clusters, images and frameworks that are named, and most notices.
-const CLUSTERS: usize = 24;
+const CLUSTERS: usize = 30;
 const IMAGES: usize = 60;
 const FRAMEWORKS: usize = 60;
 const NOTICES: usize = 20;
@@ -40,6 +41,8 @@ pub(super) struct Page {
     share: Html,
     scope: Text,
     columns: Vec<Text>,
+    /// What is said of versions without a column.
+    more_columns: String,
     roles: Vec<Text>,
     has_health: bool,
     gantt: Gantt,
@@ -47,7 +50,10 @@ pub(super) struct Page {
     lists: Vec<List>,
     frameworks: Vec<Framework>,
     clusters: Vec<ClusterLine>,
+    more_clusters: usize,
+    run_wide: RunWide,
     images: Vec<ImageLine>,
+    more_images: usize,
     image_count: String,
     fitted: Fitted,
     left_out: String,
@@ -101,7 +107,11 @@ impl Page {
             ));
         }
         if fitted.left_out > 0 {
-            parts.push(format!("{} more are not on it", words::plural(fitted.left_out, "example")));
+            let failed = match fitted.failures_left_out {
+                0 => String::new(),
+                count => format!(", {count} of which failed"),
+            };
+            parts.push(format!("{} more are not on it{failed}", words::plural(fitted.left_out, "example")));
         }
         if !parts.is_empty() {
             self.left_out = format!("{}; report.json and evidence.zip have everything.", parts.join(", "));
@@ -115,12 +125,17 @@ pub(super) fn page(told: Told<'_>) -> Page {
     let report = told.report;
     let examples = examples(report);
     let (_, verdict) = parts::verdict_of(report, &|version| version.to_owned());
-    let columns = view::columns(&report.results);
+    let columns = grid::columns(report);
+    let style = style(columns.shown.len());
+    let is_bad =
+        |cluster: &&Cluster| cluster.cause.is_some() || cluster.checks.iter().any(|check| check.outcome != "passed");
+    let clusters: Vec<_> = report.clusters.iter().collect();
+    let clusters = grid::first(&clusters, CLUSTERS, is_bad);
     let roles: std::collections::BTreeSet<_> =
         report.results.iter().map(words::role).filter(|role| !role.is_empty()).collect();
     Page {
-        policy: Html::made(policy()),
-        style: Html::made(STYLE.to_owned()),
+        policy: Html::made(policy(&style)),
+        style: Html::made(style),
         script: Html::made(SCRIPT.to_owned()),
         title: Text::clipped(&format!("{verdict} · {}", named(report)), 160),
         icon: icon(report.summary.conclusion, &examples),
@@ -132,19 +147,38 @@ pub(super) fn page(told: Told<'_>) -> Page {
         tally: tally(report.results.iter().map(|row| row.outcome)),
         share: share(report),
         scope: Text::new(&words::scope(report)),
-        columns: columns.iter().take(COLUMNS).map(|column| version(*column)).collect(),
+        columns: columns.shown.iter().map(|column| version(*column)).collect(),
+        more_columns: more_columns(&columns),
         roles: roles.iter().take(FRAMEWORKS).map(|role| Text::clipped(role, 140)).collect(),
         has_health: report.results.iter().any(|row| row.health.is_some()),
         gantt: gantt(&timeline::bars(report), report.run.duration_ms),
         took: words::duration(report.run.duration_ms),
         lists: insight::lists(&examples),
         frameworks: insight::frameworks(report.health.as_ref()),
-        clusters: report.clusters.iter().take(CLUSTERS).map(|cluster| cluster_line(cluster, report)).collect(),
+        more_clusters: report.clusters.len() - clusters.len(),
+        clusters: clusters.into_iter().map(|cluster| cluster_line(cluster, report)).collect(),
+        run_wide: run_wide::run_wide(report),
+        more_images: report.images.len().saturating_sub(IMAGES),
         images: report.images.iter().take(IMAGES).map(image_line).collect(),
         image_count: image_count(report),
         fitted: Fitted::default(),
         left_out: String::new(),
         footer: footer(report),
+    }
+}
+
+/// What is said of versions without a column; empty if there are none.
+fn more_columns(columns: &grid::Columns<'_>) -> String {
+    let bad = match columns.bad_left_out {
+        0 => "nothing failed on any".to_owned(),
+        count => format!("something failed on {count} of them"),
+    };
+    match columns.left_out {
+        0 => String::new(),
+        count => format!(
+            "{} more have no column here, {bad}; the filter of outcomes counts them.",
+            words::plural(count, "version")
+        ),
     }
 }
 
@@ -232,7 +266,7 @@ fn cluster_line(cluster: &Cluster, report: &Report) -> ClusterLine {
         letter: if cause.is_some() { "e" } else { "p" },
         outcome: Text::clipped(&cluster.outcome, 60),
         phases: phases.into_iter().flatten().collect(),
-        why: Text::new(&cause.map(|cause| format!("{} {}", cause.message, cause.hint)).unwrap_or_default()),
+        why: Text::clipped(&cause.map(|cause| format!("{} {}", cause.message, cause.hint)).unwrap_or_default(), 500),
         tally: tally(own.map(|row| row.outcome)),
     }
 }

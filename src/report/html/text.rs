@@ -21,8 +21,8 @@ impl Text {
     /// One line of at most so many characters.
     pub(super) fn clipped(text: &str, most: usize) -> Self {
         match text.char_indices().nth(most) {
-            Some((end, _)) => Self(format!("{}…", inert(text[..end].trim_end()))),
-            None => Self(inert(text).into_owned()),
+            Some((end, _)) => Self(format!("{}…", drawn(text[..end].trim_end()))),
+            None => Self(drawn(text)),
         }
     }
 
@@ -45,6 +45,30 @@ impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The text as fonts can draw it: a tab as white space up to its stop, the end of a line as a space, other control characters as
+/// terminals write them (`^[`), since few fonts have the pictures that Unicode has of them; what hides as U+FFFD.
+fn drawn(text: &str) -> String {
+    const STOP: usize = 4;
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    let text = text.replace("\r\n", "\n");
+    for c in inert(&text).chars() {
+        let from = out.len();
+        match u32::from(c) {
+            0x2409 => (0..STOP - column % STOP).for_each(|_| out.push(' ')),
+            0x240a => out.push(' '),
+            picture @ 0x2400..=0x241f => {
+                out.push('^');
+                out.extend(char::from_u32(picture - 0x2400 + 0x40));
+            }
+            0x2421 => out.push_str("^?"),
+            _ => out.push(c),
+        }
+        column += out[from..].chars().count();
+    }
+    out
 }
 
 /// Markup that was made here.
@@ -101,7 +125,7 @@ impl Link {
     /// Only pages lead somewhere: an address that is not `http` or `https` is left out.
     pub(super) fn new(text: &str, address: &str) -> Self {
         let is_page =
-            ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme)) && address.len() <= 8_192;
+            ["https://", "http://"].iter().any(|scheme| address.starts_with(scheme)) && address.len() <= 4_096;
         Self { text: Text::new(text), href: is_page.then(|| Text(inert(address).into_owned())) }
     }
 }
@@ -112,10 +136,11 @@ mod tests {
 
     #[test]
     fn a_text_is_one_line_without_what_hides_and_is_bounded() {
-        assert_eq!(Text::new("a\u{202e}b\n\u{1b}[31m").to_string(), "a�b␊␛[31m");
+        assert_eq!(Text::new("a\u{202e}b\n\u{1b}[31m\u{7f}").to_string(), "a�b ^[[31m^?");
+        assert_eq!(Text::new("\ta\tbcd\t\te\r\nf\0").to_string(), "    a   bcd     e f^@");
         assert_eq!(Text::clipped("éé éé", 3).to_string(), "éé…");
         assert_eq!(Text::new(&"x".repeat(1 << 20)).as_str().chars().count(), MOST + 1);
-        assert_eq!(Text::lines(["a", "b\r", "c"], 2).to_string(), "a\nb␍");
+        assert_eq!(Text::lines(["a", "b\r", "c"], 2).to_string(), "a\nb^M");
     }
 
     #[test]

@@ -63,6 +63,14 @@ fn told(resources: &Resources) -> String {
     };
     parts.extend(share(resources.cpu_efficiency, "CPU"));
     parts.extend(share(resources.memory_efficiency, "memory"));
+    let most = [(resources.cpu_peak_milli, cpu as fn(u64) -> String), (resources.memory_peak_bytes, bytes)];
+    let most: Vec<_> = most.into_iter().filter(|(peak, _)| *peak > 0).map(|(peak, shown)| shown(peak)).collect();
+    if !most.is_empty() {
+        parts.push(format!("{} at most, all pods together", most.join(" and ")));
+    }
+    if resources.ran_ms > 0 {
+        parts.push(format!("ran for {}", words::duration(resources.ran_ms)));
+    }
     if resources.samples > 0 {
         let every = words::duration(resources.resolution_ms);
         let source = match resources.source.as_str() {

@@ -52,14 +52,14 @@ fn said(outcomes: &[Outcome]) -> String {
     format!("the last {}: {}", words::plural(outcomes.len(), "run"), counts.join(", "))
 }
 
-/// The durations of all past runs that a report tells of and of this one, as columns in the colour of their outcomes; a mark below says
+/// The durations of past runs and, if it counts, of this one, as columns in the colour of their outcomes; a mark below says
 /// which did not pass at once.
-pub(in crate::report::html) fn durations(past: &[Past], (now, now_ms): (Outcome, u64)) -> Html {
+pub(in crate::report::html) fn durations(past: &[Past], now: Option<(Outcome, u64)>) -> Html {
     /// Units of the drawing, which is stretched to its box: a column has ten.
     const COLUMN: u32 = 10;
     const TALL: u32 = 48;
     const FEWEST: usize = 20;
-    let runs: Vec<_> = past.iter().map(|run| (run.outcome, run.duration_ms)).chain([(now, now_ms)]).collect();
+    let runs: Vec<_> = past.iter().map(|run| (run.outcome, run.duration_ms)).chain(now).collect();
     let outcomes: Vec<_> = runs.iter().map(|(outcome, _)| *outcome).collect();
     let longest = runs.iter().map(|(_, took)| *took).max().unwrap_or(0);
     let width = u32::try_from(runs.len().max(FEWEST)).unwrap_or(0) * COLUMN;

@@ -94,6 +94,26 @@ fn what_ran_at_once_is_drawn_above_each_other_on_one_scale() {
 }
 
 #[test]
+fn lanes_share_the_room_and_what_does_not_fit_is_counted() {
+    let lane = |index: usize, count: u64| {
+        let of = Lane::Examples(format!("v1.{index}.0"));
+        (0..count).map(move |start| bar(of.clone(), &"'".repeat(500), start, start + 1))
+    };
+    let bars: Vec<_> = lane(0, 1).chain((1..=100).flat_map(|index| lane(index, 300))).collect();
+    let chart = gantt(&bars, 1_000);
+    let bytes: usize = chart.lanes.iter().map(|lane| lane.chart.len()).sum();
+    assert!(bytes < 300_000, "{bytes}");
+    assert_eq!((chart.lanes.len(), chart.left_out), (91, 10));
+    let drawn = |place: usize| chart.lanes[place].chart.to_string().matches("<rect").count();
+    assert!(drawn(0) == 1 && drawn(1) >= 3 && drawn(1) == drawn(90), "{} {}", drawn(1), drawn(90));
+    let told = chart.lanes[1].told.to_string();
+    assert!(told.ends_with(&format!("the {} shortest are not drawn", 300 - drawn(1))), "{told}");
+    // Of few there are all, up to the most.
+    let bars: Vec<_> = lane(1, 239).collect();
+    assert_eq!(gantt(&bars, 1_000).lanes[0].chart.to_string().matches("<rect").count(), 239);
+}
+
+#[test]
 fn the_axis_has_whole_units() {
     assert_eq!(ticks(2_031_000), (0..=6).map(|count| count * 300_000).collect::<Vec<_>>());
     assert_eq!(ticks(1), [0, 1]);
@@ -120,7 +140,7 @@ proptest! {
         let (at_ms, amounts): (Vec<_>, Vec<_>) = points.iter().copied().unzip();
         let mut drawn = vec![curve(Use { at_ms: &at_ms, amounts: &amounts, request, limit }, "x").to_string(), ring::ring(score).to_string()];
         let runs: Vec<_> = points.iter().take(50).map(|(_, took)| past(Outcome::TimedOut, *took)).collect();
-        drawn.push(spark::durations(&runs, (Outcome::Passed, limit)).to_string());
+        drawn.push(spark::durations(&runs, Some((Outcome::Passed, limit))).to_string());
         let bars: Vec<_> = points.iter().map(|(start, length)| bar(Lane::Build, "x", start / 4, length / 4)).collect();
         drawn.extend(gantt(&bars, request / 4).lanes.iter().map(|lane| lane.chart.to_string()));
         for svg in drawn {

@@ -230,15 +230,12 @@ impl<'a> Branch<'a> {
         let parents: Vec<_> = head.iter().map(|head| &head.commit).collect();
         let made = json!({"message": commit.message, "tree": tree.sha, "parents": parents});
         let made: Made = self.api.post(&self.route("/git/commits")?, &made).await?;
-        let moved: Result<IgnoredAny> = match head {
-            Some(_) => {
-                let body = json!({"sha": made.sha, "force": false});
-                self.api.patch(&self.route(&format!("/git/refs{}", self.heads()?))?, &body).await
-            }
-            None => {
-                let body = json!({"ref": format!("refs/heads/{}", self.name), "sha": made.sha});
-                self.api.post(&self.route("/git/refs")?, &body).await
-            }
+        let moved: Result<IgnoredAny> = if head.is_some() {
+            let body = json!({"sha": made.sha, "force": false});
+            self.api.patch(&self.route(&format!("/git/refs{}", self.heads()?))?, &body).await
+        } else {
+            let body = json!({"ref": format!("refs/heads/{}", self.name), "sha": made.sha});
+            self.api.post(&self.route("/git/refs")?, &body).await
         };
         moved.map(drop)
     }

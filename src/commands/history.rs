@@ -15,7 +15,8 @@ use crate::error::{Error, Result, chain};
 use crate::github::api::{self, Api};
 use crate::github::branch::Branch;
 use crate::github::cache::policy::is_of_default_branch;
-use crate::history::{self, History, Record, health, lines, store};
+use crate::history::health::{self, Scope};
+use crate::history::{self, History, Record, lines, store};
 use crate::report::comment::About;
 use crate::report::{Report, Run, plural};
 use crate::settings::{Command, HistorySetting, RunContext, Settings};
@@ -45,6 +46,8 @@ pub struct Kept {
     place: Option<Place>,
     /// What was read; `None` where no history is kept, and in a shard, whose results are judged by it when they are merged.
     history: Option<History>,
+    /// Whether the command looks at a part of the examples alone.
+    is_narrowed: bool,
     /// What became of reading it.
     pub told: Vec<Diagnostic>,
 }
@@ -64,7 +67,7 @@ impl Kept {
         let mut told = Vec::new();
         let records = match stored(&place, settings, context).await {
             Ok(Some(text)) => {
-                let read = lines::read(&text);
+                let read = lines::read(&text, Timestamp::now());
                 told.extend(read.skipped.map(|skipped| warning(format!("the history in {}: {skipped}", name(&place)))));
                 read.records
             }
@@ -79,7 +82,8 @@ impl Kept {
                 Vec::new()
             }
         };
-        Ok(Self { place: Some(place), history: Some(History::new(records)), told })
+        let is_narrowed = !settings.selection.examples.is_empty();
+        Ok(Self { place: Some(place), history: Some(History::new(records)), is_narrowed, told })
     }
 
     /// Whether a history is kept anywhere.
@@ -95,7 +99,8 @@ impl Kept {
     /// Says of each row how its example has been doing. A shard leaves that to the report that merges its own.
     pub fn assess(&self, report: &mut Report, now: Timestamp) {
         if let Some(history) = &self.history {
-            health::assess(report, history, now);
+            let scope = if self.is_narrowed { Scope::Part } else { Scope::Whole };
+            health::assess_within(scope, report, history, now);
         }
     }
 
@@ -132,7 +137,7 @@ impl Kept {
             tracing::debug!("the history in {name} stays as it is: {}", why.reason());
             return why.told(&name).into_iter().collect();
         }
-        let Some(records) = history::records(report) else {
+        let Some(records) = history::records(report, context.run_attempt.unwrap_or(1)) else {
             return vec![warning(format!(
                 "the history in {name} is not written: the report does not say when its run began"
             ))];
@@ -143,7 +148,7 @@ impl Kept {
         }
         let badge = history::badge(report);
         let written = match place {
-            Place::File(file) => store::append(file, &records, &badge)
+            Place::File(file) => store::append(file, &records, &badge, Timestamp::now())
                 .map(|()| Vec::new())
                 .map_err(|error| not_written(&name, &chain(&error))),
             Place::Branch(branch) => {
@@ -285,7 +290,7 @@ async fn on_branch(
     let mut left_out = 0;
     let first = [("README.md", README), (BADGE, new.badge)];
     let change = |stored: &[u8]| {
-        let added = history::add(stored, new.records, MOST);
+        let added = history::add(stored, new.records, MOST, Timestamp::now());
         left_out = added.left_out;
         (added.text.as_bytes() != stored).then(|| added.text.into_bytes())
     };

@@ -18,6 +18,7 @@ fn record(run: usize, example: usize) -> Record {
         at: Timestamp::UNIX_EPOCH
             + SignedDuration::from_millis(1_700_000_000_123 + 3_600_000 * i64::try_from(run).unwrap()),
         run: (17_000_000_000 + run).to_string(),
+        attempt: 1,
         commit: format!("{:040x}", run * 7_919),
         example: ExampleId::new(format!(
             "examples/framework-{:02}/group-{:02}/train-{example:04}.yaml",
@@ -43,20 +44,20 @@ fn run(number: usize) -> Vec<Record> {
 fn two_hundred_runs(criterion: &mut Criterion) {
     let text: String = (0..RUNS).map(|number| lines::text(&run(number))).collect();
     let text = text.as_bytes();
-    let read = lines::read(text);
+    let read = lines::read(text, Timestamp::MAX);
     assert_eq!((read.records.len(), read.skipped), (RUNS * EXAMPLES, None));
     let mut group = criterion.benchmark_group("history");
     group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("200 runs of 1,000 examples are read", |bencher| {
-        bencher.iter_with_large_drop(|| History::new(lines::read(black_box(text)).records));
+        bencher.iter_with_large_drop(|| History::new(lines::read(black_box(text), Timestamp::MAX).records));
     });
-    let known = History::new(lines::read(text).records);
+    let known = History::new(lines::read(text, Timestamp::MAX).records);
     group.bench_function("durations and last runs for a plan", |bencher| {
         bencher.iter(|| (history::durations(black_box(&known)), history::last_on_cluster(&known)));
     });
     let new = run(RUNS);
     group.bench_function("another run is added", |bencher| {
-        bencher.iter(|| history::add(black_box(text), &new, usize::MAX).text.len());
+        bencher.iter(|| history::add(black_box(text), &new, usize::MAX, Timestamp::MAX).text.len());
     });
     group.finish();
 }

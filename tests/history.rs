@@ -65,7 +65,7 @@ fn records(root: &Path) -> Vec<Record> {
 }
 
 fn read(text: &[u8]) -> Vec<Record> {
-    let read = lines::read(text);
+    let read = lines::read(text, jiff::Timestamp::now());
     assert_eq!(read.skipped, None);
     read.records
 }
@@ -79,6 +79,7 @@ fn past(example: &str, hours_ago: i64, duration_ms: u64) -> Record {
     Record {
         at,
         run: hours_ago.to_string(),
+        attempt: 1,
         commit: COMMIT.to_owned(),
         example: ExampleId::new(format!("examples/{example}.yaml")),
         framework: Some("job".to_owned()),
@@ -121,6 +122,30 @@ fn each_run_adds_its_lines_and_a_report_made_again_adds_none() {
     let before = std::fs::read(root.path().join(FILE)).unwrap();
     done(program::program(root.path()).args(["report", "--history", FILE]), 0);
     assert_eq!(std::fs::read(root.path().join(FILE)).unwrap(), before);
+}
+
+#[test]
+fn the_badge_has_the_score_of_the_repository_and_not_of_what_a_run_selects() {
+    let root = repository(&["broken", "works"]);
+    let on = |version: &str, example: &str, hours, outcome| Record {
+        kubernetes: Some(version.to_owned()),
+        outcome,
+        ..past(example, hours, 60_000)
+    };
+    // The jobs of one workflow run, each on a version of its own.
+    let job = |version: &'static str, broken: Outcome| {
+        let of = move |hours| [on(version, "broken", hours, broken), on(version, "works", hours, Outcome::Passed)];
+        (1..=4).rev().flat_map(of)
+    };
+    let all: Vec<_> = job("v1.33.4", Outcome::Failed).chain(job("v1.34.0", Outcome::Passed)).collect();
+    remember(root.path(), &all);
+    run(root.path());
+    // 0 of 50 points for what passes, all of 15, 10 and 5 for flakes, freshness and images: 38 of 100. The other has 100.
+    let badge = std::fs::read_to_string(root.path().join("history.badge.json")).unwrap();
+    let badge: Value = serde_json::from_str(&badge).unwrap();
+    assert_eq!((&badge["message"], &badge["color"]), (&json!("69"), &json!("yellow")));
+    let of_run = records(root.path()).iter().filter(|record| record.run == "4").count();
+    assert_eq!(of_run, 4, "one of each example and version");
 }
 
 #[test]
@@ -286,14 +311,16 @@ fn on_branch(github: &Github) -> Vec<Record> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_to_the_default_branch_begins_the_branch_and_adds_to_it() {
     let (github, root) = (Github::start().await, repository(&["a", "b"]));
-    for run in ["7", "8", "8"] {
+    // The second attempt at a run is a try of its own; another job of that attempt tells the same again.
+    for (run, attempt) in [("7", "1"), ("8", "1"), ("8", "2"), ("8", "2")] {
         let mut command = push(&github, root.path());
-        done(command.args(["run", "--tier", "basic"]).env("GITHUB_RUN_ID", run), 0);
+        command.env("GITHUB_RUN_ID", run).env("GITHUB_RUN_ATTEMPT", attempt);
+        done(command.args(["run", "--tier", "basic"]), 0);
     }
     let records = on_branch(&github);
     let (a, b) = ("examples/a.yaml", "examples/b.yaml");
-    // The second attempt at a run is a try of its own.
     assert_eq!(runs(&records), [(a, "7"), (b, "7"), (a, "8"), (b, "8"), (a, "8"), (b, "8")]);
+    assert_eq!(records.iter().map(|record| record.attempt).collect::<Vec<_>>(), [1, 1, 1, 1, 2, 2]);
     assert!(records.iter().all(|record| record.commit == COMMIT));
     github.branches(|branches| {
         let message = |run: &str| format!("Record run {run} of o/r at 0123456 [skip ci]");

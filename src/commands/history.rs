@@ -16,7 +16,8 @@ use crate::git;
 use crate::github::api::{self, Api};
 use crate::github::branch::{Branch, Change, Commit};
 use crate::github::cache::policy::is_of_default_branch;
-use crate::history::{self, History, Record, health, lines, store};
+use crate::history::health::{self, Scope};
+use crate::history::{self, History, Record, lines, store};
 use crate::report::comment::About;
 use crate::report::{Report, Run, plural};
 use crate::settings::{Command, HistorySetting, RunContext, Settings};
@@ -48,6 +49,8 @@ pub struct Kept {
     history: Option<History>,
     /// The runs whose reports are merged; none where the run is the command's own.
     merged: Vec<Run>,
+    /// Whether the command looks at a part of the examples alone.
+    is_narrowed: bool,
     /// What became of reading it.
     pub told: Vec<Diagnostic>,
 }
@@ -67,7 +70,7 @@ impl Kept {
         let mut told = Vec::new();
         let records = match stored(&place, settings, context).await {
             Ok(Some(text)) => {
-                let read = lines::read(&text);
+                let read = lines::read(&text, Timestamp::now());
                 told.extend(read.skipped.map(|skipped| warning(format!("the history in {}: {skipped}", name(&place)))));
                 read.records
             }
@@ -82,7 +85,8 @@ impl Kept {
                 Vec::new()
             }
         };
-        Ok(Self { place: Some(place), history: Some(History::new(records)), told, ..Self::default() })
+        let is_narrowed = !settings.selection.examples.is_empty();
+        Ok(Self { place: Some(place), history: Some(History::new(records)), is_narrowed, told, ..Self::default() })
     }
 
     /// Says which reports are merged: all have to be of this run, lest another's enter as this one's.
@@ -103,7 +107,8 @@ impl Kept {
     /// Says of each row how its example has been doing. A shard leaves that to the report that merges its own.
     pub fn assess(&self, report: &mut Report, now: Timestamp) {
         if let Some(history) = &self.history {
-            health::assess(report, history, now);
+            let scope = if self.is_narrowed { Scope::Part } else { Scope::Whole };
+            health::assess_within(scope, report, history, now);
         }
     }
 
@@ -142,7 +147,7 @@ impl Kept {
             tracing::debug!("the history in {name} stays as it is: {}", why.reason());
             return why.told(&name).into_iter().collect();
         }
-        let Some(records) = history::records(report) else {
+        let Some(records) = history::records(report, context.run_attempt.unwrap_or(1)) else {
             return vec![warning(format!(
                 "the history in {name} is not written: the report does not say when its run began"
             ))];
@@ -153,7 +158,7 @@ impl Kept {
         }
         let badge = history::badge(report);
         let written = match place {
-            Place::File(file) => store::append(file, &records, &badge)
+            Place::File(file) => store::append(file, &records, &badge, Timestamp::now())
                 .map(|()| Vec::new())
                 .map_err(|error| not_written(&name, &chain(&error))),
             Place::Branch(branch) => {
@@ -324,11 +329,11 @@ async fn on_branch(
     let commit =
         Commit { message: &new.message, file: FILE, beside: &[(BADGE, new.badge)], first: &[("README.md", README)] };
     let change = |stored: &[u8], most: usize| {
-        is_another_s = is_no_history(stored);
+        is_another_s = lines::is_something_else(stored);
         if is_another_s {
             return Change::Leave;
         }
-        let added = history::add(stored, new.records, most);
+        let added = history::add(stored, new.records, most, Timestamp::now());
         (kept, left_out) = (most, added.left_out);
         if added.text.as_bytes() == stored { Change::Same } else { Change::To(added.text.into_bytes()) }
     };
@@ -345,12 +350,6 @@ async fn on_branch(
         Diagnostic::error(text).with_severity(Severity::Note)
     };
     Ok((left_out > 0).then(full).into_iter().collect())
-}
-
-/// Whether a file holds something, and no record: then the branch is another's, and must not be overwritten.
-fn is_no_history(stored: &[u8]) -> bool {
-    let read = lines::read(stored);
-    read.records.is_empty() && read.skipped.is_some()
 }
 
 /// `Record run 123 of kubeflow/trainer at abc1234 [skip ci]`: other CI systems build whatever branch moves.

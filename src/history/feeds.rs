@@ -1,6 +1,6 @@
 //! What a plan takes from the history. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -29,12 +29,14 @@ pub fn durations(history: &History) -> BTreeMap<ExampleId, u64> {
 #[must_use]
 pub fn last_on_cluster(history: &History) -> BTreeMap<ExampleId, Timestamp> {
     let last = |records: &[Record]| {
-        let mut runs: BTreeMap<(Timestamp, &str), bool> = BTreeMap::new();
-        for record in records.iter().filter(|record| record.kubernetes.is_some()) {
-            let is_judged = runs.entry((record.at, &record.run)).or_insert(true);
-            *is_judged &= is_verdict(record.outcome);
+        // The jobs of a matrix, one a version, start at moments of their own and are one run.
+        let mut runs: HashMap<&str, (usize, Timestamp, bool)> = HashMap::new();
+        for (place, record) in records.iter().enumerate().filter(|(_, record)| record.kubernetes.is_some()) {
+            let run = runs.entry(&record.run).or_insert((place, record.at, true));
+            *run = (place, run.1.max(record.at), run.2 && is_verdict(record.outcome));
         }
-        runs.into_iter().rev().find(|(_, is_judged)| *is_judged).map(|((at, _), _)| at)
+        let judged = runs.into_values().filter(|(_, _, is_judged)| *is_judged);
+        judged.max_by_key(|(place, ..)| *place).map(|(_, at, _)| at)
     };
     history.examples().filter_map(|(id, records)| Some((id.clone(), last(records)?))).collect()
 }
@@ -77,6 +79,21 @@ mod tests {
         let failed = took("a", 1, Outcome::Failed, 5);
         let checked = Record { kubernetes: None, ..took("b", 1, Outcome::Passed, 5) };
         assert_eq!(durations_of(vec![failed, checked]), []);
+    }
+
+    #[test]
+    fn the_jobs_of_a_matrix_are_one_run_and_what_was_tried_again_is_judged_by_its_last_word() {
+        let job = |version: &str, hour: u32, outcome| Record {
+            at: format!("2026-11-08T{hour:02}:00:00Z").parse().unwrap(),
+            kubernetes: Some(version.to_owned()),
+            ..took("a", 8, outcome, 1)
+        };
+        let errored = [job("v1", 1, Outcome::Errored), job("v2", 2, Outcome::Passed)];
+        let last = |records: Vec<Record>| last_on_cluster(&History::new(records)).into_values().next();
+        assert_eq!(last(errored.to_vec()), None);
+        let again = Record { attempt: 2, ..job("v1", 3, Outcome::Failed) };
+        let at = again.at;
+        assert_eq!(last([&errored[..], &[again]].concat()), Some(at));
     }
 
     #[test]

@@ -13,10 +13,12 @@
 //! are in [`course`]. With fewer than [`ENOUGH`] runs there is no score.
 
 mod course;
+mod repository;
 mod score;
 #[cfg(test)]
 mod tests;
 
+pub use repository::Scope;
 pub use score::PARTS;
 
 use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ use jiff::Timestamp;
 
 use super::{History, Record};
 use crate::model::{Outcome, Tier};
-use crate::report::{Health, Overall, PAST, Past, Report, Row, Run};
+use crate::report::{Health, PAST, Past, Report, Row, Run};
 
 /// The fewest runs that a score stands on.
 pub const ENOUGH: usize = 3;
@@ -37,6 +39,11 @@ pub const HALVED: u32 = 10;
 /// Records of this very run (its id and commit) are no past of it: of a run that was tried again only the last word holds. An
 /// empty history tells nothing, and leaves the report as it is.
 pub fn assess(report: &mut Report, history: &History, now: Timestamp) {
+    assess_within(Scope::Whole, report, history, now);
+}
+
+/// The same, of a report on all examples of the repository or on a part of them.
+pub fn assess_within(scope: Scope, report: &mut Report, history: &History, now: Timestamp) {
     if history.is_empty() {
         return;
     }
@@ -45,7 +52,7 @@ pub fn assess(report: &mut Report, history: &History, now: Timestamp) {
         let known = Known::of(row, run, history, now);
         row.health = Some(health(row, &known));
     }
-    report.health = Overall::of(&report.results);
+    report.health = Some(repository::overall(scope, &report.results, history, now));
 }
 
 /// A run that counts.

@@ -5,32 +5,27 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::{RUNS, Record, lines};
+use super::{RUNS, Record, lines, number};
 use crate::model::ExampleId;
 
 /// How many static checks of an example stay, however many runs it had on clusters. Where pushes check everything statically and run a few
 /// examples, such lines would else drive out what is known of the rest.
 const STATIC: usize = 10;
 
-/// Two histories as one: what both hold is there once. Of two records of the same run, moment, example and version that of `new` stays (its
-/// report was made again); else all do, the attempts at a workflow run among them.
+/// Two histories as one, ordered by time. Of an attempt at a run, an example and a version one record stays, the one that was written last,
+/// whenever it says that the run started: a report was made again, or that of several jobs which had written their own.
 fn merge(old: Vec<Record>, new: impl IntoIterator<Item = Record>) -> Vec<Record> {
     let mut all = old;
     all.extend(new);
-    // Stable: of equal ones the newer comes last.
-    all.sort_by(|a, b| key(a).cmp(&key(b)));
-    all.dedup_by(|newer, kept| {
-        let is_same = key(newer) == key(kept);
-        if is_same {
-            std::mem::swap(newer, kept);
-        }
-        is_same
-    });
+    let mut seen = HashSet::with_capacity(all.len());
+    let mut is_last: Vec<bool> = all.iter().rev().map(|record| seen.insert(key(record))).collect();
+    all.retain(|_| is_last.pop().unwrap_or(true));
+    all.sort_by(|a, b| (a.at, key(a)).cmp(&(b.at, key(b))));
     all
 }
 
-fn key(record: &Record) -> (Timestamp, &str, &str, Option<&str>) {
-    (record.at, &record.run, record.example.as_str(), record.kubernetes.as_deref())
+fn key(record: &Record) -> (&str, u32, &str, Option<&str>) {
+    (&record.run, record.attempt, record.example.as_str(), record.kubernetes.as_deref())
 }
 
 /// What is kept of records: of each example the newest [`RUNS`] runs, on all versions. Runs on clusters are kept before static checks, of
@@ -58,6 +53,8 @@ fn keep(records: Vec<Record>) -> Vec<Record> {
 
 /// The runs of an example that are one too many, each as whether it was on a cluster and its id.
 fn dropped<'a>(records: &[&'a Record]) -> Vec<(bool, &'a str)> {
+    // As in `History::new`: a run that is tried again later is no newer for that.
+    let are_numbers = records.iter().all(|record| number(&record.run).is_some());
     let runs = |on_cluster: bool| {
         let of_kind = records.iter().filter(|record| record.kubernetes.is_some() == on_cluster);
         let mut newest: HashMap<&str, Timestamp> = HashMap::new();
@@ -65,15 +62,16 @@ fn dropped<'a>(records: &[&'a Record]) -> Vec<(bool, &'a str)> {
             let at = newest.entry(&record.run).or_insert(record.at);
             *at = record.at.max(*at);
         }
-        let mut runs: Vec<(Timestamp, &str)> = newest.into_iter().map(|(run, at)| (at, run)).collect();
+        let rank = |run| if are_numbers { number(run) } else { None };
+        let mut runs: Vec<_> = newest.into_iter().map(|(run, at)| (rank(run), at, run)).collect();
         runs.sort_unstable_by_key(|run| Reverse(*run));
         runs
     };
     let (on_clusters, checks) = (runs(true), runs(false));
     let clusters_kept = on_clusters.len().min(RUNS - checks.len().min(STATIC));
     let checks_kept = RUNS - clusters_kept;
-    let beyond = |runs: Vec<(Timestamp, &'a str)>, kept: usize, on_cluster: bool| {
-        runs.into_iter().skip(kept).map(move |(_, run)| (on_cluster, run))
+    let beyond = |runs: Vec<(Option<u64>, Timestamp, &'a str)>, kept: usize, on_cluster: bool| {
+        runs.into_iter().skip(kept).map(move |(_, _, run)| (on_cluster, run))
     };
     beyond(on_clusters, clusters_kept, true).chain(beyond(checks, checks_kept, false)).collect()
 }
@@ -100,10 +98,11 @@ pub struct Added {
     pub left_out: usize,
 }
 
-/// The text of a history of at most `most` bytes to which records were added: what it held, what is new, within the bounds of [`keep`].
+/// The text of a history of at most `most` bytes to which records were added: what it held, what is new, within the bounds of [`keep`]. What
+/// is of the future of `now`, as [`lines::read`] has it, does not stay.
 #[must_use]
-pub fn add(stored: &[u8], new: &[Record], most: usize) -> Added {
-    let records = keep(merge(lines::read(stored).records, new.iter().cloned()));
+pub fn add(stored: &[u8], new: &[Record], most: usize, now: Timestamp) -> Added {
+    let records = keep(merge(lines::read(stored, now).records, new.iter().cloned()));
     let (text, left_out) = bounded(&records, most);
     Added { text, left_out }
 }
@@ -131,16 +130,30 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_is_made_again_replaces_its_lines_and_another_attempt_adds_some() {
-        let first = record("a", "7", &at(1));
+    fn of_what_is_written_again_the_last_stays_and_another_attempt_adds_some() {
+        let first = record("a", "7", &at(3));
         let again = Record { outcome: Outcome::Failed, ..first.clone() };
-        let attempt = Record { at: at(9).parse().unwrap(), ..first.clone() };
-        let other = record("b", "7", &at(1));
+        let attempt = Record { at: at(9).parse().unwrap(), attempt: 2, ..first.clone() };
+        let other = record("b", "7", &at(3));
         assert_eq!(
             merge(vec![first.clone(), other.clone()], [attempt.clone(), again.clone()]),
             [again.clone(), other.clone(), attempt]
         );
-        assert_eq!(merge(vec![again.clone(), other.clone()], [again.clone(), other.clone()]), [again, other]);
+        assert_eq!(merge(vec![again.clone(), other.clone()], [again.clone(), other.clone()]), [again, other.clone()]);
+        // The report of several jobs starts with the first of them.
+        let merged = Record { at: at(1).parse().unwrap(), ..first.clone() };
+        assert_eq!(merge(vec![first, other.clone()], [merged.clone()]), [merged, other]);
+    }
+
+    #[test]
+    fn an_old_run_that_is_tried_again_is_no_newer_for_that() {
+        let mut records: Vec<_> = (0..=RUNS).map(|run| on_version("a", run, Some("v1"))).collect();
+        records.push(Record { attempt: 2, at: at(5_000).parse().unwrap(), ..records[0].clone() });
+        assert_eq!(runs(&keep(records.clone()), "a", true), (1..=RUNS).collect());
+        // One id that is no number, and time decides.
+        records[1].run = "local-1".to_owned();
+        let kept = keep(records);
+        assert!(kept.iter().any(|record| record.run == "0") && kept.iter().all(|record| record.run != "local-1"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 
 use super::Record;
@@ -13,6 +14,9 @@ use super::Record;
 const LONGEST: usize = 16 << 10;
 /// How much of a text one thread reads at a time, in bytes.
 const PIECE: usize = 1 << 20;
+
+/// How far ahead of the clock that reads it a record may be: clocks differ, but by no day.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// What was read of a text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,10 +62,11 @@ struct Piece {
     skipped: Option<Skipped>,
 }
 
-/// Reads a text, whatever it is.
+/// Reads a text, whatever it is. What is more than a day later than `now` is no record: nothing would ever be newer.
 #[must_use]
-pub fn read(text: &[u8]) -> Read {
-    let pieces: Vec<Piece> = pieces(text).into_par_iter().map(read_piece).collect();
+pub fn read(text: &[u8], now: Timestamp) -> Read {
+    let latest = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let pieces: Vec<Piece> = pieces(text).into_par_iter().map(|piece| read_piece(piece, latest)).collect();
     let mut read =
         Read { records: Vec::with_capacity(pieces.iter().map(|piece| piece.records.len()).sum()), skipped: None };
     let mut before = 0;
@@ -75,6 +80,13 @@ pub fn read(text: &[u8]) -> Read {
         before += piece.lines;
     }
     read
+}
+
+/// Whether a text holds something, and no record of whatever time: then somebody named the wrong file, which must not be overwritten.
+#[must_use]
+pub fn is_something_else(text: &[u8]) -> bool {
+    let read = read(text, Timestamp::MAX);
+    read.records.is_empty() && read.skipped.is_some()
 }
 
 /// The text in pieces, each but the last ending with a line.
@@ -92,7 +104,7 @@ fn pieces(mut text: &[u8]) -> Vec<&[u8]> {
     pieces
 }
 
-fn read_piece(text: &[u8]) -> Piece {
+fn read_piece(text: &[u8], latest: Timestamp) -> Piece {
     let mut piece = Piece::default();
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let mut start = 0;
@@ -100,7 +112,7 @@ fn read_piece(text: &[u8]) -> Piece {
         piece.lines += 1;
         let line = text[start..end].trim_ascii();
         start = end + 1;
-        match record(line) {
+        match record(line, latest) {
             None => {}
             Some(Ok(record)) => piece.records.push(record),
             Some(Err(why)) => match &mut piece.skipped {
@@ -112,15 +124,18 @@ fn read_piece(text: &[u8]) -> Piece {
     piece
 }
 
-/// The record of a line without white space around it; `None` if it is empty.
-fn record(line: &[u8]) -> Option<Result<Record, String>> {
+/// The record of a line without white space around it, no later than `latest`; `None` if it is empty.
+fn record(line: &[u8], latest: Timestamp) -> Option<Result<Record, String>> {
     if line.is_empty() {
         return None;
     }
     if line.len() > LONGEST {
         return Some(Err(format!("it has {} bytes, and {LONGEST} at most are read", line.len())));
     }
-    Some(serde_json::from_slice(line).map_err(|error| why(&error)))
+    match serde_json::from_slice::<Record>(line) {
+        Ok(record) if record.at > latest => Some(Err(format!("it is of the future: {}", record.at))),
+        read => Some(read.map_err(|error| why(&error))),
+    }
 }
 
 /// What is wrong with a line, without serde's own count of lines: it sees one.
@@ -154,6 +169,30 @@ mod tests {
 
     use super::*;
     use crate::history::testing::{any_records, record};
+
+    fn read(text: &[u8]) -> Read {
+        super::read(text, Timestamp::MAX)
+    }
+
+    #[test]
+    fn what_is_of_the_future_is_no_record_and_what_a_clock_is_wrong_by_is_one() {
+        let text = ["2026-11-20T12:00:00Z", "2026-11-21T11:59:59Z", "2026-11-21T12:00:01Z"]
+            .map(|at| line(&record("a", "7", at)))
+            .concat();
+        let read = super::read(text.as_bytes(), "2026-11-20T12:00:00Z".parse().unwrap());
+        assert_eq!(read.records.len(), 2);
+        let skipped = read.skipped.unwrap().to_string();
+        assert_eq!(skipped, "line 3 is no record, and is skipped: it is of the future: 2026-11-21T12:00:01Z");
+    }
+
+    #[test]
+    fn a_line_without_an_attempt_is_of_the_first_and_a_second_says_so() {
+        let second = Record { attempt: 2, ..record("a", "7", "2026-11-20T12:00:00Z") };
+        let text = line(&second);
+        assert!(text.contains(r#""run":"7","attempt":2,"commit""#), "{text}");
+        assert_eq!(read(text.as_bytes()).records, [second]);
+        assert_eq!(read(text.replace(r#""attempt":2,"#, "").as_bytes()).records[0].attempt, 1);
+    }
 
     #[test]
     fn a_line_has_these_fields() {

@@ -18,7 +18,9 @@ pub use feeds::{durations, last_on_cluster};
 pub use keep::{Added, add};
 pub use record::{Record, records};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rayon::prelude::*;
 
 use crate::model::ExampleId;
 
@@ -28,12 +30,16 @@ pub const RUNS: usize = 200;
 /// What is known of earlier runs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// The records of each example, of all versions, the oldest first.
+    /// The records of each example, of all versions, the oldest first: of each run and version the last attempt.
     examples: BTreeMap<ExampleId, Vec<Record>>,
 }
 
 impl History {
-    /// A history of these records, in whatever order.
+    /// A history of these records, in whatever order. Of several of one run and version the last attempt stays, of the same attempt the
+    /// last of them.
+    ///
+    /// Where every run of an example has a number (GitHub gives each a higher one) they are ordered by it: a run that is tried again a
+    /// week later is of an old commit still. Else by time.
     #[must_use]
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
         // Paths that begin alike are slow to compare: they are ordered once each.
@@ -44,10 +50,10 @@ impl History {
                 None => drop(examples.insert(record.example.clone(), vec![record])),
             }
         }
-        // Stable: records of the same moment stay in the order in which they were written.
-        for records in examples.values_mut() {
-            records.sort_by_key(|record| record.at);
-        }
+        examples.par_iter_mut().for_each(|(_, records)| {
+            order(records);
+            keep_last_words(records);
+        });
         Self { examples: examples.into_iter().collect() }
     }
 
@@ -75,5 +81,62 @@ impl History {
         kubernetes: Option<&'h str>,
     ) -> impl DoubleEndedIterator<Item = &'h Record> {
         self.of(example).iter().filter(move |record| record.kubernetes.as_deref() == kubernetes)
+    }
+}
+
+/// The number of a run whose id is one.
+fn number(run: &str) -> Option<u64> {
+    run.bytes().all(|byte| byte.is_ascii_digit()).then(|| run.parse().ok())?
+}
+
+/// Orders an example's records, the oldest first. Stable: else equal ones stay in the order in which they were written.
+fn order(records: &mut [Record]) {
+    if records.iter().all(|record| number(&record.run).is_some()) {
+        records.sort_by_cached_key(|record| (number(&record.run), record.attempt));
+    } else {
+        records.sort_by_key(|record| (record.at, record.attempt));
+    }
+}
+
+/// Leaves of an example's records, which are ordered, the last of each run and version.
+fn keep_last_words(records: &mut Vec<Record>) {
+    let mut seen = HashSet::with_capacity(records.len());
+    let cells = records.iter().rev().map(|record| (record.run.as_str(), record.kubernetes.as_deref()));
+    let mut is_last: Vec<bool> = cells.map(|cell| seen.insert(cell)).collect();
+    if is_last.iter().all(|is_last| *is_last) {
+        return;
+    }
+    records.retain(|_| is_last.pop().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::record;
+    use super::*;
+    use crate::model::Outcome;
+
+    fn told(records: Vec<Record>) -> Vec<(String, u32)> {
+        let history = History::new(records);
+        history.of(&ExampleId::new("a")).iter().map(|record| (record.run.clone(), record.attempt)).collect()
+    }
+
+    #[test]
+    fn of_a_run_that_was_tried_again_the_last_word_counts() {
+        let one = record("a", "7", "2026-11-20T12:00:00Z");
+        let again =
+            Record { attempt: 2, outcome: Outcome::Failed, at: "2026-11-20T13:00:00Z".parse().unwrap(), ..one.clone() };
+        let elsewhere = Record { kubernetes: Some("v1.33.4".to_owned()), ..one.clone() };
+        let history = History::new([again.clone(), elsewhere.clone(), one]);
+        assert_eq!(history.of(&ExampleId::new("a")), [elsewhere, again]);
+    }
+
+    #[test]
+    fn runs_with_numbers_are_in_their_order_and_others_in_that_of_time() {
+        let old = Record { attempt: 2, ..record("a", "9", "2026-11-27T12:00:00Z") };
+        let new = record("a", "10", "2026-11-20T12:00:00Z");
+        let local = record("a", "local-1", "2026-11-21T12:00:00Z");
+        let of = |run: &str, attempt| (run.to_owned(), attempt);
+        assert_eq!(told(vec![old.clone(), new.clone()]), [of("9", 2), of("10", 1)]);
+        assert_eq!(told(vec![old, local, new]), [of("10", 1), of("local-1", 1), of("9", 2)]);
     }
 }

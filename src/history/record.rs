@@ -17,6 +17,9 @@ pub struct Record {
     pub at: Timestamp,
     /// The run's id: the records of one run share it.
     pub run: String,
+    /// Which attempt at it, from 1; left out of the first.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub attempt: u32,
     /// The commit that was tried.
     #[serde(default)]
     pub commit: String,
@@ -41,14 +44,24 @@ pub struct Record {
     pub memory_efficiency: Option<f64>,
 }
 
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_first(attempt: &u32) -> bool {
+    *attempt == 1
+}
+
 impl Record {
-    /// What a row of a run is remembered by.
+    /// What a row of a run's first attempt is remembered by.
     #[must_use]
     pub fn of(row: &Row, run: &Run, at: Timestamp) -> Self {
         let resources = row.resources.as_ref();
         Self {
             at,
             run: run.id.clone(),
+            attempt: first(),
             commit: run.commit.clone(),
             example: row.example.clone(),
             framework: row.framework.clone(),
@@ -73,17 +86,18 @@ fn share(share: f64) -> Option<f64> {
     share.is_finite().then(|| (share * 10_000.0).round() / 10_000.0)
 }
 
-/// What a report is remembered by: a record of each row that was judged, and of each that could not be for another reason than that the
+/// What a report of an attempt at a run, from 1, is remembered by: a record of each row that was judged, and of each that could not be for another reason than that the
 /// run ended before. `None` if the report does not say when its run started.
 #[must_use]
-pub fn records(report: &Report) -> Option<Vec<Record>> {
+pub fn records(report: &Report, attempt: u32) -> Option<Vec<Record>> {
     let mut run = report.run.clone();
     let at = Timestamp::from_millisecond(run.started_at.parse::<Timestamp>().ok()?.as_millisecond()).ok()?;
     if run.id.is_empty() {
         // Without a cluster a run on a person's machine has no id. The report that is made of it again has to find the same.
         run.id = format!("local-{}", at.as_millisecond());
     }
-    Some(report.results.iter().filter(|row| is_remembered(row)).map(|row| Record::of(row, &run, at)).collect())
+    let record = |row| Record { attempt, ..Record::of(row, &run, at) };
+    Some(report.results.iter().filter(|row| is_remembered(row)).map(record).collect())
 }
 
 fn is_remembered(row: &Row) -> bool {
@@ -116,15 +130,17 @@ mod tests {
             row.cause = Some(Cause::new(CauseClass::Internal, reason, ""));
             rows.push(row);
         }
-        let records = records(&report("7", rows)).unwrap();
+        let records = records(&report("7", rows), 2).unwrap();
         let ids: Vec<_> = records.iter().map(|record| record.example.as_str()).collect();
         assert_eq!(ids, ["errored", "failed", "flaky", "passed", "timed-out"]);
-        assert!(records.iter().all(|record| record.at.to_string() == "2026-11-20T12:00:00.123Z" && record.run == "7"));
+        assert!(records.iter().all(|record| record.at.to_string() == "2026-11-20T12:00:00.123Z"
+            && record.run == "7"
+            && record.attempt == 2));
     }
 
     #[test]
     fn a_run_without_an_id_gets_the_same_one_each_time() {
-        let id = || records(&report("", vec![sample::row("a", Outcome::Passed)])).unwrap()[0].run.clone();
+        let id = || records(&report("", vec![sample::row("a", Outcome::Passed)]), 1).unwrap()[0].run.clone();
         assert_eq!((id(), id()), ("local-1795176000123".to_owned(), "local-1795176000123".to_owned()));
     }
 
@@ -132,14 +148,14 @@ mod tests {
     fn a_run_that_does_not_say_when_it_was_is_not_remembered() {
         let mut report = report("7", vec![sample::row("a", Outcome::Passed)]);
         report.run.started_at = "yesterday".to_owned();
-        assert_eq!(records(&report), None);
+        assert_eq!(records(&report, 1), None);
     }
 
     #[test]
     fn what_a_line_says_of_a_failure_is_bounded() {
         let mut row = sample::row("a", Outcome::Failed);
         row.cause = Some(Cause::new(CauseClass::Runtime, "x".repeat(5_000), ""));
-        let one = &records(&report("7", vec![row])).unwrap()[0];
+        let one = &records(&report("7", vec![row]), 1).unwrap()[0];
         assert_eq!((one.class, one.reason.len()), (Some(CauseClass::Runtime), 100));
         assert_eq!((share(0.123_456), share(f64::NAN)), (Some(0.1235), None));
     }

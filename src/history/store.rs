@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
 use super::{Record, add, lines};
@@ -43,35 +44,29 @@ fn whole(opened: File) -> io::Result<Vec<u8>> {
 }
 
 /// Adds records to the history in a file, which is created, with its folder, if it is missing; then puts the badge beside it. What the file
-/// holds that is no record goes.
+/// holds that is no record, or is of the future of `now`, goes.
 ///
 /// # Errors
 /// The file can't be read or written, or another process holds it for too long; it is then as it was.
-pub fn append(file: &Path, new: &[Record], badge: &str) -> Result<()> {
-    append_within(file, new, badge, PATIENCE)
+pub fn append(file: &Path, new: &[Record], badge: &str, now: Timestamp) -> Result<()> {
+    append_within(file, new, badge, now, PATIENCE)
 }
 
-fn append_within(file: &Path, new: &[Record], badge: &str, patience: Duration) -> Result<()> {
+fn append_within(file: &Path, new: &[Record], badge: &str, now: Timestamp, patience: Duration) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, error))?;
     let failed = |error| Error::io("write", file, error);
     let (locked, place) = lock(file, patience).map_err(failed)?;
     let stored = locked.try_clone().and_then(whole).map_err(|error| Error::io("read", file, error))?;
-    if is_another_s(&stored) {
+    if lines::is_something_else(&stored) {
         return Err(failed(io::Error::other("it holds something else, and no line of a history")));
     }
-    let text = add(&stored, new, MOST).text;
+    let text = add(&stored, new, MOST, now).text;
     if text.as_bytes() != stored {
         replace(&place, text.as_bytes(), Some(&locked)).map_err(failed)?;
     }
     let beside = badge_of(&place);
     replace(&beside, badge.as_bytes(), None).map_err(|error| Error::io("write", &beside, error))
-}
-
-/// Whether a file holds something, and no record: then somebody named the wrong one, which must not be overwritten.
-fn is_another_s(stored: &[u8]) -> bool {
-    let read = lines::read(stored);
-    read.records.is_empty() && read.skipped.is_some()
 }
 
 /// Where the badge of a history in a file is: `history.badge.json` beside `history.jsonl`.
@@ -134,7 +129,7 @@ mod tests {
     }
 
     fn stored(file: &Path) -> Vec<String> {
-        let read = lines::read(&read(file).unwrap().unwrap());
+        let read = lines::read(&read(file).unwrap().unwrap(), Timestamp::MAX);
         assert_eq!(read.skipped, None);
         read.records.into_iter().map(|record| record.run).collect()
     }
@@ -145,7 +140,7 @@ mod tests {
         let file = folder.path().join("kept/here/history.jsonl");
         assert_eq!(read(&file).unwrap(), None);
         for run in [1, 2, 2, 0] {
-            append(&file, &[one(run)], BADGE).unwrap();
+            append(&file, &[one(run)], BADGE, Timestamp::MAX).unwrap();
         }
         assert_eq!(stored(&file), ["0", "1", "2"]);
         assert_eq!(fs::read_to_string(folder.path().join("kept/here/history.badge.json")).unwrap(), BADGE);
@@ -163,7 +158,7 @@ mod tests {
                 let file = &file;
                 scope.spawn(move || {
                     for turn in 0..EACH {
-                        append(file, &[one(writer * EACH + turn)], BADGE).unwrap();
+                        append(file, &[one(writer * EACH + turn)], BADGE, Timestamp::MAX).unwrap();
                         // Whoever reads meanwhile sees a whole history.
                         assert!(!stored(file).is_empty());
                     }
@@ -178,14 +173,14 @@ mod tests {
     fn a_file_that_is_held_is_waited_for_and_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("history.jsonl");
-        append(&file, &[one(1)], BADGE).unwrap();
+        append(&file, &[one(1)], BADGE, Timestamp::MAX).unwrap();
         let held = File::open(&file).unwrap();
         held.lock().unwrap();
-        let error = append_within(&file, &[one(2)], BADGE, Duration::ZERO).unwrap_err();
+        let error = append_within(&file, &[one(2)], BADGE, Timestamp::MAX, Duration::ZERO).unwrap_err();
         assert!(crate::error::chain(&error).contains("another process holds it"), "{error}");
         assert_eq!(stored(&file), ["1"]);
         drop(held);
-        append_within(&file, &[one(2)], BADGE, Duration::ZERO).unwrap();
+        append_within(&file, &[one(2)], BADGE, Timestamp::MAX, Duration::ZERO).unwrap();
         assert_eq!(stored(&file), ["1", "2"]);
     }
 
@@ -194,10 +189,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("history.jsonl"), folder.path().join("link"));
-        append(&file, &[one(1)], BADGE).unwrap();
+        append(&file, &[one(1)], BADGE, Timestamp::MAX).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        append(&link, &[one(2)], BADGE).unwrap();
+        append(&link, &[one(2)], BADGE, Timestamp::MAX).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(stored(&file), ["1", "2"]);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -206,11 +201,11 @@ mod tests {
     #[test]
     fn what_can_not_be_written_stays_and_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(append(folder.path(), &[one(1)], BADGE).is_err());
+        assert!(append(folder.path(), &[one(1)], BADGE, Timestamp::MAX).is_err());
         assert!(read(folder.path()).is_err());
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = append(&file.join("history.jsonl"), &[one(1)], BADGE).unwrap_err();
+        let error = append(&file.join("history.jsonl"), &[one(1)], BADGE, Timestamp::MAX).unwrap_err();
         assert!(error.to_string().starts_with("can't create the folder"), "{error}");
     }
 
@@ -219,7 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("package.json");
         fs::write(&file, "{\n  \"name\": \"mine\"\n}\n").unwrap();
-        let error = append(&file, &[one(1)], BADGE).unwrap_err();
+        let error = append(&file, &[one(1)], BADGE, Timestamp::MAX).unwrap_err();
         assert!(crate::error::chain(&error).contains("it holds something else"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "{\n  \"name\": \"mine\"\n}\n");
         assert!(!folder.path().join("package.badge.json").exists());
@@ -230,7 +225,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("history.jsonl");
         fs::write(&file, "<<<<<<< HEAD\n".to_owned() + &lines::line(&one(1))).unwrap();
-        append(&file, &[one(2)], BADGE).unwrap();
+        append(&file, &[one(2)], BADGE, Timestamp::MAX).unwrap();
         assert_eq!(stored(&file), ["1", "2"]);
     }
 }

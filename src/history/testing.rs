@@ -10,6 +10,7 @@ pub(crate) fn record(example: &str, run: &str, at: &str) -> Record {
     Record {
         at: at.parse().unwrap(),
         run: run.to_owned(),
+        attempt: 1,
         commit: format!("c{run}"),
         example: ExampleId::new(example),
         framework: Some("job".to_owned()),

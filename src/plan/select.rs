@@ -87,6 +87,13 @@ impl<'a> Selector<'a> {
         let Some(last) = self.inputs.last_periodic.get(&example.id) else {
             return Choice::yes("due: never run");
         };
+        let ahead = since(self.inputs.now, *last);
+        if ahead > DUE_SLACK {
+            return Choice::yes(format!("due: the last run is {} ahead of this clock", duration::format(ahead)));
+        }
+        if !ahead.is_zero() {
+            return Choice::no(format!("not due: last run just now, every {}", duration::format(every)));
+        }
         let ago = since(*last, self.inputs.now);
         let words = format!("last run {} ago, every {}", duration::format(ago), duration::format(every));
         if ago + DUE_SLACK.min(every / 24) >= every {
@@ -147,6 +154,7 @@ fn group(example: &Example) -> &str {
     }
 }
 
+/// How long ago something was; nothing if it is yet to come.
 fn since(last: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(last)).unwrap_or_default()
 }
@@ -216,6 +224,18 @@ mod tests {
         assert_eq!(world.reason("late.yaml"), "due: last run 13d ago, every 7d");
         assert_eq!(world.reason("recent.yaml"), "not due: last run 3d ago, every 7d");
         assert_eq!(world.reason("z-full.yaml"), "event schedule runs all full examples");
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_keeps_nothing_from_running() {
+        let mut world = World::jobs(&["ahead.yaml", "now.yaml"]);
+        for (id, last) in [("ahead.yaml", "2026-11-24T08:00:00Z"), ("now.yaml", "2026-11-23T12:00:30Z")] {
+            world.example(id).settings.tier = Tier::Periodic;
+            world.last_periodic.insert(ExampleId::new(id), last.parse().unwrap());
+        }
+        let world = world.on("schedule");
+        assert_eq!(world.reason("ahead.yaml"), "due: the last run is 20h ahead of this clock");
+        assert_eq!(world.reason("now.yaml"), "not due: last run just now, every 7d");
     }
 
     #[test]

@@ -100,37 +100,45 @@ pub struct Group {
 }
 
 impl Overall {
-    /// The health of several examples, whose rows are in their order; `None` if no row has any.
-    ///
-    /// An example is as healthy as on its worst version, several as their mean. What is quarantined, or there for other
-    /// examples alone, is not among them. They are improving where more of them improve than decline, by more than a tenth of
-    /// those whose trend is known.
+    /// The health of several examples, whose rows are in their order; `None` if no row has any. What is quarantined, or there for other
+    /// examples alone, is not among them.
     #[must_use]
     pub fn of(rows: &[Row]) -> Option<Self> {
         rows.iter().any(|row| row.health.is_some()).then(|| {
-            let mut all = Sum::default();
-            let mut frameworks: BTreeMap<&str, Sum> = BTreeMap::new();
-            for example in rows.chunk_by(|a, b| a.example == b.example) {
-                let rows: Vec<_> = example.iter().filter(|row| !row.quarantined && !row.support).collect();
-                let Some(first) = rows.first() else { continue };
-                all.add(&rows);
-                if let Some(framework) = &first.framework {
-                    frameworks.entry(framework).or_default().add(&rows);
-                }
-            }
-            let group = |(name, sum): (&str, Sum)| Group {
-                name: name.to_owned(),
-                score: sum.mean(),
-                examples: sum.scored.saturating_add(sum.unknown),
-            };
-            Self {
-                score: all.mean(),
-                trend: all.trend().to_owned(),
-                scored: all.scored,
-                unknown: all.unknown,
-                frameworks: frameworks.into_iter().map(group).collect(),
-            }
+            let examples = rows.chunk_by(|a, b| a.example == b.example).filter_map(|rows| {
+                let rows: Vec<_> = rows.iter().filter(|row| !row.quarantined && !row.support).collect();
+                let framework = rows.first()?.framework.as_deref();
+                Some((framework, rows.iter().filter_map(|row| row.health.as_ref()).collect()))
+            });
+            Self::of_examples(examples)
         })
+    }
+
+    /// The health of several examples, each given by its framework and its health on each version.
+    ///
+    /// An example is as healthy as on its worst version, several as their mean. They are improving where more of them improve than
+    /// decline, by more than a tenth of those whose trend is known; an example's is that of its worst version.
+    pub fn of_examples<'a>(examples: impl Iterator<Item = (Option<&'a str>, Vec<&'a Health>)>) -> Self {
+        let mut all = Sum::default();
+        let mut frameworks: BTreeMap<&str, Sum> = BTreeMap::new();
+        for (framework, versions) in examples {
+            all.add(&versions);
+            if let Some(framework) = framework {
+                frameworks.entry(framework).or_default().add(&versions);
+            }
+        }
+        let group = |(name, sum): (&str, Sum)| Group {
+            name: name.to_owned(),
+            score: sum.mean(),
+            examples: sum.scored.saturating_add(sum.unknown),
+        };
+        Self {
+            score: all.mean(),
+            trend: all.trend().to_owned(),
+            scored: all.scored,
+            unknown: all.unknown,
+            frameworks: frameworks.into_iter().map(group).collect(),
+        }
     }
 }
 
@@ -140,29 +148,27 @@ struct Sum {
     points: u64,
     scored: u32,
     unknown: u32,
-    /// How many rows have a trend, and how many more of them improve than decline.
+    /// How many examples have a trend, and how many more of them improve than decline.
     leaning: (i64, i64),
 }
 
 impl Sum {
-    fn add(&mut self, rows: &[&Row]) {
-        let health = || rows.iter().filter_map(|row| row.health.as_ref());
-        match health().filter_map(|health| health.score).min() {
-            Some(score) => {
-                self.points += u64::from(score);
-                self.scored += 1;
-            }
-            None => self.unknown += 1,
-        }
-        for health in health() {
-            let leaning = match health.trend.as_str() {
-                "improving" => 1,
-                "declining" => -1,
-                "steady" => 0,
-                _ => continue,
-            };
-            self.leaning = (self.leaning.0 + 1, self.leaning.1 + leaning);
-        }
+    /// Adds an example, given by its health on each version.
+    fn add(&mut self, versions: &[&Health]) {
+        let scored = versions.iter().filter_map(|health| Some((health.score?, *health)));
+        let Some((score, worst)) = scored.min_by_key(|(score, _)| *score) else {
+            self.unknown += 1;
+            return;
+        };
+        self.points += u64::from(score);
+        self.scored += 1;
+        let leaning = match worst.trend.as_str() {
+            "improving" => 1,
+            "declining" => -1,
+            "steady" => 0,
+            _ => return,
+        };
+        self.leaning = (self.leaning.0 + 1, self.leaning.1 + leaning);
     }
 
     fn mean(&self) -> Option<u8> {
@@ -198,5 +204,19 @@ impl Health {
     pub fn before(&self) -> Option<Outcome> {
         let said = |past: &&Past| !matches!(past.outcome, Outcome::Skipped | Outcome::Errored);
         self.past.iter().rev().find(said).map(|past| past.outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trend_counts_examples_and_not_their_versions() {
+        let of = |score, trend: &str| Health { score: Some(score), trend: trend.to_owned(), ..Health::default() };
+        let (up, down) = (of(90, "improving"), of(40, "declining"));
+        let many = (Some("job"), vec![&up; 8]);
+        let overall = Overall::of_examples([many, (None, vec![&down, &up]), (None, vec![&down])].into_iter());
+        assert_eq!((overall.trend.as_str(), overall.scored, overall.score), ("declining", 3, Some(57)));
     }
 }

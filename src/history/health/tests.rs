@@ -282,6 +282,60 @@ fn an_example_is_as_healthy_as_on_its_worst_version_and_a_repository_as_its_exam
     assert!(report.results.iter().all(|row| row.health.is_some()), "what is quarantined has its health, too");
 }
 
+#[test]
+fn a_repository_is_as_healthy_as_its_examples_whatever_a_run_selects() {
+    let of = |example: &str, version: Option<&str>, outcome| Row {
+        example: ExampleId::new(example),
+        kubernetes: version.map(str::to_owned),
+        ..row(outcome)
+    };
+    let records = |example: &str, version: Option<&str>, outcome, since: i64| {
+        let row = of(example, version, outcome);
+        let run = |hours: i64| Run { id: format!("run-{hours}"), commit: "c".to_owned(), ..Run::default() };
+        (since..since + 9)
+            .map(|hours| Record::of(&row, &run(hours), now() - SignedDuration::from_hours(hours)))
+            .collect::<Vec<_>>()
+    };
+    let old = "v1.30.0";
+    let history = History::new(
+        [
+            records("a", Some(VERSION), Failed, 1),
+            records("a", None, Passed, 1),
+            records("b", Some(VERSION), Passed, 1),
+            records("b", Some("v1.33.4"), Failed, 1),
+            records("b", Some(old), Failed, 100),
+            records("busy", Some(VERSION), Passed, 1),
+            records("busy", Some(VERSION), Passed, 10),
+            records("busy", Some(VERSION), Passed, 19),
+            records("checked", None, Passed, 1),
+            records("gone", Some(VERSION), Failed, 1),
+        ]
+        .concat(),
+    );
+    // A push tries b on one version, and checks the others statically.
+    let rows = ["a", "busy", "checked"].map(|example| Row { tier: Tier::Basic, ..of(example, None, Passed) });
+    let rows: Vec<_> = rows.into_iter().chain([of("b", Some(VERSION), Passed)]).collect();
+    let of_push = assessed(rows.clone(), &history).health.unwrap();
+    // A night tries everything everywhere.
+    let nightly = vec![
+        of("a", Some(VERSION), Skipped),
+        of("b", Some(VERSION), Passed),
+        of("b", Some("v1.33.4"), Skipped),
+        of("busy", Some(VERSION), Skipped),
+        of("checked", None, Passed),
+    ];
+    let of_night = assessed(nightly, &history).health.unwrap();
+    assert_eq!(of_push, of_night);
+    assert_eq!((of_push.scored, of_push.unknown), (4, 0));
+    assert!(of_push.score.unwrap() < 80, "{of_push:?}");
+
+    // Those that were not asked for are not gone.
+    let run = Run { id: "run-now".to_owned(), started_at: now().to_string(), ..Run::default() };
+    let mut part = Report::new(run, vec![], vec![], rows[..1].to_vec(), &[]);
+    assess_within(Scope::Part, &mut part, &history, now());
+    assert_eq!(part.health.map(|health| health.scored), Some(5));
+}
+
 fn some_records() -> impl Strategy<Value = Vec<Record>> {
     let outcome = prop::sample::select(Outcome::ALL);
     let efficiency = prop::option::of(prop::num::f64::ANY);
@@ -350,6 +404,7 @@ proptest! {
             cpu_efficiency: Some(0.01),
             duration_ms: 1,
             at: super::tests::now() - Duration::from_secs(hours * 3_600),
+            run: format!("silent-{hours}"),
             ..record(1, "silent", *outcome)
         });
         let all = History::new(told.of(&example).iter().cloned().chain(others));

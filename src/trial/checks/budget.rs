@@ -104,8 +104,7 @@ impl Budget<'_> {
             let (least, share) = least.zip(*share)?;
             Some(format!("{what} efficiency {share:.2} of at least {least}"))
         }));
-        let maxima =
-            [max_memory.map(|_| number(used.memory_peak_bytes)), max_cpu.map(|_| number(used.cpu_peak_milli))];
+        let maxima = [max_memory.map(|_| number(used.memory_peak_bytes)), max_cpu.map(|_| number(used.cpu_peak_milli))];
         let minima = shares.iter().map(|share| share.least.and(share.share));
         let value = maxima.into_iter().chain(minima).flatten().next();
         Finding::Passed { message: format!("{} ({} samples)", parts.join(", "), used.samples), value }
@@ -155,9 +154,7 @@ fn over_cpu(most: Quantity, used: &Resources) -> Option<Failure> {
 fn perhaps_over_cpu(most: Quantity, used: &Resources) -> Option<String> {
     let (peak, most_milli) = (used.cpu_peak_milli, millis(most));
     let is_near = peak > most_milli && peak <= within_error(most_milli);
-    is_near.then(|| {
-        format!("{}, which the measurement may be off by (up to {CPU_ERROR} %)", cpu_at_once(most, used))
-    })
+    is_near.then(|| format!("{}, which the measurement may be off by (up to {CPU_ERROR} %)", cpu_at_once(most, used)))
 }
 
 fn within_error(most_milli: u64) -> u64 {
@@ -356,7 +353,8 @@ mod tests {
     fn what_the_measurement_may_be_off_by_neither_fails_nor_passes() {
         let near = |cpu_peak_milli| Resources { cpu_peak_milli, ..used() };
         let one = budget("", "1", None, None);
-        let message = "its pods use 1090m CPU at once, the budget is 1, which the measurement may be off by (up to 10 %)";
+        let message =
+            "its pods use 1090m CPU at once, the budget is 1, which the measurement may be off by (up to 10 %)";
         assert_eq!(inconclusive(&one, Some(&near(1090))), message);
         assert!(inconclusive(&one, Some(&near(1100))).contains("off by"));
         assert_eq!(failed(&one, &near(1101)).0, "CpuOverBudget");
@@ -377,7 +375,9 @@ mod tests {
         // One at its limit weighs more.
         killed.pods[1].oom_killed = true;
         killed.pods[1].memory_limit_bytes = 512 * MI;
-        assert!(failed(&budget("1Gi", "", None, None), &killed).1.starts_with("container `main` of Pod/b (limit 512Mi)"));
+        assert!(
+            failed(&budget("1Gi", "", None, None), &killed).1.starts_with("container `main` of Pod/b (limit 512Mi)")
+        );
     }
 
     #[test]

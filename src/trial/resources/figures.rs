@@ -118,7 +118,7 @@ impl Room {
 /// As many as are shown, in their order: those that checks look for first, which the kernel killed (at their limit, or without one).
 fn shown(pods: &[&ContainerUse]) -> Vec<ContainerUse> {
     let mut chosen: Vec<_> = pods.iter().enumerate().collect();
-    chosen.sort_by_key(|(_, used)| (!used.oom_killed, used.memory_limit_bytes == 0));
+    chosen.sort_by_key(|(_, used)| (!used.oom_killed, used.oom_killed && used.memory_limit_bytes == 0));
     chosen.truncate(SHOWN);
     chosen.sort_by_key(|(index, _)| *index);
     chosen.into_iter().map(|(_, used)| (*used).clone()).collect()

@@ -147,6 +147,11 @@ impl Room {
         self.peak = (self.peak.0.max(cpu), self.peak.1.max(memory));
     }
 
+    /// Whether there is any sample.
+    pub fn is_sampled(&self) -> bool {
+        self.series.values().any(|series| series.samples() > 0)
+    }
+
     /// Takes note that it was not told what there is.
     pub fn missed(&mut self, why: &str) {
         self.missed = (self.missed.0.saturating_add(1), why.to_owned());

@@ -148,6 +148,49 @@ async fn without_the_node_proxy_a_metrics_server_will_do_and_without_both_it_is_
     assert!(note.contains("cannot get resource \"nodes/proxy\"") && note.contains("metrics.k8s.io"), "{note}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lone_example_waits_for_before_it_begins_is_no_part_of_its_duration() {
+    // Slow enough that what is left of the first example is still there when the turn of the second one comes.
+    let faults = Faults { latency_ms: 200, ..Faults::default() };
+    let cluster = Simulated::start(Options { faults, ..Options::default() }).await;
+    let root = tempfile::tempdir().unwrap();
+    let config = "version: 1\ncluster: existing\nretries: 0\nmetrics: {service: kubeflow/training-operator:8080}\n\
+        examples:\n  - {paths: ['examples/*.yaml'], tier: full, timeout: 2m}\n  - paths: [examples/lone.yaml]\n    \
+        checks: [{metrics: {query: controller_runtime_reconcile_errors_total, max-increase: 0, wait: 1s}}]\n";
+    write(root.path(), "config.yml", config);
+    for name in ["first", "lone"] {
+        write(root.path(), &format!("examples/{name}.yaml"), &job(name, "echo done", ""));
+    }
+    let mut command = program::program(root.path());
+    command
+        .args(["run", "--config", "config.yml", "--no-color", "--output", "out", "--kubeconfig"])
+        .arg(&cluster.kubeconfig);
+    let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
+    // When a namespace was first seen to be deleted.
+    let mut deleted = std::collections::BTreeMap::new();
+    while !ended.is_finished() {
+        for namespace in cluster.simulator.store().list("", "namespaces", None).0 {
+            if namespace["metadata"]["deletionTimestamp"].is_string() {
+                let name = namespace["metadata"]["name"].as_str().unwrap().to_owned();
+                deleted.entry(name).or_insert_with(jiff::Timestamp::now);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let output = ended.await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = repository::report(&root.path().join("out"));
+    let attempt = |name: &str| {
+        let path = format!("examples/{name}.yaml");
+        let rows = report["results"].as_array().unwrap();
+        rows.iter().find(|row| row["example"] == path.as_str()).unwrap()["attempts"][0].clone()
+    };
+    let began: jiff::Timestamp = attempt("lone")["startedAt"].as_str().unwrap().parse().unwrap();
+    let first = attempt("first")["namespace"].as_str().unwrap().to_owned();
+    assert!(deleted[&first] < began, "{deleted:?} {began}");
+    assert!(attempt("lone")["phases"]["applyMs"].as_u64().unwrap() >= 200, "{report:#}");
+}
+
 #[tokio::test]
 async fn a_simulated_kubelet_answers_for_its_own_pods_and_no_other() {
     let simulator = Simulator::start(Options { metrics_server: true, ..Options::default() }).await.unwrap();

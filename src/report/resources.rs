@@ -14,7 +14,9 @@ pub struct Resources {
     pub samples: u32,
     /// Why there are none, or fewer than there could be; empty if nothing is to be said.
     pub note: String,
-    /// One entry a container of a pod, in the order of their names.
+    /// More ran than can be kept apart: the sums lack something, and no maximum is kept for certain.
+    pub truncated: bool,
+    /// One entry a container of a pod, in the order of their names: at most 100, those that were killed for their memory first.
     pub pods: Vec<ContainerUse>,
     /// Average CPU use divided by what was requested, over all containers that request some; `None` if none does or nothing was measured.
     pub cpu_efficiency: Option<f64>,

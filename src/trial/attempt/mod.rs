@@ -49,7 +49,7 @@ const STOPPING: Duration = Duration::from_millis(2500);
 
 /// Tries a cell once. Whatever happens, there is an answer, and what was made on the cluster is given to those who delete it.
 pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempted {
-    let (started, at) = (Instant::now(), Timestamp::now());
+    let asked = (Instant::now(), Timestamp::now());
     let identity = Identity {
         run: world.run_id,
         example: &cell.example.id,
@@ -59,13 +59,14 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
     let namespace = identity.namespace();
     let folder = world.evidence.attempt(cell.kubernetes, &cell.example.id, turn.number);
     let stop = turn.stop.clone();
-    let (made, before) = (OnceLock::new(), OnceLock::new());
-    let samples = world.sampler.join(&namespace, started);
+    let (made, before, began) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+    let samples = world.sampler.join(&namespace, asked.0);
     let trial = Trial {
         world,
         cell,
         turn,
-        started,
+        asked,
+        began: &began,
         namespace: &namespace,
         folder: &folder,
         made: &made,
@@ -79,7 +80,8 @@ pub async fn attempt(world: &World<'_>, cell: &Cell<'_>, turn: Turn) -> Attempte
         // The API server does not answer in time.
         () = lapsed(&stop, STOPPING) => trial.stopped(made.get().cloned(), Phases::default()),
     };
-    let tried = excused(tried, world, started);
+    let tried = excused(tried, world, asked.0);
+    let (started, at) = trial.started();
     let duration = started.elapsed();
     trial.keep(&tried, &changes.objects());
     drop(changes);
@@ -131,7 +133,10 @@ struct Trial<'t, 'w> {
     world: &'t World<'w>,
     cell: &'t Cell<'t>,
     turn: Turn,
-    started: Instant,
+    /// When it was asked for.
+    asked: (Instant, Timestamp),
+    /// When it began to make its namespace. What was waited for until then is ours, and no part of how long the example takes.
+    began: &'t OnceLock<(Instant, Timestamp)>,
     namespace: &'t str,
     folder: &'t Folder,
     /// What it may have made, from the moment at which it begins to make something.
@@ -174,6 +179,7 @@ impl Trial<'_, '_> {
                 Err(refused) => return self.untried(refused, None),
             }
         };
+        self.begin();
         let traces = Traces::of(&isolated);
         let _ = self.made.set(traces.clone());
         let applied = tokio::select! {
@@ -191,6 +197,17 @@ impl Trial<'_, '_> {
         let mut tried = self.judged(&applied, traces, changes).await;
         tried.notes.splice(..0, notes);
         Tried { applied: answers, ..tried }
+    }
+
+    /// Starts the clock that the report goes by.
+    fn begin(&self) {
+        let (now, _) = *self.began.get_or_init(|| (Instant::now(), Timestamp::now()));
+        self.samples.starts(now);
+    }
+
+    /// When it started, as the report has it: what never began did when it was asked for.
+    fn started(&self) -> (Instant, Timestamp) {
+        self.began.get().copied().unwrap_or(self.asked)
     }
 
     /// Reads what metrics checks compare with. What other attempts leave would still move what one that runs alone looks at.
@@ -244,7 +261,7 @@ impl Trial<'_, '_> {
             return self.untried(unwatched(&error), Some(traces));
         }
         let mut judge = Judge::new(self.subject(applied));
-        let accepted = judge.applied(applied.finished - self.started);
+        let accepted = judge.applied(applied.finished - self.started().0);
         let desk = self.open_logs(&checks);
         let mut watching = Watching {
             judge: &mut judge,
@@ -253,7 +270,7 @@ impl Trial<'_, '_> {
             samples: self.samples,
             hub: &self.world.hub,
             discovery: &self.world.target.discovery,
-            started: self.started,
+            started: self.started().0,
             others_hold_room: self.turn.others_hold_room.clone(),
             between: HashSet::new(),
             cancel: &self.turn.stop,
@@ -356,7 +373,7 @@ impl Trial<'_, '_> {
     }
 
     fn now(&self) -> Moment {
-        self.started.elapsed()
+        self.started().0.elapsed()
     }
 }
 

@@ -1,9 +1,9 @@
 //! `resources`: budgets for what the pods use.
 //!
 //! A maximum is held against the most that all pods of the example used together at one moment. What is exceeded is exceeded, by
-//! one sample already; that it is not needs at least [`ENOUGH`] samples of every container, and so does an efficiency: with fewer the
-//! check is inconclusive. A container that the kernel killed for its memory did not get by with its limit: no memory budget is
-//! kept by that.
+//! one sample already (CPU by more than what the measurement may be off by: below that the check is inconclusive); that it is not needs
+//! at least [`ENOUGH`] samples of every container, and so does an efficiency: with fewer the check is inconclusive. A container that
+//! the kernel killed for its memory did not get by with its limit: no memory budget is kept by that.
 
 use super::{Failure, Finding};
 use crate::config::Check;
@@ -13,6 +13,8 @@ use crate::trial::resources::ENOUGH;
 
 /// The most containers that a message names.
 const NAMED: usize = 3;
+/// By how much a measured rate of CPU may be off, in hundredths: clocks of kubelets tell whole seconds, samples are 10 seconds apart.
+const CPU_ERROR: u64 = 10;
 const EVIDENCE: &str = "resources.json in the evidence has every sample";
 
 /// Evaluates a `resources` check.
@@ -23,86 +25,144 @@ pub(super) fn evaluate(check: &Check, used: Option<&Resources>) -> Finding {
     let Some(used) = used else {
         return Finding::Inconclusive("no container of it was seen to run".to_owned());
     };
-    let exceeded =
-        max_memory.and_then(|most| over_memory(most, used)).or_else(|| max_cpu.and_then(|most| over_cpu(most, used)));
-    if let Some(failure) = exceeded {
+    let shares = [
+        Share { what: "CPU", reason: "CpuInefficient", least: *min_cpu_efficiency, share: used.cpu_efficiency },
+        Share {
+            what: "memory",
+            reason: "MemoryInefficient",
+            least: *min_memory_efficiency,
+            share: used.memory_efficiency,
+        },
+    ];
+    let budget = Budget { max_memory: *max_memory, max_cpu: *max_cpu, shares, used };
+    if let Some(failure) = budget.failure() {
         return Finding::Failed(failure);
     }
-    if used.samples < ENOUGH {
-        return Finding::Inconclusive(too_few(used));
-    }
-    let shares = [
-        ("CPU", *min_cpu_efficiency, used.cpu_efficiency, "CpuInefficient"),
-        ("memory", *min_memory_efficiency, used.memory_efficiency, "MemoryInefficient"),
-    ];
-    for (what, least, share, reason) in shares {
-        let Some(least) = least else { continue };
-        let Some(share) = share else {
-            return Finding::Inconclusive(format!(
-                "no container requests any {what}, so that there is no share to use"
-            ));
-        };
-        if share < least {
-            return Finding::Failed(inefficient(what, least, share, reason, used));
+    budget.doubt().map_or_else(|| budget.kept(), Finding::Inconclusive)
+}
+
+/// What a check asks, and what was measured.
+struct Budget<'u> {
+    max_memory: Option<Quantity>,
+    max_cpu: Option<Quantity>,
+    shares: [Share; 2],
+    used: &'u Resources,
+}
+
+/// The share of what is requested that has to be used, and that is.
+#[derive(Clone, Copy)]
+struct Share {
+    what: &'static str,
+    reason: &'static str,
+    least: Option<f64>,
+    share: Option<f64>,
+}
+
+impl Budget<'_> {
+    /// What is broken for certain.
+    fn failure(&self) -> Option<Failure> {
+        let used = self.used;
+        let memory_over = self.max_memory.and_then(|most| over_memory(most, used));
+        let over = memory_over.or_else(|| self.max_cpu.and_then(|most| over_cpu(most, used)));
+        if over.is_some() || used.samples < ENOUGH {
+            return over;
         }
+        self.shares.into_iter().find_map(|Share { what, reason, least, share }| {
+            let (least, share) = least.zip(share)?;
+            (share < least).then(|| inefficient(what, least, share, reason, used))
+        })
     }
-    let mut parts = Vec::new();
-    parts
-        .extend(max_memory.map(|most| format!("memory {} of {}", memory(used.memory_peak_bytes), memory(units(most)))));
-    parts.extend(max_cpu.map(|most| format!("cpu {} of {}", cpu(used.cpu_peak_milli), cpu(millis(most)))));
-    parts.extend(shares.into_iter().filter_map(|(what, least, share, _)| {
-        let (least, share) = least.zip(share)?;
-        Some(format!("{what} efficiency {share:.2} of at least {least}"))
-    }));
-    let value = [
-        max_memory.map(|_| number(used.memory_peak_bytes)),
-        max_cpu.map(|_| number(used.cpu_peak_milli)),
-        min_cpu_efficiency.and(used.cpu_efficiency),
-        min_memory_efficiency.and(used.memory_efficiency),
-    ];
-    let value = value.into_iter().flatten().next();
-    Finding::Passed { message: format!("{} ({} samples)", parts.join(", "), used.samples), value }
+
+    /// Why it can't be told whether all of it is kept.
+    fn doubt(&self) -> Option<String> {
+        let used = self.used;
+        if let Some(why) = self.max_memory.and_then(|_| killed_by_the_node(used)) {
+            return Some(why);
+        }
+        if let Some(why) = self.max_cpu.and_then(|most| perhaps_over_cpu(most, used)) {
+            return Some(why);
+        }
+        if used.truncated && (self.max_memory.is_some() || self.max_cpu.is_some()) {
+            return Some(format!("the sums lack some containers: {}", used.note));
+        }
+        if used.samples < ENOUGH {
+            return Some(too_few(used));
+        }
+        let unasked = self.shares.iter().find(|share| share.least.is_some() && share.share.is_none())?;
+        Some(format!("no container requests any {}, so that there is no share to use", unasked.what))
+    }
+
+    /// By how much all of it is kept.
+    fn kept(&self) -> Finding {
+        let Self { max_memory, max_cpu, shares, used } = self;
+        let mut parts = Vec::new();
+        parts.extend(
+            max_memory.map(|most| format!("memory {} of {}", memory(used.memory_peak_bytes), memory(units(most)))),
+        );
+        parts.extend(max_cpu.map(|most| format!("cpu {} of {}", cpu(used.cpu_peak_milli), cpu(millis(most)))));
+        parts.extend(shares.iter().filter_map(|Share { what, least, share, .. }| {
+            let (least, share) = least.zip(*share)?;
+            Some(format!("{what} efficiency {share:.2} of at least {least}"))
+        }));
+        let maxima = [max_memory.map(|_| number(used.memory_peak_bytes)), max_cpu.map(|_| number(used.cpu_peak_milli))];
+        let minima = shares.iter().map(|share| share.least.and(share.share));
+        let value = maxima.into_iter().chain(minima).flatten().next();
+        Finding::Passed { message: format!("{} ({} samples)", parts.join(", "), used.samples), value }
+    }
 }
 
 fn over_memory(most: Quantity, used: &Resources) -> Option<Failure> {
     let peak = used.memory_peak_bytes;
-    let killed = used.pods.iter().find(|used| used.oom_killed);
-    if peak <= units(most) && killed.is_none() {
-        return None;
-    }
-    let message = match killed {
-        Some(killed) => {
-            let limit = if killed.memory_limit_bytes > 0 {
-                format!(" (limit {})", memory(killed.memory_limit_bytes))
-            } else {
-                String::new()
-            };
-            format!(
-                "container `{}` of Pod/{}{limit} was killed for its memory: what it needs is not known",
-                killed.container, killed.pod
-            )
-        }
-        None => format!(
+    let at_its_limit = used.pods.iter().find(|used| used.oom_killed && used.memory_limit_bytes > 0);
+    let message = match at_its_limit {
+        Some(killed) => format!(
+            "container `{}` of Pod/{} (limit {}) was killed for its memory: what it needs is not known",
+            killed.container,
+            killed.pod,
+            memory(killed.memory_limit_bytes)
+        ),
+        None if peak > units(most) => format!(
             "its pods use {} of memory at once, the budget is {}: {}",
             memory(peak),
             memory(units(most)),
             largest(used, |used| used.memory_peak_bytes, memory)
         ),
+        None => return None,
     };
     let hint = format!("raise `max-memory`, or see what needs it: {EVIDENCE}");
     Some(Failure { reason: "MemoryOverBudget", message, hint, value: Some(number(peak)) })
 }
 
+/// That a container without a limit was killed: the node had no more memory, for which others may be to blame.
+fn killed_by_the_node(used: &Resources) -> Option<String> {
+    let killed = used.pods.iter().find(|used| used.oom_killed && used.memory_limit_bytes == 0)?;
+    Some(format!(
+        "container `{}` of Pod/{} has no memory limit and was killed for the node had no more, whoever used it: what it needs is not known",
+        killed.container, killed.pod
+    ))
+}
+
 fn over_cpu(most: Quantity, used: &Resources) -> Option<Failure> {
     let peak = used.cpu_peak_milli;
-    let message = format!(
-        "its pods use {} CPU at once, the budget is {}: {}",
-        cpu(peak),
-        cpu(millis(most)),
-        largest(used, |used| used.cpu_peak_milli, cpu)
-    );
+    let message = format!("{}: {}", cpu_at_once(most, used), largest(used, |used| used.cpu_peak_milli, cpu));
     let hint = format!("raise `max-cpu`, or see what needs it: {EVIDENCE}");
-    (peak > millis(most)).then(|| Failure { reason: "CpuOverBudget", message, hint, value: Some(number(peak)) })
+    let is_over = peak > within_error(millis(most));
+    is_over.then(|| Failure { reason: "CpuOverBudget", message, hint, value: Some(number(peak)) })
+}
+
+/// That the budget is exceeded by no more than the measurement may be off by.
+fn perhaps_over_cpu(most: Quantity, used: &Resources) -> Option<String> {
+    let (peak, most_milli) = (used.cpu_peak_milli, millis(most));
+    let is_near = peak > most_milli && peak <= within_error(most_milli);
+    is_near.then(|| format!("{}, which the measurement may be off by (up to {CPU_ERROR} %)", cpu_at_once(most, used)))
+}
+
+fn within_error(most_milli: u64) -> u64 {
+    most_milli.saturating_add(most_milli.saturating_mul(CPU_ERROR) / 100)
+}
+
+fn cpu_at_once(most: Quantity, used: &Resources) -> String {
+    format!("its pods use {} CPU at once, the budget is {}", cpu(used.cpu_peak_milli), cpu(millis(most)))
 }
 
 fn inefficient(what: &str, least: f64, share: f64, reason: &'static str, used: &Resources) -> Failure {
@@ -288,5 +348,45 @@ mod tests {
             "container `main` of Pod/a (limit 256Mi) was killed for its memory: what it needs is not known"
         );
         assert!(matches!(evaluate(&budget("", "4", None, None), Some(&killed)), Finding::Passed { .. }));
+    }
+    #[test]
+    fn what_the_measurement_may_be_off_by_neither_fails_nor_passes() {
+        let near = |cpu_peak_milli| Resources { cpu_peak_milli, ..used() };
+        let one = budget("", "1", None, None);
+        let message =
+            "its pods use 1090m CPU at once, the budget is 1, which the measurement may be off by (up to 10 %)";
+        assert_eq!(inconclusive(&one, Some(&near(1090))), message);
+        assert!(inconclusive(&one, Some(&near(1100))).contains("off by"));
+        assert_eq!(failed(&one, &near(1101)).0, "CpuOverBudget");
+        assert!(matches!(evaluate(&one, Some(&near(1000))), Finding::Passed { .. }));
+        // What else is broken is broken.
+        assert_eq!(failed(&budget("", "1", Some(0.5), None), &near(1090)).0, "CpuInefficient");
+        assert_eq!(failed(&budget("512Mi", "1", None, None), &near(1090)).0, "MemoryOverBudget");
+    }
+
+    #[test]
+    fn who_was_killed_without_a_limit_may_have_kept_the_budget_or_not() {
+        let mut killed = used();
+        killed.pods[0].oom_killed = true;
+        let message = inconclusive(&budget("1Gi", "", None, None), Some(&killed));
+        assert!(message.starts_with("container `main` of Pod/a has no memory limit and was killed"), "{message}");
+        assert_eq!(failed(&budget("512Mi", "", None, None), &killed).0, "MemoryOverBudget");
+        assert!(matches!(evaluate(&budget("", "4", None, None), Some(&killed)), Finding::Passed { .. }));
+        // One at its limit weighs more.
+        killed.pods[1].oom_killed = true;
+        killed.pods[1].memory_limit_bytes = 512 * MI;
+        assert!(
+            failed(&budget("1Gi", "", None, None), &killed).1.starts_with("container `main` of Pod/b (limit 512Mi)")
+        );
+    }
+
+    #[test]
+    fn a_sum_that_lacks_something_keeps_no_maximum() {
+        let cut = Resources { truncated: true, note: "more than 500 pods".to_owned(), ..used() };
+        let message = "the sums lack some containers: more than 500 pods";
+        assert_eq!(inconclusive(&budget("1Gi", "", None, None), Some(&cut)), message);
+        assert_eq!(inconclusive(&budget("", "4", None, None), Some(&cut)), message);
+        assert_eq!(failed(&budget("512Mi", "", None, None), &cut).0, "MemoryOverBudget");
+        assert!(matches!(evaluate(&budget("", "", Some(0.1), None), Some(&cut)), Finding::Passed { .. }));
     }
 }

@@ -39,22 +39,28 @@ pub enum Failure {
     Broken(String),
     /// It passes.
     Moment(String),
+    /// An answer that leaves all containers out, to a question for CPU and memory alone: the long one has them.
+    Bare(String),
 }
 
 impl Failure {
     /// What was said.
     pub fn message(&self) -> &str {
         match self {
-            Self::Refused(message) | Self::Broken(message) | Self::Moment(message) => message,
+            Self::Refused(message) | Self::Broken(message) | Self::Moment(message) | Self::Bare(message) => message,
         }
     }
 }
 
-/// Asks once.
-pub async fn ask(client: Client, ask: &Ask) -> Result<Vec<u8>, Failure> {
+/// Asks once; a kubelet for nothing but CPU and memory, or for all that it `tells_all`.
+pub async fn ask(client: Client, ask: &Ask, tells_all: bool) -> Result<Vec<u8>, Failure> {
     let path = match ask {
-        // Nothing but CPU and memory, which spares the kubelet the file systems. An old one ignores it.
-        Ask::Node(node) => format!("/api/v1/nodes/{}/proxy/stats/summary?only_cpu_and_memory=true", segment(node)),
+        // Nothing but CPU and memory, which spares the kubelet the file systems. An old one ignores it, and one with the gate
+        // PodAndContainerStatsFromCRI leaves all containers out.
+        Ask::Node(node) => {
+            let only = if tells_all { "" } else { "?only_cpu_and_memory=true" };
+            format!("/api/v1/nodes/{}/proxy/stats/summary{only}", segment(node))
+        }
         Ask::Namespace(namespace) => format!("/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods", segment(namespace)),
     };
     let request = Request::get(path).body(Vec::new()).map_err(|error| Failure::Refused(error.to_string()))?;
@@ -79,8 +85,9 @@ fn failure(error: &kube::Error) -> Failure {
     let kube::Error::Api(status) = error else { return Failure::Broken(one_line(&chain(error), LONGEST)) };
     let message = format!("{}: {}", status.code, one_line(&status.message, LONGEST));
     match status.code {
-        429 => Failure::Moment(message),
-        400..500 => Failure::Refused(message),
+        403..=405 => Failure::Refused(message),
+        // A token that is being renewed, a request that was slow, one too many.
+        401 | 408 | 429 => Failure::Moment(message),
         _ => Failure::Broken(message),
     }
 }

@@ -79,10 +79,17 @@ impl Desk {
                     Some(why) => refused = Some(why),
                 }
             }
-            let Some(why) = refused else { continue };
+            let Some(why) = refused else {
+                // Who did not answer for a while is asked again. Of what has ended stays said why it was not sampled.
+                if !entry.room.nodes().is_empty() {
+                    entry.room.remark("");
+                }
+                continue;
+            };
             let kubelet = format!("the node proxy does not lead to the kubelet ({why})");
             if let Some(nor) = doors.why_not_metrics_server(now) {
-                entry.room.remark(&format!("not sampled: {kubelet}, and metrics.k8s.io does not answer ({nor})"));
+                let how = if entry.room.is_sampled() { "sampled in part" } else { "not sampled" };
+                entry.room.remark(&format!("{how}: {kubelet}, and metrics.k8s.io does not answer ({nor})"));
             } else {
                 entry.room.remark(&format!("sampled by metrics.k8s.io: {kubelet}"));
                 add(Ask::Namespace(namespace.clone()), entry.due("", rhythm, rhythm.metrics_server));
@@ -99,31 +106,29 @@ impl Desk {
         plan
     }
 
-    /// Hands on what was answered; what became of it.
-    pub(super) fn hear(&self, ask: &Ask, now: Instant, answer: Result<Vec<u8>, Failure>) -> Result<(), Failure> {
-        let heard = answer.and_then(|answer| self.read(ask, &answer));
+    /// Hands on what an answer was read to say.
+    pub(super) fn hear(&self, ask: &Ask, now: Instant, heard: &Result<Vec<PodSamples>, Failure>) {
         match heard {
-            Ok(pods) => {
-                self.hand_on(ask, now, &pods);
-                Ok(())
-            }
-            Err(failure) => {
-                self.tell_missed(ask, now, &failure);
-                Err(failure)
-            }
+            Ok(pods) => self.hand_on(ask, now, pods),
+            // It is asked again at once, in other words.
+            Err(Failure::Bare(_)) => {}
+            Err(failure) => self.tell_missed(ask, now, failure),
         }
     }
 
-    /// What an answer says of our namespaces. It is read while nobody is kept waiting.
-    fn read(&self, ask: &Ask, answer: &[u8]) -> Result<Vec<PodSamples>, Failure> {
-        let read = match ask {
-            Ask::Node(_) => {
-                let ours: HashSet<String> = self.lock().keys().cloned().collect();
-                summary::of_kubelet(answer, |namespace| ours.contains(namespace))
-            }
-            Ask::Namespace(_) => summary::of_metrics_server(answer),
-        };
-        read.map_err(|error| Failure::Broken(format!("the answer can't be read: {error}")))
+    /// What an answer says of our namespaces, to a kubelet that `tells_all` or to the short question. It is read while nobody is kept
+    /// waiting.
+    pub(super) fn read(&self, ask: &Ask, tells_all: bool, answer: &[u8]) -> Result<Vec<PodSamples>, Failure> {
+        let broken = |error: String| Failure::Broken(format!("the answer can't be read: {error}"));
+        let Ask::Node(node) = ask else { return summary::of_metrics_server(answer).map_err(broken) };
+        let ours: HashSet<String> = self.lock().keys().cloned().collect();
+        let told = summary::of_kubelet(answer, |namespace| ours.contains(namespace)).map_err(broken)?;
+        let lacks_ours =
+            || told.pods.iter().any(|pod| self.lock().get(&pod.namespace).is_some_and(|entry| entry.runs_on(node)));
+        if !tells_all && !told.has_containers && lacks_ours() {
+            return Err(Failure::Bare("it names no container".to_owned()));
+        }
+        Ok(told.pods)
     }
 
     fn hand_on(&self, ask: &Ask, now: Instant, pods: &[PodSamples]) {
@@ -162,6 +167,10 @@ impl Desk {
 }
 
 impl Entry {
+    fn runs_on(&self, node: &str) -> bool {
+        self.room.nodes().contains(node)
+    }
+
     /// When it wants to be told again: the younger what runs is, the sooner.
     fn due(&self, whom: &str, rhythm: Rhythm, least: std::time::Duration) -> Instant {
         let since = self.started + self.room.running_since().unwrap_or_default();
@@ -176,6 +185,11 @@ impl Entry {
 }
 
 impl Share {
+    /// The attempt starts at this moment, and not when it joined.
+    pub fn starts(&self, at: Instant) {
+        self.with(|entry| entry.started = at);
+    }
+
     /// Takes note of a change, if it is one of a pod.
     pub fn told(&self, change: &Change) {
         let pod = change.object();

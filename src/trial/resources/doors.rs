@@ -24,6 +24,8 @@ struct Door {
     asked: Option<Instant>,
     in_a_row: u32,
     shut: Option<Shut>,
+    /// It has to be asked for all that it tells, to hear of containers.
+    tells_all: bool,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,11 @@ impl Doors {
         self.nodes.get(node)?.asked
     }
 
+    /// Whether it has to be asked for all that it tells.
+    pub fn tells_all(&self, ask: &Ask) -> bool {
+        matches!(ask, Ask::Node(node) if self.nodes.get(node).is_some_and(|door| door.tells_all))
+    }
+
     /// Takes note that somebody is asked.
     pub fn ask(&mut self, ask: &Ask, now: Instant) {
         self.door(ask).asked = Some(now);
@@ -67,6 +74,7 @@ impl Doors {
         match failure {
             None => (door.in_a_row, door.shut) = (0, None),
             Some(Failure::Moment(_)) => {}
+            Some(Failure::Bare(_)) => door.tells_all = true,
             Some(Failure::Refused(why)) => door.shut = Some(Shut { until: None, why: why.clone() }),
             Some(Failure::Broken(why)) => {
                 door.in_a_row += 1;

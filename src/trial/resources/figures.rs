@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::advice::advice;
 use super::pods::{ContainerFacts, Life};
-use super::room::Room;
+use super::room::{PODS, Room, SERIES};
 use super::series::Series;
 use crate::report::{ContainerUse, Resources};
 
@@ -37,7 +37,8 @@ impl Room {
             // Whom the kernel killed had come to its limit, whether that was sampled or not.
             memory_peak_bytes: self.peak.1.max(killed_at),
             ran_ms: millis(self.ran(at)),
-            pods: pods.into_iter().take(SHOWN).cloned().collect(),
+            truncated: self.is_truncated(),
+            pods: shown(&pods),
         })
     }
 
@@ -82,12 +83,20 @@ impl Room {
             let times = if *missed == 1 { "once".to_owned() } else { format!("{missed} times") };
             parts.push(format!("{times} there was no answer: {why}"));
         }
-        if self.left_out > 0 {
-            parts.push("there were too many containers to tell them all apart".to_owned());
-        } else if containers > SHOWN {
-            parts.push(format!("the first {SHOWN} of {containers} containers are shown"));
+        if self.is_truncated() {
+            parts.push(format!(
+                "there were too many containers to tell them all apart (at most {PODS} pods, {SERIES} containers)"
+            ));
+        }
+        if containers > SHOWN {
+            parts.push(format!("{SHOWN} of {containers} containers are shown"));
         }
         parts.join("; ")
+    }
+
+    /// Whether something ran of which nothing is kept.
+    fn is_truncated(&self) -> bool {
+        self.left_out > 0 || self.pods.values().any(|pod| pod.truncated)
     }
 
     /// All samples, for the evidence; `None` if there are none.
@@ -104,6 +113,15 @@ impl Room {
         let series: Vec<_> = self.series.iter().map(of_series).collect();
         (!series.is_empty()).then(|| json!({"source": self.source(), "containers": series}))
     }
+}
+
+/// As many as are shown, in their order: those that checks look for first, which the kernel killed (at their limit, or without one).
+fn shown(pods: &[&ContainerUse]) -> Vec<ContainerUse> {
+    let mut chosen: Vec<_> = pods.iter().enumerate().collect();
+    chosen.sort_by_key(|(_, used)| (!used.oom_killed, used.oom_killed && used.memory_limit_bytes == 0));
+    chosen.truncate(SHOWN);
+    chosen.sort_by_key(|(index, _)| *index);
+    chosen.into_iter().map(|(_, used)| (*used).clone()).collect()
 }
 
 fn of_container(pod: &str, facts: &ContainerFacts, series: &Series) -> ContainerUse {
@@ -218,6 +236,26 @@ mod tests {
         let used = room.figures(at(2)).unwrap();
         assert_eq!((used.memory_peak_bytes, used.samples, used.source.as_str()), (64 * MI, 0, ""));
         assert!(used.pods[0].oom_killed);
+    }
+
+    #[test]
+    fn who_was_killed_is_not_lost_among_many_and_what_is_left_out_is_said() {
+        let mut room = Room::default();
+        for number in 0..SHOWN + 5 {
+            room.pod(at(1), &pod(&format!("a{number:03}"), "running", &json!({"limits": {"memory": "1Gi"}})));
+        }
+        let mut killed = pod("z", "terminated", &json!({}));
+        killed["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] = "OOMKilled".into();
+        room.pod(at(1), &killed);
+        let used = room.figures(at(2)).unwrap();
+        assert_eq!((used.pods.len(), used.truncated), (SHOWN, false));
+        assert!(used.pods[SHOWN - 1].oom_killed && used.pods.is_sorted_by_key(|used| &used.pod));
+        assert_eq!(used.note, "100 of 106 containers are shown");
+        for number in 0..PODS {
+            room.pod(at(1), &pod(&format!("b{number:03}"), "running", &json!({})));
+        }
+        let used = room.figures(at(2)).unwrap();
+        assert!(used.truncated && used.note.contains("too many containers to tell them all apart"), "{}", used.note);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct PodFacts {
     pub node: String,
     /// In the order of their names.
     pub containers: Vec<ContainerFacts>,
+    /// It has more of them than are looked at.
+    pub truncated: bool,
 }
 
 /// A container of it. Amounts of 0: none was set.
@@ -79,9 +81,11 @@ impl PodFacts {
                 name: name.to_owned(),
             }
         };
-        let mut containers: Vec<_> = all.take(MOST).map(container).collect();
+        let mut all = all.map(container);
+        let mut containers: Vec<_> = all.by_ref().take(MOST).collect();
+        let truncated = all.next().is_some();
         containers.sort_by(|one, other| one.name.cmp(&other.name));
-        Self { node: text(pod, "/spec/nodeName").to_owned(), containers }
+        Self { node: text(pod, "/spec/nodeName").to_owned(), containers, truncated }
     }
 
     /// Whether any container of it runs.
@@ -143,5 +147,8 @@ mod tests {
         assert!(again.runs() && again.containers[0].oom_killed);
         let never = PodFacts::of(&pod(&json!({"terminated": {"reason": "StartError"}}), &json!({})), None);
         assert_eq!(never.containers[0].life, Life::Ahead);
+        let many: Vec<_> = (0..=MOST).map(|number| json!({"name": number.to_string()})).collect();
+        let crowd = PodFacts::of(&json!({"spec": {"containers": many}}), None);
+        assert_eq!((crowd.containers.len(), crowd.truncated, facts.truncated), (MOST, true, false));
     }
 }

@@ -11,8 +11,8 @@ use super::summary::PodSamples;
 use crate::trial::apply::request::text;
 
 /// The most pods and containers that are told apart; of others nothing is kept.
-const PODS: usize = 500;
-const SERIES: usize = 1_000;
+pub(super) const PODS: usize = 500;
+pub(super) const SERIES: usize = 1_000;
 
 /// A pod: its name and its uid, since a name may be used again.
 type PodId = (String, String);
@@ -32,7 +32,7 @@ pub struct Room {
     pub(super) missed: (u32, String),
     /// What there is to say of its sources.
     pub(super) note: String,
-    /// Containers that were too many to be kept apart.
+    /// How often something was told of pods or containers that were too many to be kept apart.
     pub(super) left_out: u32,
     /// Since when something of it runs.
     running: Option<Duration>,
@@ -55,6 +55,7 @@ impl Room {
         let id = (text(pod, "/metadata/name").to_owned(), text(pod, "/metadata/uid").to_owned());
         let before = self.pods.get(&id);
         if before.is_none() && self.pods.len() >= PODS {
+            self.left_out = self.left_out.saturating_add(1);
             return;
         }
         let facts = PodFacts::of(pod, before);
@@ -146,12 +147,17 @@ impl Room {
         self.peak = (self.peak.0.max(cpu), self.peak.1.max(memory));
     }
 
+    /// Whether there is any sample.
+    pub fn is_sampled(&self) -> bool {
+        self.series.values().any(|series| series.samples() > 0)
+    }
+
     /// Takes note that it was not told what there is.
     pub fn missed(&mut self, why: &str) {
         self.missed = (self.missed.0.saturating_add(1), why.to_owned());
     }
 
-    /// Takes note of what there is to say of its sources.
+    /// Takes note of what there is to say of its sources; nothing, if all is well again.
     pub fn remark(&mut self, note: &str) {
         if self.note != note {
             note.clone_into(&mut self.note);
@@ -247,6 +253,6 @@ pub(super) mod tests {
         }
         let many: Vec<_> = (0..SERIES + 7).map(|number| samples(&format!("p{number}"), 1, 1, 1)).collect();
         room.take(at(1), Source::Kubelet("n"), &many.iter().collect::<Vec<_>>());
-        assert_eq!((room.pods.len(), room.series.len(), room.left_out), (PODS, SERIES, 7));
+        assert_eq!((room.pods.len(), room.series.len(), room.left_out), (PODS, SERIES, 107));
     }
 }

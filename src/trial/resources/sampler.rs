@@ -10,12 +10,16 @@ use kube::Client;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ask::{Ask, ask};
+use super::ask::{Ask, Failure, ask};
 use super::desk::{Desk, Share};
 use super::doors::Doors;
+use super::summary::PodSamples;
 
 /// The most requests at once.
 const AT_ONCE: usize = 8;
+
+/// A longer answer (of some 250 pods) takes more than 10 milliseconds to be read, in which this thread has others to serve.
+const LONG: usize = 1 << 20;
 
 /// How often it is asked. What has just begun to run is asked for soon again, then at twice its age each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +82,13 @@ async fn sample(desk: Arc<Desk>, client: Client, rhythm: Rhythm) {
         for whom in plan.asks.into_iter().take(AT_ONCE.saturating_sub(busy.len())) {
             doors.ask(&whom, now);
             busy.insert(whom.clone());
-            asking.push(answered(client.clone(), whom));
+            asking.push(answered(Arc::clone(&desk), client.clone(), doors.tells_all(&whom), whom));
         }
         tokio::select! {
-            Some((whom, answer)) = asking.next(), if !asking.is_empty() => {
+            Some((whom, heard)) = asking.next(), if !asking.is_empty() => {
                 busy.remove(&whom);
                 let now = Instant::now();
-                let heard = desk.hear(&whom, now, answer);
+                desk.hear(&whom, now, &heard);
                 if let Err(failure) = &heard {
                     tracing::debug!("no samples from {whom:?}: {}", failure.message());
                 }
@@ -96,7 +100,23 @@ async fn sample(desk: Arc<Desk>, client: Client, rhythm: Rhythm) {
     }
 }
 
-async fn answered(client: Client, whom: Ask) -> (Ask, Result<Vec<u8>, super::ask::Failure>) {
-    let answer = ask(client, &whom).await;
-    (whom, answer)
+/// Asks, and reads the answer.
+async fn answered(
+    desk: Arc<Desk>,
+    client: Client,
+    tells_all: bool,
+    whom: Ask,
+) -> (Ask, Result<Vec<PodSamples>, Failure>) {
+    let answer = match ask(client, &whom, tells_all).await {
+        Ok(answer) => answer,
+        Err(failure) => return (whom, Err(failure)),
+    };
+    let heard = if answer.len() > LONG {
+        let asked = whom.clone();
+        let reading = tokio::task::spawn_blocking(move || desk.read(&asked, tells_all, &answer));
+        reading.await.unwrap_or_else(|error| Err(Failure::Broken(error.to_string())))
+    } else {
+        desk.read(&whom, tells_all, &answer)
+    };
+    (whom, heard)
 }

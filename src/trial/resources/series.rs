@@ -10,9 +10,10 @@ use crate::report::{CURVE, Curve};
 const POINTS: usize = 240;
 /// The distances between samples that the median is taken of: the newest.
 const DISTANCES: usize = 64;
-/// Over a shorter time the difference of two counters says little: clocks and counters are not read at the same moment.
-const SHORTEST: Duration = Duration::from_secs(1);
-/// Node clocks tell whole seconds, so that a distance of theirs may be off by as much.
+/// Over a shorter time no peak is taken from the difference of two counters: an answer may be late by up to 2 seconds, and clocks tell
+/// whole ones.
+const STEADY: Duration = Duration::from_secs(5);
+/// Node clocks tell whole seconds, so that a distance of theirs may be off by as much: 10 seconds may have been 10.9.
 const GRAIN: Duration = Duration::from_secs(1);
 
 /// What one container used over time.
@@ -20,7 +21,9 @@ const GRAIN: Duration = Duration::from_secs(1);
 pub struct Series {
     last: Option<(Duration, Sample)>,
     samples: u32,
-    /// Core-nanoseconds that were used between two samples of one run, and the time between them.
+    /// The run whose counter is read at present.
+    run: Option<Run>,
+    /// Core-nanoseconds that were used between the first and the last sample of each run before, and the time between them.
     used: u128,
     used_over: Duration,
     /// The sum and the number of the averages that the source told.
@@ -33,6 +36,15 @@ pub struct Series {
     now: (u64, u64),
     points: Vec<Point>,
     distances: VecDeque<Duration>,
+}
+
+/// Samples of one counter: a container that is started anew has a new one.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: (Duration, Sample),
+    last: (Duration, Sample),
+    /// From where the next rate is taken.
+    mark: (Duration, Sample),
 }
 
 /// What was used at one time; one that stands for several has the most of each.
@@ -58,12 +70,13 @@ impl Series {
         if let Some(cpu) = sample.cpu {
             self.told = (self.told.0 + u128::from(cpu), self.told.1 + 1);
         }
-        let counted = last.and_then(|(before, last)| self.counted(at.saturating_sub(before), last, sample));
-        let cpu = match (told, counted) {
-            (_, Some((rate, over))) if over >= SHORTEST => rate,
+        let (rate, is_new) = self.count(at, sample);
+        // The source knows to the nanosecond between what its average is; a placeholder for one is 0.
+        let cpu = match (told.filter(|told| *told > 0), rate) {
             (Some(told), _) => told,
-            (None, Some((rate, _))) => rate,
-            (None, None) => 0,
+            (None, Some(rate)) => rate,
+            (None, None) if told.is_some() || is_new => 0,
+            (None, None) => self.now.0,
         };
         let memory = sample.memory.unwrap_or(self.now.1);
         if let Some((before, _)) = last {
@@ -73,7 +86,7 @@ impl Series {
             self.distances.truncate(DISTANCES - 1);
             self.distances.push_front(over);
         }
-        self.cpu_peak = self.cpu_peak.max(cpu).max(told.unwrap_or(0));
+        self.cpu_peak = self.cpu_peak.max(cpu);
         self.memory_peak = self.memory_peak.max(memory);
         self.now = (cpu, memory);
         self.samples = self.samples.saturating_add(1);
@@ -85,18 +98,35 @@ impl Series {
         true
     }
 
-    /// What the counter says of the time since the last sample, in thousandths of a core, and how long that was. `None` if the
-    /// container was started anew between the two.
-    fn counted(&mut self, read_apart: Duration, last: Sample, sample: Sample) -> Option<(u64, Duration)> {
-        let used = sample.cpu_total?.checked_sub(last.cpu_total?).filter(|_| sample.started == last.started)?;
-        let over = apart(read_apart, last, sample);
-        if over.is_zero() {
-            return None;
+    /// Reads the counter: what was used at least since the last time that it was asked this, in thousandths of a core, if that is long
+    /// enough ago; and whether the counter is a new one.
+    fn count(&mut self, at: Duration, sample: Sample) -> (Option<u64>, bool) {
+        let Some(total) = sample.cpu_total else { return (None, false) };
+        let now = (at, sample);
+        let goes_on = |run: &&mut Run| {
+            let last = run.last.1;
+            last.started == sample.started && last.cpu_total.is_some_and(|last| last <= total)
+        };
+        let Some(run) = self.run.as_mut().filter(goes_on) else {
+            (self.used, self.used_over) = self.counted();
+            self.run = Some(Run { first: now, last: now, mark: now });
+            return (None, true);
+        };
+        run.last = now;
+        let over = apart(run.mark, now);
+        if over < STEADY {
+            return (None, false);
         }
-        self.used += u128::from(used);
-        self.used_over += over;
-        let rate = u128::from(used) * 1000 / over.as_nanos();
-        Some((u64::try_from(rate).unwrap_or(u64::MAX), over))
+        let rate = rate(used(run.mark, now), over + GRAIN);
+        run.mark = now;
+        (Some(rate), false)
+    }
+
+    /// Core-nanoseconds that were used between the first and the last sample of each run, and the time between them.
+    fn counted(&self) -> (u128, Duration) {
+        let of_run = self.run.map(|run| (used(run.first, run.last), apart(run.first, run.last)));
+        let (used, over) = of_run.filter(|(_, over)| !over.is_zero()).unwrap_or_default();
+        (self.used + used, self.used_over.saturating_add(over))
     }
 
     /// How many samples there were.
@@ -104,11 +134,14 @@ impl Series {
         self.samples
     }
 
-    /// Thousandths of a core: exactly what was used between the first sample and the last one (of each run), else the mean of
-    /// what the source told, else what a single sample says of the time since the start.
+    /// Thousandths of a core: what was used between the first sample and the last one (of each run), as far as clocks tell, else the
+    /// mean of what the source told, else what a single sample says of the time since the start.
     pub fn cpu_average(&self) -> u64 {
-        if !self.used_over.is_zero() {
-            return u64::try_from(self.used * 1000 / self.used_over.as_nanos()).unwrap_or(u64::MAX);
+        let (used, over) = self.counted();
+        if !over.is_zero() {
+            let average = rate(used, over);
+            // What is more than each average that was told, and need not be, is the grain of the clock.
+            return if self.cpu_peak > 0 { average.min(self.cpu_peak.max(rate(used, over + GRAIN))) } else { average };
         }
         if self.told.1 > 0 {
             return milli(u64::try_from(self.told.0 / u128::from(self.told.1)).unwrap_or(u64::MAX));
@@ -120,7 +153,8 @@ impl Series {
         since_start.map_or(0, |rate| u64::try_from(rate).unwrap_or(u64::MAX))
     }
 
-    /// Thousandths of a core.
+    /// Thousandths of a core: the largest average that the source told, or what the counter says at least; never less than the
+    /// average.
     pub fn cpu_peak(&self) -> u64 {
         self.cpu_peak.max(self.cpu_average())
     }
@@ -163,14 +197,26 @@ impl Series {
     }
 }
 
-/// The time between two samples. Where the node's clock agrees with ours (as far as it goes), ours is finer; where it does not,
-/// a kubelet told what it had taken some time before.
-fn apart(read_apart: Duration, last: Sample, sample: Sample) -> Duration {
+/// The time between two samples. Over a short one ours is finer, if the node's clock agrees with it (as far as that goes); else a
+/// kubelet told what it had taken some time before, and the node's clock counts.
+fn apart((read_last, last): (Duration, Sample), (read, sample): (Duration, Sample)) -> Duration {
+    let by_us = read.saturating_sub(read_last);
     let by_node = last.time.zip(sample.time).and_then(|(last, time)| time.duration_since(last).try_into().ok());
     match by_node {
-        Some(by_node) if read_apart.abs_diff(by_node) > GRAIN => by_node,
-        _ => read_apart,
+        Some(by_node) if by_node >= STEADY || by_us.abs_diff(by_node) > GRAIN => by_node,
+        _ => by_us,
     }
+}
+
+/// Core-nanoseconds that were used between two samples of one run.
+fn used((_, last): (Duration, Sample), (_, sample): (Duration, Sample)) -> u128 {
+    sample.cpu_total.unwrap_or(0).saturating_sub(last.cpu_total.unwrap_or(0)).into()
+}
+
+/// Core-nanoseconds over some time, in thousandths of a core.
+fn rate(used: u128, over: Duration) -> u64 {
+    let rate = used.saturating_mul(1000).checked_div(over.as_nanos()).unwrap_or(0);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// As few points as asked for, each with the most of those that it stands for, at the time of the most memory.
@@ -220,17 +266,17 @@ mod tests {
     }
 
     #[test]
-    fn the_average_of_cpu_is_what_the_counter_says_and_the_peak_its_steepest_part() {
+    fn the_average_of_cpu_is_what_the_counter_says_and_the_peak_what_its_steepest_part_says_at_least() {
         let series = taken(&[
             (10, sample(10, 0, 2 * SECOND, 100)),
             (20, sample(20, 0, 3 * SECOND, 300)),
             (30, sample(30, 0, 9 * SECOND, 200)),
         ]);
-        assert_eq!((series.samples(), series.cpu_average(), series.cpu_peak()), (3, 350, 600));
+        assert_eq!((series.samples(), series.cpu_average(), series.cpu_peak()), (3, 350, 545));
         assert_eq!((series.memory_average(), series.memory_peak()), (225, 300));
         let curve = series.curve().unwrap();
         assert_eq!(curve.at_ms, [10_000, 20_000, 30_000]);
-        assert_eq!((curve.cpu_milli, curve.memory_bytes), (vec![0, 100, 600], vec![100, 300, 200]));
+        assert_eq!((curve.cpu_milli, curve.memory_bytes), (vec![0, 90, 545], vec![100, 300, 200]));
         assert_eq!(series.distances().collect::<Vec<_>>(), [Duration::from_secs(10); 2]);
     }
 
@@ -272,10 +318,45 @@ mod tests {
         let mut series = Series::default();
         series.take(Duration::from_secs(10), first);
         series.take(Duration::from_millis(11_900), second);
-        assert_eq!(series.cpu_peak(), 1000);
+        assert_eq!(series.cpu_average(), 1000);
         // Read 2 seconds apart, taken 10 apart.
         let series = taken(&[(10, sample(1, 0, 0, 1)), (12, sample(11, 0, 5 * SECOND, 1))]);
         assert_eq!(series.cpu_average(), 500);
+    }
+
+    #[test]
+    fn who_is_held_at_one_core_is_not_told_to_use_more_by_a_clock_of_whole_seconds() {
+        // Taken every 10.9 seconds, by a clock that tells 10 of the first: all in all 10.9 core-seconds each.
+        let told = |at, total, cpu| Sample { cpu: Some(cpu), ..sample(at, 0, total, 1) };
+        let read = |cpu: u64| {
+            let totals = [(0, 0), (10, 10_900_000_000), (21, 21_800_000_000), (32, 32_700_000_000)];
+            let mut series = Series::default();
+            let mut most = 0;
+            for (at, total) in totals {
+                series.take(Duration::from_secs(at), told(i64::try_from(at).unwrap(), total, cpu));
+                most = most.max(series.now().0);
+            }
+            (most, series.cpu_peak(), series.cpu_average())
+        };
+        // The source's own average is exact; where it is a placeholder, the counter says what it was at least.
+        assert_eq!(read(1_000_000_000), (1000, 1000, 1000));
+        let (most, ..) = read(0);
+        assert!((900..=1000).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn an_answer_that_was_late_doubles_no_rate() {
+        // A core's worth, told every second; the answer of the second 2 came a second late, and the next in time.
+        let reads = [(0, 0), (1_000, 1), (2_900, 2), (3_100, 3), (4_000, 4), (5_000, 5), (6_100, 6)];
+        let mut series = Series::default();
+        let mut most = 0;
+        for (at, second) in reads {
+            let total = u64::try_from(second).unwrap() * SECOND;
+            series.take(Duration::from_millis(at), Sample { time: None, ..sample(second, 0, total, 1) });
+            most = most.max(series.now().0);
+        }
+        // From the seconds 0 to 5 by our clock.
+        assert_eq!((most, series.samples()), (833, 7));
     }
 
     #[test]

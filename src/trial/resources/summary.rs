@@ -2,12 +2,12 @@
 //!
 //! Sources: `k8s.io/kubelet/pkg/apis/stats/v1alpha1` (the summary API), `k8s.io/metrics/pkg/apis/metrics/v1beta1`. Both tell times in
 //! whole seconds. A kubelet repeats a container's last sample until it has a new one (every 10 to 15 seconds, where cAdvisor takes
-//! them), and leaves `usageNanoCores` out before the second.
+//! them), and leaves `usageNanoCores` out before the second. A list that it does not fill may be `null`.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::quantity::Quantity;
 
@@ -37,10 +37,19 @@ pub struct Sample {
     pub memory: Option<u64>,
 }
 
+/// What a kubelet's summary says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KubeletSamples {
+    /// Of the wanted namespaces.
+    pub pods: Vec<PodSamples>,
+    /// It names containers, if only of other namespaces.
+    pub has_containers: bool,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_nothing")]
     pods: Vec<Pod<'a>>,
 }
 
@@ -49,7 +58,7 @@ struct Summary<'a> {
 struct Pod<'a> {
     #[serde(borrow)]
     pod_ref: PodRef<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_nothing")]
     containers: Vec<Container<'a>>,
 }
 
@@ -96,12 +105,18 @@ struct Memory<'a> {
     working_set_bytes: Option<u64>,
 }
 
+/// Go writes a list that was never filled as `null`, where the field is not left out when empty.
+fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(input: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
 /// The samples in a kubelet's summary, of the namespaces that `wanted` takes.
 ///
 /// # Errors
 /// It is no summary: what is wrong with it.
-pub fn of_kubelet(answer: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<PodSamples>, String> {
+pub fn of_kubelet(answer: &[u8], wanted: impl Fn(&str) -> bool) -> Result<KubeletSamples, String> {
     let summary: Summary<'_> = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+    let has_containers = summary.pods.iter().any(|pod| !pod.containers.is_empty());
     let pods = summary.pods.into_iter().filter(|pod| wanted(&pod.pod_ref.namespace));
     let samples = pods.map(|pod| PodSamples {
         namespace: pod.pod_ref.namespace.into_owned(),
@@ -109,7 +124,7 @@ pub fn of_kubelet(answer: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<Po
         uid: pod.pod_ref.uid.into_owned(),
         containers: pod.containers.into_iter().map(named).collect(),
     });
-    Ok(samples.collect())
+    Ok(KubeletSamples { pods: samples.collect(), has_containers })
 }
 
 fn named(container: Container<'_>) -> (String, Sample) {
@@ -120,19 +135,26 @@ fn named(container: Container<'_>) -> (String, Sample) {
 fn sample(container: &Container<'_>) -> Sample {
     let moment = |text: Option<&Cow<'_, str>>| text.and_then(|text| text.parse().ok());
     let (cpu, memory) = (container.cpu.as_ref(), container.memory.as_ref());
+    let is_zero = |used: Option<u64>| used.is_none_or(|used| used == 0);
+    let (total, held) =
+        (cpu.and_then(|cpu| cpu.usage_core_nano_seconds), memory.and_then(|memory| memory.working_set_bytes));
+    // What runs holds some memory and has used some CPU: before its first reading cAdvisor fills both in with 0.
+    if is_zero(total) && is_zero(held) && is_zero(cpu.and_then(|cpu| cpu.usage_nano_cores)) {
+        return Sample::default();
+    }
     let time = cpu.and_then(|cpu| cpu.time.as_ref()).or_else(|| memory.and_then(|memory| memory.time.as_ref()));
     Sample {
         time: moment(time),
         started: moment(container.start_time.as_ref()),
         cpu: cpu.and_then(|cpu| cpu.usage_nano_cores),
-        cpu_total: cpu.and_then(|cpu| cpu.usage_core_nano_seconds),
-        memory: memory.and_then(|memory| memory.working_set_bytes),
+        cpu_total: total,
+        memory: held,
     }
 }
 
 #[derive(Deserialize)]
 struct PodMetricsList<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_nothing")]
     items: Vec<PodMetrics<'a>>,
 }
 
@@ -142,7 +164,7 @@ struct PodMetrics<'a> {
     metadata: PodRef<'a>,
     #[serde(borrow, default)]
     timestamp: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "or_nothing")]
     containers: Vec<Measured<'a>>,
 }
 
@@ -150,11 +172,11 @@ struct PodMetrics<'a> {
 struct Measured<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "or_nothing")]
     usage: Usage<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Usage<'a> {
     #[serde(borrow, default)]
     cpu: Option<Cow<'a, str>>,
@@ -212,7 +234,9 @@ mod tests {
 
     #[test]
     fn of_a_summary_the_containers_of_the_wanted_namespaces_are_taken() {
-        let pods = of_kubelet(SUMMARY.as_bytes(), |namespace| namespace == "ev-1").unwrap();
+        let KubeletSamples { pods, has_containers } =
+            of_kubelet(SUMMARY.as_bytes(), |namespace| namespace == "ev-1").unwrap();
+        assert!(has_containers);
         assert_eq!((pods.len(), pods[0].name.as_str(), pods[0].uid.as_str()), (1, "a", "u"));
         let at = |text: &str| Some(text.parse().unwrap());
         assert_eq!(
@@ -250,7 +274,41 @@ mod tests {
         assert!(of_kubelet(b"404 page not found", |_| true).is_err());
         assert!(of_kubelet(br#"{"pods": [{"podRef": {}}]}"#, |_| true).unwrap_err().contains("name"));
         assert!(of_metrics_server(br#"{"items": {}}"#).is_err());
-        assert_eq!(of_kubelet(b"{}", |_| true), Ok(Vec::new()));
+        assert_eq!(of_kubelet(b"{}", |_| true), Ok(KubeletSamples::default()));
+    }
+
+    #[test]
+    fn a_list_that_go_never_filled_is_empty() {
+        // A pod that has only its pause container yet, beside one that runs.
+        let summary = SUMMARY.replacen(
+            r#""pods": ["#,
+            r#""pods": [{"podRef": {"name": "early", "namespace": "ev-1", "uid": "w"}, "containers": null}, "#,
+            1,
+        );
+        let told = of_kubelet(summary.as_bytes(), |namespace| namespace == "ev-1").unwrap();
+        assert_eq!(told.pods.iter().map(|pod| pod.containers.len()).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(of_kubelet(br#"{"pods": null}"#, |_| true), Ok(KubeletSamples::default()));
+        let bare = br#"{"pods": [{"podRef": {"name": "a", "namespace": "ev-1"}, "containers": null}]}"#;
+        assert!(!of_kubelet(bare, |_| true).unwrap().has_containers);
+        assert_eq!(of_metrics_server(br#"{"items": null}"#), Ok(Vec::new()));
+        let list = br#"{"items": [{"metadata": {"name": "a", "namespace": "ev-1"}, "containers": null},
+            {"metadata": {"name": "b", "namespace": "ev-1"}, "containers": [{"name": "x", "usage": null}]}]}"#;
+        let pods = of_metrics_server(list).unwrap();
+        assert_eq!((pods[0].containers.len(), pods[1].containers[0].1), (0, Sample::default()));
+    }
+
+    #[test]
+    fn placeholders_of_zero_are_no_sample() {
+        let told = |cpu: &str, memory: &str| {
+            let summary = format!(
+                r#"{{"pods": [{{"podRef": {{"name": "a", "namespace": "n"}}, "containers": [{{"name": "c", "startTime": "2026-01-01T00:00:00Z",
+                    "cpu": {{"time": "2026-01-01T00:00:01Z", {cpu}}}, "memory": {{"time": "2026-01-01T00:00:01Z", "workingSetBytes": {memory}}}}}]}}]}}"#
+            );
+            of_kubelet(summary.as_bytes(), |_| true).unwrap().pods[0].containers[0].1
+        };
+        assert_eq!(told(r#""usageNanoCores": 0, "usageCoreNanoSeconds": 0"#, "0"), Sample::default());
+        assert_eq!(told(r#""usageCoreNanoSeconds": 0"#, "4096").memory, Some(4096));
+        assert_eq!(told(r#""usageNanoCores": 0, "usageCoreNanoSeconds": 5"#, "0").cpu_total, Some(5));
     }
 
     proptest! {

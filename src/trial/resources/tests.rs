@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::ask::Ask;
+use super::ask::{Ask, Failure};
 use super::desk::Desk;
 use super::doors::Doors;
 use super::*;
@@ -112,6 +112,72 @@ async fn errors_of_a_moment_and_answers_that_are_none_cost_a_sample_and_nothing_
 }
 
 #[tokio::test]
+async fn a_token_that_is_renewed_and_a_slow_request_shut_no_door() {
+    let server = MockServer::start().await;
+    for code in [401, 401, 401, 408, 408, 408, 400] {
+        let answer = status(code, "Moment", "not now");
+        answers_once(&server, ResponseTemplate::new(code).set_body_json(answer)).await;
+    }
+    answers(&server, KUBELET, 200, &summary(1)).await;
+    let sampler = Sampler::start(client(&server), QUICK);
+    let share = sampler.join("ev-1", Instant::now());
+    share.told(&pod("ev-1", "a", "running"));
+    let used = figures(&share, |used| used.samples == 1).await;
+    assert_eq!(used.source, "kubelet");
+    assert!(used.note.starts_with("7 times there was no answer: 400"), "{}", used.note);
+}
+
+#[tokio::test]
+async fn a_kubelet_whose_short_answer_names_no_container_is_asked_for_all_that_it_tells() {
+    let server = MockServer::start().await;
+    let mut bare = summary(1);
+    for pod in bare["pods"].as_array_mut().unwrap() {
+        pod["containers"] = Json::Null;
+    }
+    let short = Mock::given(path(KUBELET)).and(query_param("only_cpu_and_memory", "true"));
+    short.respond_with(ResponseTemplate::new(200).set_body_json(bare)).mount(&server).await;
+    // More than is read at once beside other work.
+    let mut whole = summary(2);
+    whole["node"]["padding"] = "x".repeat(2 << 20).into();
+    answers(&server, KUBELET, 200, &whole).await;
+    let sampler = Sampler::start(client(&server), QUICK);
+    let share = sampler.join("ev-1", Instant::now());
+    share.told(&pod("ev-1", "a", "running"));
+    let used = figures(&share, |used| used.samples == 1).await;
+    assert_eq!((used.source.as_str(), used.note.as_str(), used.memory_peak_bytes), ("kubelet", "", 12 * MI));
+    let asked = server.received_requests().await.unwrap();
+    let short = asked.iter().filter(|request| request.url.query().is_some()).count();
+    assert_eq!(short, 1, "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sampled_for_a_while_is_no_longer_said_to_be_once_it_is() {
+    let (desk, mut doors, start) = (Arc::new(Desk::default()), Doors::default(), Instant::now());
+    let share = desk.open("ev-1", start);
+    share.told(&pod("ev-1", "a", "running"));
+    let node = Ask::Node("node-1".to_owned());
+    let (refused, broken) = (Failure::Refused("404".to_owned()), Failure::Broken("502".to_owned()));
+    doors.heard(&Ask::Namespace("ev-1".to_owned()), start, Some(&refused));
+    let fail = |doors: &mut Doors, now| (0..3).for_each(|_| doors.heard(&node, now, Some(&broken)));
+    let note = |doors: &Doors, now| {
+        desk.plan(now, Rhythm::REAL, doors, &HashSet::new());
+        share.figures().unwrap().note
+    };
+    fail(&mut doors, start);
+    assert!(note(&doors, start).starts_with("not sampled: "));
+    // Asked again after the pause, it answers.
+    let later = start + Duration::from_secs(60);
+    assert_eq!(note(&doors, later), "");
+    desk.hear(&node, later, &desk.read(&node, false, summary(1).to_string().as_bytes()));
+    fail(&mut doors, later);
+    let said = note(&doors, later);
+    assert!(said.starts_with("sampled in part: ") && share.figures().unwrap().samples == 1, "{said}");
+    // What has ended is not said to have been sampled.
+    share.told(&pod("ev-1", "a", "terminated"));
+    assert!(note(&doors, later + Duration::from_secs(60)).starts_with("sampled in part: "));
+}
+
+#[tokio::test]
 async fn where_the_node_proxy_is_refused_the_metrics_server_is_asked() {
     for (code, answer) in [(403, 403), (404, 404), (502, 502)] {
         let server = MockServer::start().await;
@@ -181,7 +247,9 @@ async fn what_is_young_is_asked_for_sooner_and_no_kubelet_too_often() {
         assert!(plan.next.is_some_and(|next| next > now));
         if plan.asks.contains(&node) {
             doors.ask(&node, now);
-            desk.hear(&node, now, Ok(summary(1).to_string().into_bytes())).unwrap();
+            let heard = desk.read(&node, false, summary(1).to_string().as_bytes());
+            assert!(heard.is_ok());
+            desk.hear(&node, now, &heard);
             asked.push((now - start).as_millis());
         }
         tokio::time::advance(Duration::from_millis(100)).await;

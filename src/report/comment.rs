@@ -11,7 +11,7 @@ mod rest;
 mod state;
 #[cfg(test)]
 mod tests;
-mod view;
+pub(super) mod view;
 
 use askama::Template as _;
 
@@ -62,7 +62,7 @@ fn render_within(
     limit: usize,
 ) -> Result<String> {
     let about = about.of_report(report);
-    let changes = Changes::since(before, report);
+    let changes = Changes::since(before, report, Some(&about));
     let frame = Frame::new(report, details, Some(&about), changes.as_ref());
     let internal = |error: askama::Error| Error::Internal(error.to_string());
     let comment = fit::sections(head(frame, &about), frame, limit).map_err(internal)?;

@@ -79,7 +79,7 @@ pub(super) fn facts(row: &Row, report: &Report, errors_shown: bool) -> Vec<Fact>
         add("attempts", outcomes.join(", then "));
     }
     add("versions", elsewhere(row, &report.results));
-    add("history", history(row));
+    add("history", history(row, report));
     add("usage", usage(row));
     for check in row.checks.iter().filter(|check| check.outcome != "passed") {
         add("check", format!("{} {}: {}", check.check, check.outcome, check.message));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Row;
+use super::{Report, Row};
 use crate::model::Outcome;
 
 /// The health of one example on one version, from its history and this run.
@@ -62,6 +62,18 @@ pub struct FirstBad {
     pub last_good: String,
     /// How many runs in a row have been bad, this one included.
     pub runs: u32,
+}
+
+impl FirstBad {
+    /// Whether the report's own run is the whole of the series, and that of a pull request: its commit is then GitHub's test merge,
+    /// which is in no log.
+    #[must_use]
+    pub fn is_this_run(&self, report: &Report) -> bool {
+        let run = &report.run;
+        self.runs == 1
+            && self.commit == run.commit
+            && (run.pull_request.is_some() || run.event.starts_with("pull_request"))
+    }
 }
 
 /// A past run of an example, on the default branch.

@@ -31,6 +31,8 @@ struct Detail {
     remarks: Remarks,
     /// The chart of where the time went.
     gantt: bool,
+    /// What is flaky, and what was fixed: lines of each list, at most.
+    lists: usize,
 }
 
 /// How warnings and notes are told.
@@ -45,16 +47,25 @@ enum Remarks {
 }
 
 /// From everything to the counts alone. A report that is too long is told with less detail, never cut in the middle.
-const LADDER: [Detail; 8] = [
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::Each, gantt: true },
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::Each, gantt: false },
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::ByCode, gantt: false },
-    Detail { rows: usize::MAX, blocks: true, quiet_rows: false, remarks: Remarks::ByCode, gantt: false },
-    Detail { rows: usize::MAX, blocks: false, quiet_rows: false, remarks: Remarks::ByCode, gantt: false },
-    Detail { rows: 200, blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false },
-    Detail { rows: 20, blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false },
-    Detail { rows: 0, blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false },
+const LADDER: [Detail; 10] = [
+    WHOLE,
+    Detail { lists: 50, ..WHOLE },
+    SHORT,
+    Detail { gantt: false, ..SHORT },
+    Detail { gantt: false, remarks: Remarks::ByCode, ..SHORT },
+    Detail { gantt: false, remarks: Remarks::ByCode, quiet_rows: false, ..SHORT },
+    Detail { blocks: false, remarks: Remarks::ByCode, ..FAILURES },
+    Detail { rows: 200, ..FAILURES },
+    Detail { rows: 20, ..FAILURES },
+    Detail { rows: 0, ..FAILURES },
 ];
+
+const WHOLE: Detail =
+    Detail { rows: usize::MAX, blocks: true, quiet_rows: true, remarks: Remarks::Each, gantt: true, lists: usize::MAX };
+/// Without the lists, whose names the tables have, too.
+const SHORT: Detail = Detail { lists: 0, ..WHOLE };
+/// The failures in short and the overview.
+const FAILURES: Detail = Detail { blocks: false, quiet_rows: false, remarks: Remarks::None, gantt: false, ..SHORT };
 
 /// The report as Markdown of at most `limit` bytes ([`STEP_LIMIT`] for a step's summary), as long as the counts alone fit.
 /// `details` holds the findings with their sources, for the source lines of failures.
@@ -62,7 +73,7 @@ const LADDER: [Detail; 8] = [
 /// # Errors
 /// [`Error::Internal`] if the template can't be filled in, which text in memory does not meet.
 pub fn render(report: &Report, details: &Details, limit: usize) -> Result<String> {
-    let changes = Changes::since(None, report);
+    let changes = Changes::since(None, report, None);
     render_in(Frame::new(report, details, None, changes.as_ref()), limit)
 }
 
@@ -79,7 +90,7 @@ pub fn render_about(
     limit: usize,
 ) -> Result<String> {
     let about = about.of_report(report);
-    let changes = Changes::since(before, report);
+    let changes = Changes::since(before, report, Some(&about));
     render_in(Frame::new(report, details, Some(&about), changes.as_ref()), limit)
 }
 
@@ -100,7 +111,7 @@ mod tests {
     use super::*;
     use crate::diagnostic::{Diagnostic, Severity, Source};
     use crate::model::{ExampleId, Outcome};
-    use crate::report::{LogTail, Row, Run, sample};
+    use crate::report::{Health, LogTail, Past, Row, Run, sample};
     use crate::yaml::Span;
     use insta::assert_snapshot;
 
@@ -242,22 +253,18 @@ mod tests {
         - **check**: logs failed: no line matches
         - **evidence**: `v1.9.0/examples/slow.yaml`
 
-        ### 🔁 `examples/b.yaml` flaky on `v1.34.0`
-
-        - **cause**: timeout/Timeout: not finished after 15m
-        - **hint**: raise `timeout`
-        - **object**: `Pod/x-worker-0`
-        - **at**: `examples/b.yaml:1`
-        - **attempts**: timed out, then passed
-        - **check**: logs failed: no line matches
-        - **evidence**: `v1.34.0/examples/b.yaml`
-
         ### Overview
 
         | Example | Framework | `v1.9.0` | `v1.34.0` |
         |---|---|---|---|
         | `examples/b.yaml` | `pytorchjob` |  | 🔁 flaky |
         | `examples/slow.yaml` | `pytorchjob` | ⏰ timed out | ⏰ timed out |
+
+        <details><summary>🔁 1 example is flaky: it passed when tried again</summary>
+
+        - `examples/b.yaml:1` on `v1.34.0`: timeout/Timeout: not finished after 15m (timed out, then passed) · `v1.34.0/examples/b.yaml`
+
+        </details>
 
         <details><summary>2 warnings in 2 examples</summary>
 
@@ -324,10 +331,38 @@ mod tests {
 
         | Example | Framework | `v1.33.4` | `v1.34.0` |
         |---|---|---|---|
-        | `a.yaml` | `pytorchjob` | ✅ | ⏰ timed out |
+        | `a.yaml` | `pytorchjob` | 🧪 | ⏰ timed out |
 
         <sub>example-validator VERSION · `example-validator explain CODE` says more about a code</sub>
         ");
+    }
+
+    #[test]
+    fn what_is_flaky_and_what_was_fixed_is_named_until_room_is_short() {
+        let mut rows: Vec<_> = (0..120).map(|index| sample::slow(&format!("{index:03}.yaml"), "v1.34.0")).collect();
+        for (index, row) in rows.iter_mut().enumerate() {
+            row.outcome = if index < 60 { Outcome::Passed } else { Outcome::Flaky };
+            let commit = "c".to_owned();
+            let past = Past { at: "2026-11-23T20:00:00Z".to_owned(), commit, outcome: Outcome::Failed, duration_ms: 1 };
+            row.health = Some(Health { past: vec![past], ..Health::default() });
+        }
+        let report = report(rows);
+        let at = |limit: usize| {
+            let text = render(&report, &Details::default(), limit).unwrap();
+            assert!(text.len() <= limit, "{} of {limit}", text.len());
+            text
+        };
+        let whole = at(STEP_LIMIT);
+        let titles = ["🔁 60 examples are flaky: they passed when tried again", "🎉 120 examples were fixed"];
+        for title in titles {
+            assert!(whole.contains(&format!("<details><summary>{title}</summary>\n\n- `")), "{whole}");
+        }
+        assert!(whole.contains("\n- `119.yaml` on `v1.34.0`\n") && !whole.contains("\n### 🔁"), "{whole}");
+        let shorter = at(whole.len() - 1);
+        assert!(shorter.contains("\n- ... and 10 more\n") && shorter.contains("\n- ... and 70 more\n"), "{shorter}");
+        let short = at(shorter.len() - 1);
+        let left_out = "Left out to keep this short: the lists of what is flaky and of what was fixed. All of it";
+        assert!(short.contains(left_out) && titles.iter().all(|title| !short.contains(title)), "{short}");
     }
 
     #[test]

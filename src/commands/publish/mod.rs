@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::github::cache::policy::is_of_default_branch;
 use crate::github::outputs::Output;
 use crate::github::pull_request::PullRequest;
 use crate::model::Conclusion;
@@ -137,6 +138,8 @@ pub fn about(
         prefix: prefix.to_owned(),
         notices: sensitive.iter().map(|what| format!("This pull request {what}.")).collect(),
         pull_request: pull_request.map(|found| found.number),
+        // A person's own history holds the runs of a person's own.
+        is_default_branch: !context.github_actions || is_of_default_branch(context),
         arguments,
         ..About::default()
     }

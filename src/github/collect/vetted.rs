@@ -9,7 +9,7 @@ use super::unpack::is_plain;
 use crate::evidence::Journal;
 use crate::model::Outcome;
 use crate::plan::Plan;
-use crate::report::{CURVE, Curve, LogTail, PAST, Report, Row, json};
+use crate::report::{CURVE, Curve, LogTail, Report, Row, json};
 
 /// The most rows of a report: the most examples of a run on ten versions.
 const MAX_ROWS: usize = 100_000;
@@ -17,12 +17,9 @@ const MAX_ROWS: usize = 100_000;
 const MAX_TEXT: usize = 16 << 10;
 /// The longest name of an example, in bytes.
 const MAX_ID: usize = 1_024;
-/// The most containers of an example, pieces of advice on one, and parts of a score.
+/// The most containers of an example, and pieces of advice on one.
 const MAX_CONTAINERS: usize = 1_000;
 const MAX_ADVICE: usize = 8;
-const MAX_PARTS: usize = 16;
-/// The most frameworks whose health is told.
-const MAX_FRAMEWORKS: usize = 1_000;
 /// The longest name of a version, a commit, a repository, in bytes.
 const MAX_WORD: usize = 256;
 
@@ -78,9 +75,7 @@ fn checked(report: Report) -> Result<Report, String> {
     let mut report = bounded(report)?;
     report.results.iter_mut().for_each(lead_nowhere_else);
     report.results.iter_mut().for_each(tell_no_more);
-    if let Some(health) = &mut report.health {
-        health.frameworks.truncate(MAX_FRAMEWORKS);
-    }
+    report.health = None;
     Ok(report)
 }
 
@@ -119,7 +114,8 @@ fn lead_nowhere_else(row: &mut Row) {
     }
 }
 
-/// Lists no longer than this program makes them.
+/// Lists no longer than this program makes them, and nothing of how the example has been doing: that speaks of the default branch, and
+/// only who reads its history says it.
 fn tell_no_more(row: &mut Row) {
     if let Some(resources) = &mut row.resources {
         resources.pods.truncate(MAX_CONTAINERS);
@@ -133,10 +129,7 @@ fn tell_no_more(row: &mut Row) {
         }
     }
     row.log = row.log.take().map(LogTail::bounded);
-    if let Some(health) = &mut row.health {
-        health.past.truncate(PAST);
-        health.parts.truncate(MAX_PARTS);
-    }
+    row.health = None;
 }
 
 /// The report with every text cut to its bound.
@@ -263,22 +256,28 @@ mod tests {
     #[test]
     fn lists_are_no_longer_than_this_program_makes_them() {
         let curve = |points: usize| json!({"atMs": vec![1; points], "cpuMilli": vec![1; points], "memoryBytes": [1]});
-        let past = json!({"at": "", "commit": "", "outcome": "passed", "durationMs": 1});
         let read = report(&text(|report| {
             report["results"][0]["resources"] =
                 json!({"pods": [{"curve": curve(1)}, {"curve": curve(2)}, {"curve": curve(900)}]});
-            report["results"][0]["health"] = json!({"past": vec![past; 900]});
-            report["health"] = json!({"frameworks": vec![json!({"name": "x"}); 9_000]});
             report["results"][0]["log"] = json!({"of": "x", "lines": vec!["y".repeat(5_000); 900]});
         }))
         .unwrap();
         let curves: Vec<_> =
             read.results[0].resources.iter().flat_map(|all| &all.pods).map(|one| one.curve.is_some()).collect();
         assert_eq!(curves, [true, false, false]);
-        assert_eq!(read.results[0].health.as_ref().unwrap().past.len(), PAST);
-        assert_eq!(read.health.as_ref().unwrap().frameworks.len(), MAX_FRAMEWORKS);
         let log = read.results[0].log.as_ref().unwrap();
         assert_eq!((log.lines.len(), log.lines[0].len()), (20, 504));
+    }
+
+    #[test]
+    fn what_it_says_of_the_default_branch_is_not_believed() {
+        let past = json!({"at": "", "commit": "", "outcome": "failed", "durationMs": 1});
+        let read = report(&text(|report| {
+            report["results"][0]["health"] = json!({"score": 100, "trend": "improving", "past": [past]});
+            report["health"] = json!({"score": 100, "frameworks": [{"name": "x"}]});
+        }))
+        .unwrap();
+        assert_eq!((&read.results[0].health, &read.health), (&None, &None));
     }
 
     #[test]

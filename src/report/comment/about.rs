@@ -35,6 +35,8 @@ pub struct About {
     pub notices: Vec<String>,
     /// The pull request.
     pub pull_request: Option<u64>,
+    /// Whether the default branch itself was judged, whose runs the history holds: the run before is one of them.
+    pub is_default_branch: bool,
     /// What commands need besides to judge the same: `--config`, `ci/examples.yml`. Each is one word, as it is before quoting.
     pub arguments: Vec<String>,
 }

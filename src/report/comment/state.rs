@@ -312,7 +312,7 @@ fn clipped(name: String) -> String {
     }
 }
 
-pub(super) fn is_bad(outcome: Outcome) -> bool {
+fn is_bad(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Failed | Outcome::TimedOut | Outcome::Errored)
 }
 

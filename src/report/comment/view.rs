@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use askama::Template;
 
-use super::changes::named;
+use super::changes::{Fixed, named};
 use super::rest;
 use crate::model::Outcome;
 use crate::report::details::{cause_name, place};
@@ -147,7 +147,7 @@ fn linked(row: &Row, frame: Frame<'_>) -> Markdown {
 }
 
 /// The flaky ones, a line each.
-pub(super) fn flaky(frame: Frame<'_>) -> Vec<String> {
+pub(in crate::report) fn flaky(frame: Frame<'_>) -> Vec<String> {
     let groups = failing(&frame.report.results).into_iter().filter(|group| group[0].outcome == Outcome::Flaky);
     let line = |group: Vec<&Row>| {
         let row = group[0];
@@ -167,8 +167,12 @@ pub(super) fn flaky(frame: Frame<'_>) -> Vec<String> {
 }
 
 /// What was bad before and is not any more, a line each.
-pub(super) fn fixed(frame: Frame<'_>) -> Vec<String> {
-    frame.changes.map(|changes| changes.fixed().iter().map(|rows| named(rows, frame)).collect()).unwrap_or_default()
+pub(in crate::report) fn fixed(frame: Frame<'_>) -> Vec<String> {
+    let line = |Fixed { rows, than }: Fixed<'_>| {
+        let than = if than.is_empty() { String::new() } else { format!(" · {than}") };
+        format!("{}{than}", named(&rows, frame))
+    };
+    frame.changes.map(|changes| changes.fixed().into_iter().map(line).collect()).unwrap_or_default()
 }
 
 /// What passed and took much longer than it used to, a line each.
@@ -194,7 +198,7 @@ pub(super) fn grid(frame: Frame<'_>, most: usize) -> String {
     let cell = |rows: &[Row], column: Option<&str>| {
         let row = rows.iter().find(|row| row.kubernetes.as_deref() == column);
         row.map_or_else(String::new, |row| match row.outcome {
-            Outcome::Passed => passed(frame).to_owned(),
+            Outcome::Passed => parts::sign(row.outcome, frame.report).to_owned(),
             outcome => {
                 let new = if change_mark(&[row], frame.changes).is_empty() { "" } else { " 🆕" };
                 let spared = if is_spared(rows) { "" } else { quarantined(row) };
@@ -211,11 +215,6 @@ pub(super) fn grid(frame: Frame<'_>, most: usize) -> String {
     table("Example", &columns, has_health.then_some("Health"), lines)
 }
 
-/// The sign of what passed, which is green only where that says something.
-fn passed(frame: Frame<'_>) -> &'static str {
-    if frame.report.run.simulated { "🧪" } else { parts::icon(Outcome::Passed) }
-}
-
 /// How many results of each outcome there are, by version; empty where there is but one.
 pub(super) fn counts(frame: Frame<'_>) -> String {
     let rows = &frame.report.results;
@@ -229,8 +228,8 @@ pub(super) fn counts(frame: Frame<'_>) -> String {
     let there = Outcome::ALL.iter().filter(|outcome| rows.iter().any(|row| row.outcome == **outcome));
     let lines = there.map(|outcome| {
         let counts = columns.iter().map(|column| count(*outcome, *column).to_string());
-        let icon = if *outcome == Outcome::Passed { passed(frame) } else { parts::icon(*outcome) };
-        [format!("{icon} {}", words::past(*outcome))].into_iter().chain(counts).collect()
+        let sign = parts::sign(*outcome, frame.report);
+        [format!("{sign} {}", words::past(*outcome))].into_iter().chain(counts).collect()
     });
     table("Results", &columns, None, lines)
 }

@@ -127,7 +127,7 @@ pub(in crate::report) fn told(alike: &[&Row], frame: Frame<'_>) -> Vec<(&'static
     let row = alike[0];
     let facts = facts(row, frame.report, false);
     let told = |fact: &Fact| match fact.label {
-        "history" => Some((fact.label, course(alike, frame.about))),
+        "history" => Some((fact.label, course(alike, frame))),
         _ => frame.about.map_or_else(|| Some((fact.label, shown(fact))), |about| placed(fact, alike, about)),
     };
     facts.iter().filter_map(told).collect()
@@ -150,9 +150,10 @@ fn placed(fact: &Fact, alike: &[&Row], about: &About) -> Option<(&'static str, M
 }
 
 /// The course of the first row, and of which version that is, if it is not that of all.
-fn course(alike: &[&Row], about: Option<&About>) -> Markdown {
-    let told = health::linked_history(alike[0], about);
-    let same = alike.iter().all(|row| health::history(row) == health::history(alike[0]));
+fn course(alike: &[&Row], frame: Frame<'_>) -> Markdown {
+    let told = health::linked_history(alike[0], frame.report, frame.about);
+    let history = |row: &Row| health::history(row, frame.report);
+    let same = alike.iter().all(|row| history(row) == history(alike[0]));
     match alike[0].kubernetes.as_deref().filter(|_| !same) {
         Some(version) => told.and(" on ", &Markdown::code(version)),
         None => told,

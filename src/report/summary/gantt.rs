@@ -40,8 +40,9 @@ pub(super) fn chart(report: &Report) -> String {
         text.push_str(&format!("    section {}\n", plain(&section[0].0.lane.to_string())));
         let (shown, others): (Vec<_>, Vec<_>) = section.iter().partition(|(_, is_shown)| *is_shown);
         for (bar, _) in shown {
-            let icon = bar.outcome.map_or("▪", parts::icon);
-            text.push_str(&line(&format!("{icon} {}", plain(&bar.label)), tag(bar.outcome), bar.start_ms, end(bar)));
+            let sign = bar.outcome.map_or("▪", |outcome| parts::sign(outcome, report));
+            let tag = tag(bar.outcome, report.run.simulated);
+            text.push_str(&line(&format!("{sign} {}", plain(&bar.label)), tag, bar.start_ms, end(bar)));
         }
         let starts = others.iter().map(|(bar, _)| bar.start_ms).min();
         if let Some((start, end)) = starts.zip(others.iter().map(|(bar, _)| end(bar)).max()) {
@@ -74,13 +75,13 @@ fn longest(bars: &[Bar]) -> Vec<bool> {
     is_shown
 }
 
-/// What Mermaid has a colour for.
-fn tag(outcome: Option<Outcome>) -> &'static str {
+/// What Mermaid has a colour for. Nothing is done where no cluster was.
+fn tag(outcome: Option<Outcome>, simulated: bool) -> &'static str {
     match outcome {
         Some(Outcome::Failed | Outcome::TimedOut | Outcome::Errored) => "crit, ",
         Some(Outcome::Flaky) => "active, ",
-        Some(Outcome::Passed) => "done, ",
-        Some(Outcome::Skipped) | None => "",
+        Some(Outcome::Passed) if !simulated => "done, ",
+        Some(Outcome::Passed | Outcome::Skipped) | None => "",
     }
 }
 
@@ -163,6 +164,16 @@ mod tests {
             chart(&Report::new(Run::default(), vec![], vec![], vec![sample::row("a", Outcome::Passed)], &[])),
             ""
         );
+    }
+
+    #[test]
+    fn nothing_is_done_in_a_simulated_run() {
+        let rows = [Outcome::Passed, Outcome::Failed].map(|outcome| attempt("a.yaml", "v1.34.0", 60, outcome));
+        let mut report = report(rows.to_vec());
+        report.run.simulated = true;
+        let text = chart(&report);
+        assert!(text.contains("    🧪 a.yaml :2000-") && text.contains("    ❌ a.yaml :crit, 2000-"), "{text}");
+        assert!(!text.contains("done") && !text.contains('✅'), "{text}");
     }
 
     #[test]

@@ -86,31 +86,48 @@ pub(in crate::report) fn flakiness(row: &Row) -> String {
 }
 
 /// What there is to say of the course of a row that is not good: since when, how slow, how flaky. Plain text.
-pub(in crate::report) fn history(row: &Row) -> String {
-    let since = since(row).map(|(commit, runs, good)| match good {
-        "" => format!("broken since {commit} ({runs})"),
-        good => format!("broken since {commit} ({runs}), last good {good}"),
+pub(in crate::report) fn history(row: &Row, report: &Report) -> String {
+    let since = since(row, report).map(|since| match since {
+        Since::ThisChange("") => THIS_CHANGE.to_owned(),
+        Since::ThisChange(good) => format!("{THIS_CHANGE}; last good {good}"),
+        Since::Commit(commit, runs, "") => format!("broken since {commit} ({runs})"),
+        Since::Commit(commit, runs, good) => format!("broken since {commit} ({runs}), last good {good}"),
     });
     let told = since.into_iter().chain([pace(row), flakiness(row)]).filter(|text| !text.is_empty());
     told.collect::<Vec<_>>().join("; ")
 }
 
 /// The same with links to the commits.
-pub(in crate::report) fn linked_history(row: &Row, about: Option<&About>) -> Markdown {
-    let since = since(row).map_or_else(Markdown::default, |(commit, runs, good)| {
-        let since = Markdown::text("broken since").and(" ", &parts::commit(commit, about));
-        let since = since.and(" ", &Markdown::text(&format!("({runs})")));
-        if good.is_empty() { since } else { since.and(", last good ", &parts::commit(good, about)) }
+pub(in crate::report) fn linked_history(row: &Row, report: &Report, about: Option<&About>) -> Markdown {
+    let linked = |commit: &str| if commit.is_empty() { Markdown::default() } else { parts::commit(commit, about) };
+    let since = since(row, report).map_or_else(Markdown::default, |since| match since {
+        Since::ThisChange(good) => Markdown::text(THIS_CHANGE).and("; last good ", &linked(good)),
+        Since::Commit(commit, runs, good) => {
+            let since = Markdown::text("broken since").and(" ", &linked(commit));
+            since.and(" ", &Markdown::text(&format!("({runs})"))).and(", last good ", &linked(good))
+        }
     });
     since.and("; ", &Markdown::text(&pace(row))).and("; ", &Markdown::text(&flakiness(row)))
 }
 
-/// The first bad commit, in how many runs it was bad, and the last good one. Where no commit is known, it is said when.
-fn since(row: &Row) -> Option<(&str, String, &str)> {
+const THIS_CHANGE: &str = "broken by this change";
+
+/// Since when it is broken, with the last good commit.
+enum Since<'a> {
+    /// Since the change that was judged.
+    ThisChange(&'a str),
+    /// Since a commit, and in how many runs. Where no commit is known, it is said when.
+    Commit(&'a str, String, &'a str),
+}
+
+fn since<'a>(row: &'a Row, report: &Report) -> Option<Since<'a>> {
     let first = row.health.as_ref().and_then(|health: &Health| health.first_bad.as_ref())?;
+    if first.is_this_run(report) {
+        return Some(Since::ThisChange(&first.last_good));
+    }
     let runs = words::plural(usize::try_from(first.runs).unwrap_or(usize::MAX), "run");
     let commit = if first.commit.is_empty() { &first.at } else { &first.commit };
-    (!commit.is_empty()).then_some((commit, runs, &first.last_good))
+    (!commit.is_empty()).then_some(Since::Commit(commit, runs, &first.last_good))
 }
 
 #[cfg(test)]
@@ -166,8 +183,9 @@ mod tests {
 
     #[test]
     fn the_course_of_a_failure_is_told_with_links() {
+        let report = sample::report();
         let mut row = row("v1.34.0", None);
-        assert_eq!(history(&row), "");
+        assert_eq!(history(&row, &report), "");
         let first_bad =
             FirstBad { commit: "abc1234".to_owned(), last_good: "def5678".to_owned(), runs: 3, ..FirstBad::default() };
         let past = vec![Past { at: String::new(), commit: String::new(), outcome: Outcome::Failed, duration_ms: 1 }];
@@ -181,15 +199,36 @@ mod tests {
         row.duration_ms = 720_000;
         row.attempts.truncate(1);
         let rest = "2.4x slower than its median (12 min 0 s); flaky in 21 % of its runs";
-        assert_eq!(history(&row), format!("broken since abc1234 (3 runs), last good def5678; {rest}"));
+        assert_eq!(history(&row, &report), format!("broken since abc1234 (3 runs), last good def5678; {rest}"));
         let about = About { server_url: "https://h".to_owned(), repository: "o/r".to_owned(), ..About::default() };
         assert_eq!(
-            linked_history(&row, Some(&about)).to_string(),
+            linked_history(&row, &report, Some(&about)).to_string(),
             format!(
                 "broken since [`abc1234`](<https://h/o/r/commit/abc1234>) (3 runs), last good \
                  [`def5678`](<https://h/o/r/commit/def5678>); {rest}"
             )
         );
+    }
+
+    #[test]
+    fn what_a_pull_request_broke_is_its_own_and_not_a_commit_that_is_in_no_log() {
+        let mut report = sample::report();
+        let row = |commit: &str, runs| {
+            let commit = commit.to_owned();
+            let first_bad = FirstBad { commit, last_good: "def5678".to_owned(), runs, ..FirstBad::default() };
+            row("v1.34.0", Some(Health { first_bad: Some(first_bad), ..Health::default() }))
+        };
+        let own = row(&report.run.commit, 1);
+        let told = |row: &Row, report: &Report| (history(row, report), linked_history(row, report, None).to_string());
+        let by_change = "broken by this change; last good";
+        assert_eq!(told(&own, &report), (format!("{by_change} def5678"), format!("{by_change} `def5678`")));
+        // The default branch broke it: the first run there was bad already, or this one says nothing.
+        assert_eq!(history(&row("abc1234", 1), &report), "broken since abc1234 (1 run), last good def5678");
+        assert_eq!(history(&row("abc1234", 2), &report), "broken since abc1234 (2 runs), last good def5678");
+        (report.run.pull_request, report.run.event) = (None, "pull_request_target".to_owned());
+        assert!(history(&own, &report).starts_with(by_change));
+        report.run.event = "push".to_owned();
+        assert!(history(&own, &report).starts_with("broken since 0123456789abcdef"));
     }
 
     #[test]

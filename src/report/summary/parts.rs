@@ -220,6 +220,11 @@ fn clip(text: &str, most: usize) -> Cow<'_, str> {
     }
 }
 
+/// The sign of an outcome in this report: what passed is green only where that says something.
+pub(in crate::report) fn sign(outcome: Outcome, report: &Report) -> &'static str {
+    if report.run.simulated && outcome == Outcome::Passed { "🧪" } else { icon(outcome) }
+}
+
 pub(in crate::report) fn icon(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "✅",

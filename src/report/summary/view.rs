@@ -1,12 +1,14 @@
 //! What the template of the summary shows. Texts of others are in it as [`Markdown`] alone.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 
-use super::failure::{Failure, Frame, failing, failure, on, quarantined};
+use super::failure::{Failure, Frame, change_mark, failing, failure, on, quarantined};
 use super::{Detail, Remarks};
 use super::{gantt, health, parts};
 use crate::model::Outcome;
-use crate::report::comment::changes::Changes;
+use crate::report::comment::{self, changes::Changes};
 use crate::report::markdown::Markdown;
 use crate::report::timeline::bars;
 use crate::report::{Report, Row, words};
@@ -26,6 +28,10 @@ pub(super) struct Summary {
     health: String,
     changes: String,
     failures: Vec<Failure>,
+    flaky_title: String,
+    flaky: Vec<String>,
+    fixed_title: String,
+    fixed: Vec<String>,
     columns: Vec<Markdown>,
     others: Vec<Line>,
     slower: Vec<String>,
@@ -59,9 +65,13 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
     let columns = columns(rows);
     let has_health = health::is_known(rows);
     let lines = |examples: &[&[Row]], most: usize| -> Vec<Line> {
-        examples.iter().take(most).map(|rows| line(rows, &columns, has_health)).collect()
+        examples.iter().take(most).map(|rows| line(rows, &columns, has_health, report)).collect()
     };
-    let failures = failing(rows);
+    let failures = failures(frame);
+    let (flaky, fixed) = (comment::view::flaky(frame), comment::view::fixed(frame));
+    let are = |count: usize, are: &str, is: &str| {
+        format!("{} {}", words::plural(count, "example"), if count == 1 { is } else { are })
+    };
     let skipped: Vec<_> = rows.iter().filter(|row| row.outcome == Outcome::Skipped).collect();
     Summary {
         icon,
@@ -74,6 +84,14 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
         changes: frame.changes.map(Changes::sentence).unwrap_or_default(),
         failures: failures.iter().take(detail.rows).map(|alike| failure(alike, frame, detail.blocks)).collect(),
         others: lines(&others, detail.rows),
+        flaky_title: {
+            let names: BTreeSet<_> =
+                rows.iter().filter(|row| row.outcome == Outcome::Flaky).map(|row| &row.example).collect();
+            are(names.len(), "are flaky: they passed when tried again", "is flaky: it passed when tried again")
+        },
+        fixed_title: are(fixed.len(), "were fixed", "was fixed"),
+        flaky: some(&flaky, detail.lists),
+        fixed: some(&fixed, detail.lists),
         slower: health::slower(rows).into_iter().take(detail.rows.min(SLOWER)).map(|row| slow(row, frame)).collect(),
         gantt: if detail.gantt { gantt::chart(report) } else { String::new() },
         skipped_title: format!("{} skipped", words::plural(skipped.len(), "result")),
@@ -86,7 +104,7 @@ pub(super) fn summary(frame: Frame<'_>, detail: Detail) -> Summary {
         },
         passed_title: format!("{} passed", words::plural(passed.len(), "example")),
         passed: lines(&passed, if detail.quiet_rows { usize::MAX } else { 0 }),
-        left_out: left_out(detail, failures.len().max(others.len()), report),
+        left_out: left_out(detail, failures.len().max(others.len()), !(flaky.is_empty() && fixed.is_empty()), report),
         columns: {
             let versions = columns.iter().map(|version| Markdown::cell(version.unwrap_or("basic")));
             versions.chain(has_health.then(|| Markdown::text("Health"))).collect()
@@ -101,11 +119,31 @@ pub(in crate::report) fn columns(rows: &[Row]) -> Vec<Option<&str>> {
     statically.into_iter().chain(words::versions(rows).into_iter().map(Some)).collect()
 }
 
-fn line(rows: &[Row], columns: &[Option<&str>], has_health: bool) -> Line {
+/// The rows that are not good, those of one example that failed alike together: what counts comes first, and of that what is new.
+fn failures(frame: Frame<'_>) -> Vec<Vec<&Row>> {
+    let mut failures = failing(&frame.report.results);
+    failures.retain(|alike| alike[0].outcome != Outcome::Flaky);
+    failures.sort_by_cached_key(|alike| {
+        let row = alike[0];
+        (row.quarantined, row.outcome == Outcome::Errored, change_mark(alike, frame.changes).is_empty())
+    });
+    failures
+}
+
+/// At most so many of the lines, and how many there are besides; nothing of none.
+fn some(lines: &[String], most: usize) -> Vec<String> {
+    let mut shown: Vec<_> = lines.iter().take(most).cloned().collect();
+    if most > 0 && lines.len() > most {
+        shown.push(format!("... and {} more", lines.len() - most));
+    }
+    shown
+}
+
+fn line(rows: &[Row], columns: &[Option<&str>], has_health: bool, report: &Report) -> Line {
     let cell = |column: Option<&str>| {
         let row = rows.iter().find(|row| row.kubernetes.as_deref() == column);
         row.map_or_else(String::new, |row| match row.outcome {
-            Outcome::Passed => parts::icon(row.outcome).to_owned(),
+            Outcome::Passed => parts::sign(row.outcome, report).to_owned(),
             outcome => format!("{} {}{}", parts::icon(outcome), words::past(outcome), quarantined(row)),
         })
     };
@@ -125,7 +163,7 @@ fn skip(row: &Row, frame: Frame<'_>) -> String {
 }
 
 /// What this level of detail does not tell of a report with so many lines.
-fn left_out(detail: Detail, lines: usize, report: &Report) -> String {
+fn left_out(detail: Detail, lines: usize, has_lists: bool, report: &Report) -> String {
     let mut left_out = Vec::new();
     if lines > detail.rows {
         left_out.push(words::plural(lines - detail.rows, "more example"));
@@ -134,6 +172,7 @@ fn left_out(detail: Detail, lines: usize, report: &Report) -> String {
         (detail.blocks, "source lines and logs"),
         (detail.quiet_rows, "the examples that passed or were skipped"),
         (detail.remarks == Remarks::Each, "the lines of warnings and notes"),
+        (detail.lists > 0 || !has_lists, "the lists of what is flaky and of what was fixed"),
         (detail.gantt || bars(report).is_empty(), "the chart of where the time went"),
     ] {
         if !is_shown {

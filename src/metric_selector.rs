@@ -30,6 +30,10 @@ pub struct Matcher {
     /// The label.
     pub label: String,
     condition: Condition,
+    /// What it is compared with, as it was written.
+    text: String,
+    /// Whether that is about an attempt's namespace.
+    is_of_namespace: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +51,33 @@ pub fn filled(query: &str, namespace: &str) -> String {
     query.replace(NAMESPACE, &escaped)
 }
 
+/// Whether a query is about an attempt's namespace alone: a matcher asks for it. One that only leaves it out (`!=`, `!~`) is about all
+/// others.
+#[must_use]
+pub fn names_namespace(query: &str) -> bool {
+    query.match_indices(NAMESPACE).any(|(at, _)| {
+        let before = &query[..at];
+        let operator = before.rfind(['"', '\'', '`']).map_or(before, |quote| &before[..quote]).trim_end();
+        !operator.ends_with("!=") && !operator.ends_with("!~")
+    })
+}
+
 impl Selector {
+    /// Reads a selector with an attempt's namespace in it.
+    ///
+    /// # Errors
+    /// As [`Selector::parse`].
+    pub fn of_namespace(query: &str, namespace: &str) -> Result<Self, String> {
+        let mut selector = Self::parse(&filled(query, namespace))?;
+        // What another namespace would change is about it.
+        if let Ok(other) = Self::parse(&filled(query, &format!("{namespace}-"))) {
+            for (matcher, other) in selector.matchers.iter_mut().zip(&other.matchers) {
+                matcher.is_of_namespace = matcher.text != other.text;
+            }
+        }
+        Ok(selector)
+    }
+
     /// Reads a selector.
     ///
     /// # Errors
@@ -78,6 +108,13 @@ impl Selector {
     #[must_use]
     pub fn is_met(&self, name: &str, labels: &[(String, String)]) -> bool {
         self.name == name && self.matchers.iter().all(|matcher| matcher.is_met(labels))
+    }
+
+    /// The same, whatever the namespace is.
+    #[must_use]
+    pub fn is_met_elsewhere(&self, name: &str, labels: &[(String, String)]) -> bool {
+        let mut others = self.matchers.iter().filter(|matcher| !matcher.is_of_namespace);
+        self.name == name && others.all(|matcher| matcher.is_met(labels))
     }
 }
 
@@ -175,13 +212,14 @@ impl<'a> Reader<'a> {
         if label == "__name__" && operator == "=" {
             return named(selector, value);
         }
+        let text = value.clone();
         let condition = match operator {
             "=" => Condition::Equal(value),
             "!=" => Condition::NotEqual(value),
             "=~" => Condition::Matches(pattern(&value)?),
             _ => Condition::MatchesNot(pattern(&value)?),
         };
-        selector.matchers.push(Matcher { label, condition });
+        selector.matchers.push(Matcher { label, condition, text, is_of_namespace: false });
         Ok(())
     }
 

@@ -222,7 +222,8 @@ pub(super) struct RawMetricCheck {
     pub increase: Option<f64>,
     /// It grew by at most this since before the example.
     pub max_increase: Option<f64>,
-    /// How long to wait until it holds, like 30s. Default: 5s, with `metrics.prometheus` 30s.
+    /// How long to wait until it holds, and how long `max`, `max-increase` and `equals` have to hold, like 30s. Default: 5s and 2s, with
+    /// `metrics.prometheus` 30s.
     pub wait: Option<String>,
 }
 

@@ -197,6 +197,19 @@ fn a_value_is_caught_by_a_logs_check_of_its_list() {
 }
 
 #[test]
+fn a_bound_that_is_no_number_is_refused() {
+    let metric = |bound: &str| format!("metrics: {{service: a/b:1}}\nchecks: [{{metrics: {{query: up, {bound}}}}}]\n");
+    let caught = "checks: [{logs: {matches: '(?P<n>.+)'}}, {value: {name: n, BOUND}}]\n";
+    for bound in ["max: .nan", "max: .inf", "min: -.inf", "equals: .nan"] {
+        for text in [metric(bound), caught.replace("BOUND", bound)] {
+            assert!(mistake(&text).2.contains("is no bound: expected a number"), "{text}");
+        }
+    }
+    assert!(mistake(&metric("increase: .inf")).2.contains("is no bound"));
+    assert!(mistakes(&metric("increase: 1")).is_empty());
+}
+
+#[test]
 fn promql_needs_a_prometheus() {
     let text = "metrics: {service: a/b:1}\nchecks: [{metrics: {query: 'sum(up)', min: 1}}]\n";
     let (line, at, message) = mistake(text);

@@ -72,6 +72,29 @@ fn the_namespace_is_filled_in_wherever_it_is_named() {
     assert_eq!(filled("a{n=\"{namespace}\"}", "\"}"), "a{n=\"\\\"}\"}");
 }
 
+#[test]
+fn a_query_is_about_the_namespace_that_it_asks_for_and_not_about_one_that_it_leaves_out() {
+    for query in
+        ["a{n=\"{namespace}\"}", "a{n!=\"x\",m=~`{namespace}`}", "sum(a{n!='{namespace}'}) / sum(a{n = '{namespace}'})"]
+    {
+        assert!(names_namespace(query), "{query}");
+    }
+    for query in ["a", "a{n!=\"{namespace}\"}", "sum(a{n !~ 'x|{namespace}'})"] {
+        assert!(!names_namespace(query), "{query}");
+    }
+}
+
+#[test]
+fn what_is_met_elsewhere_differs_in_the_namespace_alone() {
+    let selector = Selector::of_namespace("a{n=~\"{namespace}|x\",r=\"ok\"}", "ev-1").unwrap();
+    let labels = |n: &str, r: &str| [("n", n), ("r", r)].map(|(label, value)| (label.to_owned(), value.to_owned()));
+    assert!(selector.is_met("a", &labels("ev-1", "ok")) && !selector.is_met("a", &labels("ev-2", "ok")));
+    assert!(selector.is_met_elsewhere("a", &labels("ev-2", "ok")));
+    assert!(
+        !selector.is_met_elsewhere("a", &labels("ev-2", "bad")) && !selector.is_met_elsewhere("b", &labels("x", "ok"))
+    );
+}
+
 proptest! {
     #[test]
     fn any_text_is_a_selector_or_not(text in "(?s).{0,60}", like in "[a-z]{1,3}[{=!~\"\\\\,}\\[( a-z]{0,30}") {

@@ -91,6 +91,13 @@ fn at_least(query: &str, least: f64, wait: u64) -> Check {
     Check::Metrics { query, min: Some(least), max: None, equals: None, increase: None, max_increase: None, wait }
 }
 
+const HIGH: &str = "MetricTooHigh";
+
+fn at_most(query: &str, most: f64, wait: u64) -> Check {
+    let Check::Metrics { query, wait, .. } = check(query, wait) else { unreachable!() };
+    Check::Metrics { query, min: None, max: Some(most), equals: None, increase: None, max_increase: None, wait }
+}
+
 fn rises(query: &str, by: f64, wait: u64) -> Check {
     let Check::Metrics { query, wait, .. } = check(query, wait) else { unreachable!() };
     Check::Metrics { query, min: None, max: None, equals: None, increase: Some(by), max_increase: None, wait }
@@ -163,19 +170,41 @@ async fn promql_is_asked_of_a_real_prometheus() {
     // It is scraped at some time: that is what the wait is for.
     let sum = "sum by (n) (jobs_total{n=\"{namespace}\"})";
     let answer = scene.judged(at_least(sum, 4.0, 60)).await;
-    let message = "sum by (n) (jobs_total{n=\"ev-1\"}) is 4".to_owned();
+    let message = "is 4: sum by (n) (jobs_total{n=\"ev-1\"})".to_owned();
     assert_eq!(answer, Answer::Passed { message, value: Some(4.0) });
 
     let check = rises("jobs_total{n=\"{namespace}\"}", 2.0, 60);
     let before = scene.before(&check).await;
     scene.jobs.fetch_add(2, Ordering::SeqCst);
     let answer = scene.ask(&check, &before).await;
-    let message = "jobs_total{n=\"ev-1\"} rose by 2 (4 -> 6) (the sum of 2 series)".to_owned();
+    let message = "rose by 2 (4 -> 6) (the sum of 2 series): jobs_total{n=\"ev-1\"}".to_owned();
     assert_eq!(answer, Answer::Passed { message, value: Some(2.0) });
+
+    // What is scraped only after the example's end is waited for, and one that ends before that is left open.
+    let check = at_most("jobs_total{n=\"{namespace}\"}", 8.0, 10);
+    let before = scene.before(&check).await;
+    scene.jobs.fetch_add(4, Ordering::SeqCst);
+    let (reason, message, _) = failed(scene.ask(&check, &before).await);
+    assert_eq!(
+        (reason, message.as_str()),
+        (HIGH, "is 10 (the sum of 2 series), expected at most 8: jobs_total{n=\"ev-1\"}")
+    );
+    let passes = scene.judged(at_most("jobs_total{n=\"{namespace}\"}", 10.0, 3)).await;
+    assert!(matches!(passes, Answer::Passed { .. }), "{passes:?}");
+    match scene.judged(at_most("jobs_total{n=\"{namespace}\"}", 10.0, 0)).await {
+        Answer::Inconclusive(why) => {
+            assert!(why.starts_with("the last scrape is older than the example's end"), "{why}")
+        }
+        other => panic!("{other:?}"),
+    }
+    match scene.judged(rises("jobs_of_nobody_total", 1.0, 1)).await {
+        Answer::Inconclusive(why) => assert!(why.contains("nothing of it had been scraped yet"), "{why}"),
+        other => panic!("{other:?}"),
+    }
 
     let (reason, message, _) = failed(scene.judged(rises("scalar(sum(jobs_total))", 1.0, 2)).await);
     assert_eq!(reason, "MetricDidNotRise");
-    assert!(message.contains("rose by 0 (6 -> 6), expected at least 1"), "{message}");
+    assert!(message.contains("rose by 0 (10 -> 10), expected at least 1"), "{message}");
 
     let (reason, message, hint) = failed(scene.judged(at_least("jobs_totl", 1.0, 1)).await);
     assert_eq!((reason, hint.as_str()), ("MetricAbsent", "did you mean `jobs_total`?"));

@@ -18,7 +18,7 @@ pub struct Absent {
     pub there_are: String,
     /// What may have been meant.
     pub hint: String,
-    /// The metric is there with these labels, only with other values: it may well have counted nothing yet.
+    /// There are such series, only of other namespaces: of this one nothing was counted yet.
     pub is_known: bool,
 }
 
@@ -39,14 +39,15 @@ impl Absent {
         let all: Vec<_> = same.iter().map(|sample| series(&sample.name, &sample.labels)).collect();
         Some(Self {
             there_are: format!("; there are: {}", listed(&all)),
-            is_known: unknown.is_none(),
+            is_known: unknown.is_none()
+                && same.iter().any(|sample| selector.is_met_elsewhere(&sample.name, &sample.labels)),
             hint: hint.unwrap_or_default(),
         })
     }
 
     /// Other metrics.
-    pub(super) fn other_metrics(wanted: &str, names: &BTreeSet<&str>) -> Self {
-        let mut alike: Vec<_> = names.iter().map(|name| (strsim::jaro_winkler(wanted, name), *name)).collect();
+    pub(super) fn other_metrics(wanted: &str, names: &BTreeSet<String>) -> Self {
+        let mut alike: Vec<_> = names.iter().map(|name| (strsim::jaro_winkler(wanted, name), name.as_str())).collect();
         alike.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         let near: Vec<_> = alike.iter().take_while(|(score, _)| *score >= ALIKE).map(|(_, name)| *name).collect();
         let there_are = if names.is_empty() {
@@ -56,7 +57,7 @@ impl Absent {
         } else {
             format!("; there are: {}", listed(&near))
         };
-        let hint = closest(wanted, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let hint = closest(wanted, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
         Self { there_are, hint: hint.unwrap_or_default(), is_known: false }
     }
 }
@@ -77,17 +78,16 @@ mod tests {
         jobs_created_total{framework=\"tf\",job_namespace=\"b\"} 1\njobs_deleted_total 1\ngo_threads 1\n";
 
     fn same(selector: &str) -> Option<Absent> {
-        Absent::same_metric(&Selector::parse(selector).unwrap(), &parse(OPERATOR.as_bytes()).samples)
+        Absent::same_metric(&Selector::of_namespace(selector, "ev-1").unwrap(), &parse(OPERATOR.as_bytes()).samples)
     }
 
     fn other(wanted: &str) -> Absent {
-        let samples = parse(OPERATOR.as_bytes()).samples;
-        Absent::other_metrics(wanted, &samples.iter().map(|sample| sample.name.as_str()).collect())
+        Absent::other_metrics(wanted, &parse(OPERATOR.as_bytes()).names)
     }
 
     #[test]
     fn the_same_metric_with_other_labels_is_told() {
-        let absent = same("jobs_created_total{job_namespace=\"c\"}").unwrap();
+        let absent = same("jobs_created_total{job_namespace=\"{namespace}\"}").unwrap();
         assert_eq!(
             absent.there_are,
             "; there are: jobs_created_total{framework=\"pytorch\",job_namespace=\"a\"}, \
@@ -98,6 +98,10 @@ mod tests {
         assert!(!absent.is_known);
         assert_eq!(absent.hint, "no series of it has a label `job_namespac`, did you mean `job_namespace`?");
         assert_eq!(same("jobs_created"), None);
+        let known = |selector: &str| same(selector).unwrap().is_known;
+        assert!(known("jobs_created_total{job_namespace=\"{namespace}\",framework=\"tf\"}"));
+        assert!(!known("jobs_created_total{job_namespace=\"{namespace}\",framework=\"pytroch\"}"), "misspelt");
+        assert!(!known("jobs_created_total{job_namespace=\"c\"}"), "no namespace of ours");
     }
 
     #[test]

@@ -5,6 +5,9 @@ use super::read::Reading;
 
 /// How far a value may be from what it should equal, in parts of that: a decimal fraction is not exact in binary.
 const TOLERANCE: f64 = 1e-9;
+/// From here on numbers are written with an exponent, and below this.
+const LARGE: f64 = 1e15;
+const SMALL: f64 = 1e-6;
 
 /// What a check expects.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,37 +21,48 @@ pub(super) struct Bounds {
     pub(super) max_increase: Option<f64>,
 }
 
+/// A reason, and what was expected.
+type Broken = (&'static str, String);
+
 impl Bounds {
     /// Whether there has to be a value from before.
     pub(super) fn compares(&self) -> bool {
         self.increase.is_some() || self.max_increase.is_some()
     }
 
+    /// Whether a value may be too high: then one that holds now says nothing of the next moment.
+    pub(super) fn has_upper(&self) -> bool {
+        self.max.is_some() || self.max_increase.is_some() || self.equals.is_some()
+    }
+
+    /// Whether a value may be too low, and still come.
+    pub(super) fn has_lower(&self) -> bool {
+        self.min.is_some() || self.increase.is_some() || self.equals.is_some()
+    }
+
     /// Whether a metric that counted nothing would do.
     pub(super) fn take_nothing(&self) -> bool {
-        let value = self.broken_by_value(0.0).is_none();
-        value && self.broken_by_rise(0.0).is_none()
+        self.exceeded_by(0.0, Some(0.0)).is_none() && self.missed_by(0.0, Some(0.0)).is_none()
     }
 
-    /// The reason and the expectation that a value does not meet. NaN meets none.
-    fn broken_by_value(&self, value: f64) -> Option<(&'static str, String)> {
+    /// The bound from above that is broken, and whether by the rise.
+    fn exceeded_by(&self, value: f64, rise: Option<f64>) -> Option<(Broken, bool)> {
+        let most = self.max_increase.zip(rise).filter(|(most, rise)| !is_at_least(*most, *rise));
+        let max = self.max.filter(|max| !is_at_least(*max, value));
+        let most = most.map(|(most, _)| (("MetricRose", format!("at most {}", number(most))), true));
+        most.or_else(|| max.map(|max| ((HIGH, format!("at most {}", number(max))), false)))
+    }
+
+    /// The bound that is not met, and may still be; and whether by the rise.
+    fn missed_by(&self, value: f64, rise: Option<f64>) -> Option<(Broken, bool)> {
+        let least = self.increase.zip(rise).filter(|(least, rise)| !is_at_least(*rise, *least));
         let equals = self.equals.filter(|equals| !is_same(value, *equals));
         let min = self.min.filter(|min| !is_at_least(value, *min));
-        let max = self.max.filter(|max| !is_at_least(*max, value));
-        let nan = value.is_nan().then_some("MetricNotANumber");
-        let told = [
-            equals.map(|equals| (if value < equals { LOW } else { HIGH }, format!("exactly {equals}"))),
-            min.map(|min| (LOW, format!("at least {min}"))),
-            max.map(|max| (HIGH, format!("at most {max}"))),
-        ];
-        told.into_iter().flatten().next().map(|(reason, expected)| (nan.unwrap_or(reason), expected))
-    }
-
-    fn broken_by_rise(&self, rise: f64) -> Option<(&'static str, String)> {
-        let least = self.increase.filter(|least| !is_at_least(rise, *least));
-        let most = self.max_increase.filter(|most| !is_at_least(*most, rise));
-        let least = least.map(|least| ("MetricDidNotRise", format!("at least {least}")));
-        least.or_else(|| most.map(|most| ("MetricRose", format!("at most {most}"))))
+        let exactly = |equals: f64| (if value < equals { LOW } else { HIGH }, format!("exactly {}", number(equals)));
+        least
+            .map(|(least, _)| (("MetricDidNotRise", format!("at least {}", number(least))), true))
+            .or_else(|| equals.map(|equals| (exactly(equals), false)))
+            .or_else(|| min.map(|min| ((LOW, format!("at least {}", number(min))), false)))
     }
 }
 
@@ -63,6 +77,13 @@ fn is_at_least(value: f64, least: f64) -> bool {
     value >= least || is_same(value, least)
 }
 
+/// A number as a person reads it: no rows of digits that mean nothing.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    let is_plain = size == 0.0 || (SMALL..LARGE).contains(&size) || !value.is_finite();
+    if is_plain { value.to_string() } else { format!("{value:e}") }
+}
+
 /// How a check stands at one reading.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Standing {
@@ -70,13 +91,22 @@ pub(super) enum Standing {
         message: String,
         value: Option<f64>,
     },
-    Falls {
+    /// It is higher than it may be.
+    Exceeds {
+        reason: &'static str,
+        message: String,
+        value: Option<f64>,
+    },
+    /// It is not yet what it should be.
+    Misses {
         reason: &'static str,
         message: String,
         value: Option<f64>,
     },
     /// There is no such series.
     Absent,
+    /// It is no number.
+    Unknown(String),
 }
 
 /// How much a metric rose, all its series together.
@@ -87,14 +117,19 @@ struct Rise {
     was_reset: bool,
 }
 
-/// Compares. A series that was not there before counts from 0; one that went down, and is no gauge, was reset, and counts from 0 too.
+/// Compares. A series that was not there before counts from 0; a counter that went down was reset, and counts from 0 too. Of what may
+/// fall one that is gone fell to 0.
 fn rise(before: &Values, after: &Reading) -> Rise {
     let mut rise = Rise::default();
     for (series, value) in &after.values {
         let earlier = before.get(series).copied().unwrap_or(0.0);
-        let is_reset = *value < earlier && !after.is_gauge;
+        let is_reset = *value < earlier && !after.may_fall;
         rise.was_reset |= is_reset;
         rise.by += if is_reset { *value } else { value - earlier };
+    }
+    if after.may_fall {
+        let gone = before.iter().filter(|(series, _)| !after.values.contains_key(*series));
+        rise.by -= gone.map(|(_, value)| value).sum::<f64>();
     }
     rise
 }
@@ -102,6 +137,23 @@ fn rise(before: &Values, after: &Reading) -> Rise {
 /// The sum of all series. That of none is 0, where Rust's own sum is -0.
 fn total(values: &Values) -> f64 {
     values.values().fold(0.0, |sum, value| sum + value)
+}
+
+/// Why what was counted since before may not all be there: a program that starts anew counts from 0. `None` of what may fall.
+pub(super) fn lost(before: &Reading, after: &Reading) -> Option<&'static str> {
+    if before.may_fall || after.may_fall {
+        return None;
+    }
+    if before.started != after.started {
+        return Some("the operator restarted: what it had counted is lost");
+    }
+    // One that goes on may leave out what it has no use for any more.
+    let goes_on = !after.started.is_empty() && after.started.values().all(|at| *at > 0.0);
+    let is_lost = |(series, earlier): (&String, &f64)| match after.values.get(series) {
+        Some(value) => value < earlier,
+        None => !goes_on,
+    };
+    before.values.iter().any(is_lost).then_some("a counter was reset: what it had counted is lost")
 }
 
 /// How the check stands. `before` is there if it compares. What it is judged by is in the value: the rise, or else the value.
@@ -112,22 +164,32 @@ pub(super) fn judge(query: &str, bounds: &Bounds, before: Option<&Values>, after
     let count = after.values.len();
     let of = if count > 1 { format!(" (the sum of {count} series)") } else { String::new() };
     let value = total(&after.values);
-    let rose = before.map(|before| (rise(before, after), total(before)));
+    let rose = before.filter(|_| bounds.compares()).map(|before| (rise(before, after), total(before)));
+    let by = rose.map(|(rise, _)| rise.by);
+    let is = format!("is {}{of}", number(value));
     let told = rose.map(|(rise, earlier)| {
         let reset = if rise.was_reset { ", a counter was reset: its program restarted" } else { "" };
-        format!("{query} rose by {} ({earlier} -> {value}{reset}){of}", rise.by)
+        format!("rose by {} ({} -> {}{reset}){of}", number(rise.by), number(earlier), number(value))
     });
+    if value.is_nan() || by.is_some_and(f64::is_nan) {
+        return Standing::Unknown(format!("{}, which can't be compared: {query}", told.unwrap_or(is)));
+    }
     let finite = |value: f64| Some(value).filter(|value| value.is_finite());
-    let broken = rose.and_then(|(rise, _)| bounds.broken_by_rise(rise.by));
-    if let (Some((reason, expected)), Some(told), Some((rise, _))) = (broken, &told, rose) {
-        return Standing::Falls { reason, message: format!("{told}, expected {expected}"), value: finite(rise.by) };
+    let tell = |(broken, is_rise): (Broken, bool)| {
+        let ((reason, expected), told) = (broken, if is_rise { told.as_ref() } else { None });
+        let judged = if is_rise { by.unwrap_or(value) } else { value };
+        (reason, format!("{}, expected {expected}: {query}", told.unwrap_or(&is)), finite(judged))
+    };
+    if let Some((reason, message, value)) = bounds.exceeded_by(value, by).map(tell) {
+        return Standing::Exceeds { reason, message, value };
     }
-    if let Some((reason, expected)) = bounds.broken_by_value(value) {
-        let message = format!("{query} is {value}{of}, expected {expected}");
-        return Standing::Falls { reason, message, value: finite(value) };
+    if let Some((reason, message, value)) = bounds.missed_by(value, by).map(tell) {
+        return Standing::Misses { reason, message, value };
     }
-    let message = told.unwrap_or_else(|| format!("{query} is {value}{of}"));
-    Standing::Holds { message, value: finite(rose.map_or(value, |(rise, _)| rise.by)) }
+    Standing::Holds {
+        message: format!("{}: {query}", told.as_ref().unwrap_or(&is)),
+        value: finite(by.unwrap_or(value)),
+    }
 }
 
 #[cfg(test)]
@@ -138,16 +200,23 @@ mod tests {
         values.iter().map(|(series, value)| ((*series).to_owned(), *value)).collect()
     }
 
-    fn judged(bounds: Bounds, before: Option<&[(&str, f64)]>, after: &[(&str, f64)], is_gauge: bool) -> Standing {
+    fn reading(of: &[(&str, f64)], may_fall: bool, started: &[(&str, f64)]) -> Reading {
+        Reading { values: values(of), may_fall, started: values(started), ..Reading::default() }
+    }
+
+    fn judged(bounds: Bounds, before: Option<&[(&str, f64)]>, after: &[(&str, f64)], may_fall: bool) -> Standing {
         let before = before.map(values);
-        judge("m", &bounds, before.as_ref(), &Reading { values: values(after), is_gauge })
+        judge("m", &bounds, before.as_ref(), &reading(after, may_fall, &[]))
     }
 
     fn told(standing: Standing) -> (&'static str, String, Option<f64>) {
         match standing {
             Standing::Holds { message, value } => ("", message, value),
-            Standing::Falls { reason, message, value } => (reason, message, value),
+            Standing::Exceeds { reason, message, value } | Standing::Misses { reason, message, value } => {
+                (reason, message, value)
+            }
             Standing::Absent => ("absent", String::new(), None),
+            Standing::Unknown(why) => ("unknown", why, None),
         }
     }
 
@@ -155,30 +224,38 @@ mod tests {
     fn a_value_is_held_to_its_bounds() {
         let one = |bounds| told(judged(bounds, None, &[("m", 3.0)], false));
         let bounds = Bounds::default();
-        assert_eq!(one(Bounds { min: Some(3.0), max: Some(3.0), ..bounds }), ("", "m is 3".to_owned(), Some(3.0)));
-        let low = ("MetricTooLow", "m is 3, expected at least 4".to_owned(), Some(3.0));
+        assert_eq!(one(Bounds { min: Some(3.0), max: Some(3.0), ..bounds }), ("", "is 3: m".to_owned(), Some(3.0)));
+        let low = ("MetricTooLow", "is 3, expected at least 4: m".to_owned(), Some(3.0));
         assert_eq!(one(Bounds { min: Some(4.0), ..bounds }), low);
-        let high = ("MetricTooHigh", "m is 3, expected at most 2.5".to_owned(), Some(3.0));
+        let high = ("MetricTooHigh", "is 3, expected at most 2.5: m".to_owned(), Some(3.0));
         assert_eq!(one(Bounds { max: Some(2.5), ..bounds }), high);
         assert_eq!(one(Bounds { equals: Some(2.0), ..bounds }).0, "MetricTooHigh");
-        assert_eq!(one(Bounds { equals: Some(4.0), ..bounds }).1, "m is 3, expected exactly 4");
+        assert_eq!(one(Bounds { equals: Some(4.0), ..bounds }).1, "is 3, expected exactly 4: m");
         let sum = told(judged(Bounds { equals: Some(0.3), ..bounds }, None, &[("a", 0.1), ("b", 0.2)], false));
         assert_eq!(sum.0, "", "{sum:?}");
-        assert!(sum.1.ends_with("(the sum of 2 series)"), "{sum:?}");
+        assert!(sum.1.ends_with("(the sum of 2 series): m"), "{sum:?}");
+    }
+
+    #[test]
+    fn only_a_bound_from_above_is_broken_for_good() {
+        let bounds = Bounds { min: Some(9.0), max: Some(2.0), ..Bounds::default() };
+        assert!(matches!(judged(bounds, None, &[("m", 3.0)], false), Standing::Exceeds { .. }));
+        let equals = Bounds { equals: Some(2.0), ..Bounds::default() };
+        assert!(matches!(judged(equals, None, &[("m", 3.0)], false), Standing::Misses { .. }));
     }
 
     #[test]
     fn a_rise_counts_from_before_and_a_new_series_from_nothing() {
         let bounds = Bounds { increase: Some(1.0), ..Bounds::default() };
         let rose = |before: &[(&str, f64)], after: &[(&str, f64)]| told(judged(bounds, Some(before), after, false));
-        let still = ("MetricDidNotRise", "m rose by 0 (3 -> 3), expected at least 1".to_owned(), Some(0.0));
+        let still = ("MetricDidNotRise", "rose by 0 (3 -> 3), expected at least 1: m".to_owned(), Some(0.0));
         assert_eq!(rose(&[("a", 3.0)], &[("a", 3.0)]), still);
-        assert_eq!(rose(&[], &[("a", 1.0)]), ("", "m rose by 1 (0 -> 1)".to_owned(), Some(1.0)));
+        assert_eq!(rose(&[], &[("a", 1.0)]), ("", "rose by 1 (0 -> 1): m".to_owned(), Some(1.0)));
         assert_eq!(rose(&[("a", 3.0)], &[("a", 3.0), ("b", 2.0)]).2, Some(2.0));
         assert_eq!(rose(&[], &[]).0, "absent");
         let most = Bounds { max_increase: Some(0.0), ..Bounds::default() };
         let errors = told(judged(most, Some(&[("a", 6.0)]), &[("a", 8.0)], false));
-        assert_eq!(errors, ("MetricRose", "m rose by 2 (6 -> 8), expected at most 0".to_owned(), Some(2.0)));
+        assert_eq!(errors, ("MetricRose", "rose by 2 (6 -> 8), expected at most 0: m".to_owned(), Some(2.0)));
         assert_eq!(told(judged(most, Some(&[("a", 6.0)]), &[("a", 6.0)], false)).0, "");
     }
 
@@ -187,23 +264,50 @@ mod tests {
         let bounds = Bounds { increase: Some(2.0), ..Bounds::default() };
         let reset = told(judged(bounds, Some(&[("a", 9.0), ("b", 4.0)]), &[("a", 1.0), ("b", 5.0)], false));
         assert_eq!(reset.2, Some(2.0));
-        assert!(reset.1.starts_with("m rose by 2 (13 -> 6, a counter was reset: its program restarted)"), "{reset:?}");
+        assert!(reset.1.starts_with("rose by 2 (13 -> 6, a counter was reset: its program restarted)"), "{reset:?}");
         assert_eq!(told(judged(bounds, Some(&[("a", 9.0)]), &[("a", 1.0)], true)).2, Some(-8.0));
+        assert_eq!(told(judged(bounds, Some(&[("a", 9.0)]), &[("b", 1.0)], true)).2, Some(-8.0));
     }
 
     #[test]
-    fn what_is_no_number_meets_no_bound() {
+    fn a_program_that_restarted_has_lost_what_it_counted() {
+        let at = |value: f64, started: f64| reading(&[("a", value)], false, &[("", started)]);
+        assert_eq!(lost(&at(3.0, 100.0), &at(4.0, 100.0)), None);
+        assert!(lost(&at(3.0, 100.0), &at(4.0, 200.0)).unwrap().starts_with("the operator restarted"));
+        assert!(lost(&at(3.0, 0.0), &at(2.0, 0.0)).unwrap().starts_with("a counter was reset"));
+        let gone = |started| reading(&[], false, &[("", started)]);
+        assert!(lost(&at(3.0, 0.0), &gone(0.0)).is_some());
+        assert_eq!(lost(&at(3.0, 100.0), &gone(100.0)), None, "it goes on");
+        assert_eq!(
+            lost(&reading(&[("a", 3.0)], true, &[("", 1.0)]), &reading(&[("a", 2.0)], true, &[("", 2.0)])),
+            None
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_can_t_be_compared() {
+        let bounds = Bounds::default();
         for bounds in [
-            Bounds { min: Some(0.0), ..Bounds::default() },
-            Bounds { max: Some(0.0), ..Bounds::default() },
-            Bounds { equals: Some(0.0), ..Bounds::default() },
+            Bounds { min: Some(0.0), ..bounds },
+            Bounds { max: Some(0.0), ..bounds },
+            Bounds { equals: Some(0.0), ..bounds },
         ] {
-            let nan = told(judged(bounds, None, &[("a", f64::NAN)], false));
-            assert_eq!((nan.0, nan.2), ("MetricNotANumber", None));
+            assert_eq!(told(judged(bounds, None, &[("a", f64::NAN)], false)).0, "unknown");
         }
-        let infinite =
-            told(judged(Bounds { min: Some(1.0), ..Bounds::default() }, None, &[("a", f64::INFINITY)], false));
-        assert_eq!((infinite.0, infinite.1.as_str(), infinite.2), ("", "m is inf", None));
+        let most = Bounds { max_increase: Some(0.0), ..bounds };
+        let infinite = [("a", f64::INFINITY)];
+        assert_eq!(told(judged(most, Some(&infinite), &infinite, false)).0, "unknown");
+        assert_eq!(told(judged(most, Some(&[("a", f64::NAN)]), &[("a", 1.0)], false)).0, "unknown");
+        let infinite = told(judged(Bounds { min: Some(1.0), ..bounds }, None, &infinite, false));
+        assert_eq!((infinite.0, infinite.1.as_str(), infinite.2), ("", "is inf: m", None));
+    }
+
+    #[test]
+    fn large_and_small_numbers_are_written_with_an_exponent() {
+        assert_eq!(
+            [1e14, 1e15, -2.5e300, 0.0, 1e-300, 0.25].map(number),
+            ["100000000000000", "1e15", "-2.5e300", "0", "1e-300", "0.25"]
+        );
     }
 
     #[test]

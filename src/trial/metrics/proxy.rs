@@ -4,25 +4,40 @@
 //! Whether a port speaks HTTP or HTTPS nobody says: the likelier is tried, then the other if the answer tells so, and what worked is
 //! remembered. Certificates of the target are not verified by the API server.
 //!
+//! The service proxy picks one of the ready pods at random: where there are several each is asked by the pod proxy,
+//! `/api/v1/namespaces/NAMESPACE/pods/[https:]NAME:PORT/proxy/PATH`.
+//!
 //! Source: `pkg/registry/core/service/storage/storage.go` (`ResourceLocation`) and `apimachinery/pkg/util/proxy/transport.go`.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
 use kube::Client;
+use kube::api::ListParams;
 use kube::client::Body;
 use kube::core::Status;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value as Json;
 
 use super::exposition::MAX_BODY;
 use super::read::Unread;
+use crate::trial::apply::request::{Objects, text};
 use crate::trial::apply::{Limits, persist};
+use crate::trial::hub::resource;
 
 /// How long a source may fail to answer.
 const LIMITS: Limits = Limits { transient: Duration::from_secs(10), lagging: Duration::from_secs(1) };
+
+/// How long one request may take.
+pub(super) const REQUEST: Duration = Duration::from_secs(8);
+/// Most bytes of what is read as a refusal.
+const REFUSAL: usize = 64 << 10;
+/// Most pods behind a Service that are asked.
+const MAX_PODS: usize = 32;
 
 /// What a path and its query can't hold as it is.
 const PATH: &AsciiSet = &CONTROLS
@@ -38,14 +53,31 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A port of a Service.
+/// A port of a Service, or of one of its pods.
 pub(super) struct Endpoint {
     client: Client,
+    kind: Kind,
     namespace: String,
     name: String,
     port: String,
     /// What it speaks, once that is known.
     speaks: Mutex<Option<Scheme>>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Service,
+    Pod,
+}
+
+impl Kind {
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Service => "services",
+            Self::Pod => "pods",
+        }
+    }
 }
 
 /// What a port speaks.
@@ -60,13 +92,18 @@ enum Scheme {
 pub(super) struct Answer {
     pub(super) code: u16,
     pub(super) content_type: String,
+    /// Where it says to go on, if it does.
+    location: String,
     pub(super) body: Bytes,
 }
 
 impl Answer {
     /// The API server's own answer, if it is that.
     fn of_api_server(&self) -> Option<Status> {
-        let value: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        if self.code < 400 || self.body.len() > REFUSAL {
+            return None;
+        }
+        let value: Json = serde_json::from_slice(&self.body).ok()?;
         (value["kind"] == "Status").then(|| serde_json::from_value(value).ok()).flatten()
     }
 
@@ -106,7 +143,69 @@ impl Endpoint {
         let (namespace, rest) = service.split_once('/').unwrap_or_default();
         let (name, port) = rest.rsplit_once(':').unwrap_or((rest, ""));
         let [namespace, name, port] = [namespace, name, port].map(str::to_owned);
-        Self { client, namespace, name, port, speaks: Mutex::default() }
+        Self { client, kind: Kind::Service, namespace, name, port, speaks: Mutex::default() }
+    }
+
+    /// The ready pods behind the Service, by their names. Empty where nobody can tell: then the service proxy has to do.
+    ///
+    /// # Errors
+    /// There are several, and the port or its number is not known.
+    pub(super) async fn pods(&self) -> Result<Vec<(String, Self)>, Unread> {
+        let namespace = Some(self.namespace.as_str());
+        let slices = resource(("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"));
+        let slices = Objects::new(&self.client, &slices, namespace);
+        let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={}", self.name));
+        // An identity that may not list them, or a Service that has none.
+        let Ok(Ok(slices)) = tokio::time::timeout(REQUEST, slices.list(&of_service)).await else {
+            return Ok(Vec::new());
+        };
+        let known = ready(&slices, None);
+        let Some(first) = known.keys().next() else { return Ok(Vec::new()) };
+        if known.len() == 1 {
+            return Ok(vec![(first.clone(), self.of_pod(first, 0))]);
+        }
+        if known.len() > MAX_PODS {
+            return Err(Unread::lasting(format!("more than {MAX_PODS} pods are behind {}", self.told())));
+        }
+        let several = |why: &str| {
+            Unread::lasting(format!(
+                "{} pods are behind {}, and each counts for itself: {why}",
+                known.len(),
+                self.told()
+            ))
+        };
+        let service = Objects::core(&self.client, "services", namespace);
+        let service = match tokio::time::timeout(REQUEST, service.get(&self.name)).await {
+            Ok(Ok(service)) => service,
+            Ok(Err(error)) => return Err(several(&format!("the Service can't be read: {error}"))),
+            Err(_) => return Err(Unread::new(format!("no answer within {} s", REQUEST.as_secs()))),
+        };
+        let Some(port) = port_name(&service, &self.port) else {
+            return Err(several("the Service has no such port"));
+        };
+        let ported = ready(&slices, Some(&port));
+        if ported.values().any(Option::is_none) {
+            return Err(several("the port of one of them is not known"));
+        }
+        Ok(ported.into_iter().map(|(pod, port)| (pod.clone(), self.of_pod(&pod, port.unwrap_or(0)))).collect())
+    }
+
+    fn of_pod(&self, pod: &str, port: u64) -> Self {
+        let Self { client, namespace, .. } = self;
+        Self {
+            client: client.clone(),
+            kind: Kind::Pod,
+            namespace: namespace.clone(),
+            name: pod.to_owned(),
+            port: port.to_string(),
+            speaks: Mutex::new(*self.known()),
+        }
+    }
+
+    /// Remembers what another port of the same program speaks.
+    pub(super) fn learn(&self, other: &Self) {
+        let speaks = *other.known();
+        *self.known() = speaks;
     }
 
     /// GETs a path, which may have a query.
@@ -123,13 +222,13 @@ impl Endpoint {
     ) -> Result<Answer, Unread> {
         let mut first = None;
         for scheme in self.schemes() {
-            let answer = persist(LIMITS, || self.ask(scheme, path, accept, is_answer)).await;
+            let answer = persist(LIMITS, || self.ask_in_time(scheme, path, accept, is_answer)).await;
             let answer = answer.or_else(|error| self.unanswered(error))?;
             if answer.speaks_other(scheme) {
                 first.get_or_insert(answer);
                 continue;
             }
-            if answer.code < 400 || is_answer(&answer.body) {
+            if answer.code == 200 || is_refusal(&answer, is_answer) {
                 *self.known() = Some(scheme);
                 return Ok(answer);
             }
@@ -141,7 +240,7 @@ impl Endpoint {
 
     /// `Service namespace/name:port`.
     pub(super) fn told(&self) -> String {
-        format!("Service {}/{}:{}", self.namespace, self.name, self.port)
+        format!("{:?} {}/{}:{}", self.kind, self.namespace, self.name, self.port)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Option<Scheme>> {
@@ -158,6 +257,19 @@ impl Endpoint {
         }
     }
 
+    async fn ask_in_time(
+        &self,
+        scheme: Scheme,
+        path: &str,
+        accept: &str,
+        is_answer: fn(&[u8]) -> bool,
+    ) -> Result<Answer, kube::Error> {
+        let late = |_| kube::Error::Service(format!("no answer in {} s", REQUEST.as_secs()).into());
+        tokio::time::timeout(REQUEST, self.ask(scheme, path, accept, is_answer))
+            .await
+            .unwrap_or_else(|error| Err(late(error)))
+    }
+
     async fn ask(
         &self,
         scheme: Scheme,
@@ -167,15 +279,18 @@ impl Endpoint {
     ) -> Result<Answer, kube::Error> {
         let scheme_part = if scheme == Scheme::Https { "https:" } else { "" };
         let Self { namespace, name, port, .. } = self;
+        let kind = self.kind.plural();
         let path = utf8_percent_encode(path, PATH);
-        let uri = format!("/api/v1/namespaces/{namespace}/services/{scheme_part}{name}:{port}/proxy{path}");
+        let uri = format!("/api/v1/namespaces/{namespace}/{kind}/{scheme_part}{name}:{port}/proxy{path}");
         let request = Request::get(uri).header(ACCEPT, accept).body(Body::empty()).map_err(kube::Error::HttpError)?;
         let (parts, body) = self.client.send(request).await?.into_parts();
-        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header =
+            |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let (content_type, location) = (header(CONTENT_TYPE), header(LOCATION));
         let body = axum::body::to_bytes(axum::body::Body::new(body), MAX_BODY).await;
         let body = body.map_err(|error| kube::Error::Service(error.into()))?;
-        let answer = Answer { code: parts.status.as_u16(), content_type: content_type.to_owned(), body };
-        let passes = [429, 500, 502, 503, 504].contains(&answer.code) && !is_answer(&answer.body);
+        let answer = Answer { code: parts.status.as_u16(), content_type, location, body };
+        let passes = [429, 500, 502, 503, 504].contains(&answer.code) && !is_refusal(&answer, is_answer);
         let status = answer.of_api_server();
         // That there is no such port, or that it speaks something else, does not change.
         let stays = answer.speaks_other(scheme) || answer.text().starts_with("no service port");
@@ -206,10 +321,18 @@ impl Endpoint {
         let (told, text) = (self.told(), answer.text());
         let namespace = &self.namespace;
         let is_own = answer.of_api_server().is_some();
+        let kind = self.kind.plural();
         let unread = match (answer.code, is_own) {
+            (204, _) => format!("{told} serves no metrics at {path}: its answer is empty"),
+            (code @ 300..=399, _) => {
+                let to = if answer.location.is_empty() { "elsewhere" } else { answer.location.as_str() };
+                format!(
+                    "{told} sends on from {path} to {to} (HTTP {code}): set `metrics.path` to where they are served"
+                )
+            }
             (404, true) => format!("there is no {told}: {text}"),
             (401 | 403, true) => {
-                format!("this identity may not `get` `services/proxy` in the namespace {namespace}: {text}")
+                format!("this identity may not `get` `{kind}/proxy` in the namespace {namespace}: {text}")
             }
             (code @ (401 | 403), false) => format!(
                 "{told} asks for credentials of its own (HTTP {code}), which can't be passed on through the API server: serve its \
@@ -227,9 +350,59 @@ impl Endpoint {
     }
 }
 
+/// Whether the target's own refusal is an answer.
+fn is_refusal(answer: &Answer, is_answer: fn(&[u8]) -> bool) -> bool {
+    answer.code >= 400 && answer.body.len() <= REFUSAL && is_answer(&answer.body)
+}
+
+/// The name of a Service's port, which is empty if it has none; it is given by name or by number.
+fn port_name(service: &Json, port: &str) -> Option<String> {
+    let ports = service.pointer("/spec/ports").and_then(Json::as_array)?;
+    let number = port.parse::<u64>().ok();
+    let is_meant = |of: &&Json| number.map_or_else(|| text(of, "/name") == port, |number| of["port"] == number);
+    ports.iter().find(is_meant).map(|port| text(port, "/name").to_owned())
+}
+
+/// The ready pods of some `EndpointSlices`, each with the number of the port of this name.
+fn ready(slices: &[Json], port: Option<&str>) -> BTreeMap<String, Option<u64>> {
+    let list = |of: &Json, pointer: &str| of.pointer(pointer).and_then(Json::as_array).cloned().unwrap_or_default();
+    let mut pods = BTreeMap::new();
+    for slice in slices {
+        let ports = list(slice, "/ports");
+        let number = ports.iter().find(|of| port == Some(text(of, "/name"))).and_then(|of| of["port"].as_u64());
+        for endpoint in list(slice, "/endpoints") {
+            let pod = text(&endpoint, "/targetRef/name");
+            if endpoint.pointer("/conditions/ready") != Some(&Json::Bool(false)) && !pod.is_empty() {
+                // A Service of two address families has a slice for each.
+                let known = pods.entry(pod.to_owned()).or_insert(None);
+                *known = known.or(number);
+            }
+        }
+    }
+    pods
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn the_ready_pods_of_a_service_and_their_ports_are_known() {
+        let endpoint = |name: &str, ready: Json| json!({"conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": name}});
+        let slice = json!({"endpoints": [endpoint("a", true.into()), endpoint("b", false.into()), endpoint("c", Json::Null)],
+            "ports": [{"name": "web", "port": 9}, {"name": "metrics", "port": 8080}]});
+        let ready = |port| ready(&[slice.clone(), slice.clone()], port).into_iter().collect::<Vec<_>>();
+        assert_eq!(ready(Some("metrics")), [("a".to_owned(), Some(8080)), ("c".to_owned(), Some(8080))]);
+        assert_eq!(ready(Some("other"))[0].1, None);
+        let service = json!({"spec": {"ports": [{"name": "metrics", "port": 80, "targetPort": 8080}]}});
+        for port in ["80", "metrics"] {
+            assert_eq!(port_name(&service, port).as_deref(), Some("metrics"));
+        }
+        assert_eq!((port_name(&service, "8080"), port_name(&service, "web")), (None, None));
+        assert_eq!(port_name(&json!({"spec": {"ports": [{"port": 80}]}}), "80").as_deref(), Some(""));
+    }
 
     fn answer(code: u16, body: &str) -> Answer {
         Answer { code, body: body.to_owned().into(), ..Answer::default() }

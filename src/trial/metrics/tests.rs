@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 
 use super::*;
 
@@ -13,6 +14,8 @@ use super::*;
 struct Proxy {
     answers: Arc<Mutex<Vec<(u16, String)>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// The `EndpointSlices` and the Service that it may see; nothing may be seen of them otherwise.
+    cluster: Arc<Mutex<Option<[serde_json::Value; 2]>>>,
 }
 
 impl Proxy {
@@ -36,12 +39,25 @@ impl Proxy {
     }
 }
 
-async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap) -> (StatusCode, String) {
-    assert!(headers["accept"].to_str().unwrap().contains("text/plain;version=0.0.4"), "{headers:?}");
+async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path();
+    if path.ends_with("/endpointslices") || path == "/api/v1/namespaces/kubeflow/services/op" {
+        let cluster = proxy.cluster.lock().unwrap().clone();
+        let [slices, service] = cluster.map_or([None, None], |cluster| cluster.map(Some));
+        let found = if path.ends_with("/endpointslices") { slices } else { service };
+        let refusal = status(403, "endpointslices is forbidden");
+        return match found {
+            Some(found) => (StatusCode::OK, found.to_string()).into_response(),
+            None => (StatusCode::FORBIDDEN, refusal).into_response(),
+        };
+    }
+    let accept = headers["accept"].to_str().unwrap();
+    assert!(accept.starts_with("text/plain;") && accept.contains("application/openmetrics-text"), "{accept}");
     proxy.asked.lock().unwrap().push(uri.to_string());
     let mut answers = proxy.answers.lock().unwrap();
     let (code, body) = if answers.len() > 1 { answers.pop().unwrap() } else { answers[0].clone() };
-    (StatusCode::from_u16(code).unwrap(), body)
+    let location = [("location", "/elsewhere")];
+    (StatusCode::from_u16(code).unwrap(), location, body).into_response()
 }
 
 fn check(query: &str, increase: Option<f64>, max: Option<f64>, wait: Duration) -> Check {
@@ -83,7 +99,7 @@ async fn a_series_that_appears_late_is_waited_for() {
     let answers = [(200, "other 1\n"), (200, "other 1\n"), (200, jobs)];
     let check = check("jobs_total{n=\"{namespace}\"}", Some(2.0), None, Duration::from_secs(30));
     let (answer, asked) = asked(&answers, check).await;
-    let message = "jobs_total{n=\"ev-1\"} rose by 2 (0 -> 2) (the sum of 2 series)".to_owned();
+    let message = "rose by 2 (0 -> 2) (the sum of 2 series): jobs_total{n=\"ev-1\"}".to_owned();
     assert_eq!(answer, Answer::Passed { message, value: Some(2.0) });
     assert_eq!(asked.len(), 3);
     assert_eq!(asked[0], "/api/v1/namespaces/kubeflow/services/op:8080/proxy/metrics?a=b%20c");
@@ -94,7 +110,7 @@ async fn what_does_not_rise_fails_with_what_was_observed() {
     let (answer, _) = asked(&[(200, "jobs_total 3\n")], check("jobs_total", Some(1.0), None, AT_ONCE)).await;
     let Answer::Failed { reason, message, value, .. } = answer else { panic!("{answer:?}") };
     assert_eq!((reason, value), ("MetricDidNotRise", Some(0.0)));
-    assert!(message.starts_with("jobs_total rose by 0 (3 -> 3), expected at least 1"), "{message}");
+    assert!(message.ends_with("rose by 0 (3 -> 3), expected at least 1: jobs_total"), "{message}");
 }
 
 #[tokio::test]
@@ -106,12 +122,94 @@ async fn a_series_that_is_absent_is_told_apart_from_zero() {
     assert_eq!((reason, value, hint.as_str()), ("MetricAbsent", None, "did you mean `jobs_created_total`?"));
     assert!(message.starts_with("no series jobs_creatd_total; there are: jobs_created_total"), "{message}");
     // A bound from above is met by what counted nothing, if it is known that the metric is that.
-    let (answer, _) = missing("jobs_created_total{n=\"b\"}", None, Some(0.0)).await;
+    let (answer, _) = missing("jobs_created_total{n=\"{namespace}\"}", None, Some(0.0)).await;
     let Answer::Passed { message, value } = answer else { panic!("{answer:?}") };
-    assert!(message.ends_with("counted as 0") && value == Some(0.0), "{message}");
-    for query in ["jobs_created_total{m=\"b\"}", "jobs_failed_total"] {
+    assert!(message.starts_with("counted as 0: ") && value == Some(0.0), "{message}");
+    for query in ["jobs_created_total{n=\"b\"}", "jobs_created_total{m=\"{namespace}\"}", "jobs_failed_total"] {
         assert!(inconclusive(missing(query, None, Some(0.0)).await.0).contains("or be misspelt"), "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_bound_from_above_has_to_hold_for_the_whole_wait() {
+    let answers = [(200, "jobs_total 3\n"), (200, "jobs_total 3\n"), (200, "jobs_total 4\n")];
+    let (answer, asked) = asked(&answers, check("jobs_total", None, Some(3.0), Duration::from_secs(60))).await;
+    let Answer::Failed { reason, message, value, .. } = answer else { panic!("{answer:?}") };
+    assert_eq!((reason, message.as_str(), value), ("MetricTooHigh", "is 4, expected at most 3: jobs_total", Some(4.0)));
+    assert_eq!(asked.len(), 3, "what is too high once is not waited for any longer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_wait_a_bound_from_above_has_to_hold_for_a_moment() {
+    let (proxy, client) = Proxy::serve(&[(200, "jobs_total 3\n")]).await;
+    let meter = Meter::new(client, service("8080"));
+    let Check::Metrics { query, max, .. } = check("jobs_total", None, Some(3.0), AT_ONCE) else { unreachable!() };
+    let check = Check::Metrics { query, min: None, max, equals: None, increase: None, max_increase: None, wait: None };
+    let begun = Instant::now();
+    let answer = ask(&meter, &check, "", &Before::default(), &CancellationToken::new()).await;
+    assert!(matches!(answer, Answer::Passed { .. }), "{answer:?}");
+    assert!(begun.elapsed() >= SETTLE && proxy.asked().len() >= 3, "{:?}", proxy.asked());
+}
+
+#[tokio::test]
+async fn what_an_operator_that_restarted_had_counted_is_lost() {
+    let at = |jobs: u64, started: u64| format!("jobs_total{{n=\"x\"}} {jobs}\nprocess_start_time_seconds {started}\n");
+    let (before, same, anew) = (at(3, 100), at(3, 100), at(3, 200));
+    for (after, is_known) in [(&same, true), (&anew, false)] {
+        let answers = [(200, before.as_str()), (200, after.as_str())];
+        let (most, _) = asked(&answers, check("jobs_total", None, Some(3.0), AT_ONCE)).await;
+        let (least, _) = asked(&answers, check("jobs_total", Some(1.0), None, AT_ONCE)).await;
+        if is_known {
+            assert!(matches!((&most, &least), (Answer::Passed { .. }, Answer::Failed { .. })), "{most:?} {least:?}");
+        } else {
+            for answer in [most, least] {
+                assert!(inconclusive(answer).starts_with("the operator restarted: what it had counted is lost; "));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_may_be_of_the_metric_and_can_t_be_read_leaves_it_open() {
+    let text = "other 1\njobs_total{n=\"a\" x\njobs_total{n=\"b\"} 1\n";
+    for (query, most) in [("jobs_total", Some(5.0)), ("jobs_total{n=\"c\"}", None)] {
+        let increase = most.is_none().then_some(1.0);
+        let why = inconclusive(asked(&[(200, text)], check(query, increase, most, AT_ONCE)).await.0);
+        assert!(why.starts_with("line 2 is no sample: "), "{query}: {why}");
+    }
+    let (answer, _) = asked(&[(200, text)], check("other", None, Some(1.0), AT_ONCE)).await;
+    assert!(matches!(answer, Answer::Passed { .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_number_and_what_there_is_nothing_of_is_inconclusive() {
+    let why = inconclusive(asked(&[(200, "up NaN\n")], check("up", None, Some(1.0), AT_ONCE)).await.0);
+    assert_eq!(why, "is NaN, which can't be compared: up");
+    for body in ["", "# HELP up Whether it is up\n"] {
+        let why = inconclusive(asked(&[(200, body)], check("up", None, Some(1.0), AT_ONCE)).await.0);
+        assert!(why.contains("there is not a single one"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn several_pods_behind_a_service_are_each_asked_and_summed_up() {
+    let (proxy, client) = Proxy::serve(&[(200, "jobs_total 3\n"), (200, "jobs_total 4\n")]).await;
+    let endpoint = |name: &str| serde_json::json!({"conditions": {"ready": true}, "targetRef": {"name": name}});
+    let slices = serde_json::json!({"items": [{"endpoints": [endpoint("op-a"), endpoint("op-b")],
+        "ports": [{"name": "web", "port": 8443}, {"name": "metrics", "port": 9090}]}]});
+    let found = serde_json::json!({"spec": {"ports": [{"name": "metrics", "port": 8080}]}});
+    *proxy.cluster.lock().unwrap() = Some([slices.clone(), found]);
+    let meter = Meter::new(client.clone(), service("8080"));
+    let reading = meter.read_one(&Query::new("jobs_total", "")).await.unwrap();
+    assert_eq!(reading.values, Values::from([("jobs_total".to_owned(), 7.0)]));
+    assert_eq!(reading.started.keys().collect::<Vec<_>>(), ["op-a", "op-b"]);
+    let pods = "/api/v1/namespaces/kubeflow/pods";
+    let expected = ["op-a", "op-b"].map(|pod| format!("{pods}/{pod}:9090/proxy/metrics?a=b%20c"));
+    assert_eq!(proxy.asked(), expected);
+    // A port that nobody knows must not lead to any one of them.
+    *proxy.cluster.lock().unwrap() = Some([slices, serde_json::json!({"spec": {"ports": []}})]);
+    let unread = meter.read_one(&Query::new("jobs_total", "")).await.unwrap_err().to_string();
+    assert!(unread.starts_with("2 pods are behind Service kubeflow/op:8080, and each counts for itself"), "{unread}");
 }
 
 #[tokio::test]
@@ -120,13 +218,13 @@ async fn https_is_found_out_and_remembered() {
     let (proxy, client) = Proxy::serve(&[tls, (200, "up 1\n")]).await;
     let meter = Meter::new(client.clone(), service("8080"));
     for _ in 0..2 {
-        assert_eq!(meter.read_one("up").await.unwrap().values.get("up"), Some(&1.0));
+        assert_eq!(meter.read_one(&Query::new("up", "")).await.unwrap().values.get("up"), Some(&1.0));
     }
     let paths: Vec<_> = proxy.asked().iter().map(|uri| uri.split('/').nth(6).unwrap().to_owned()).collect();
     assert_eq!(paths, ["op:8080", "https:op:8080", "https:op:8080"]);
     let no_tls = status(503, "error trying to reach service: http: server gave HTTP response to HTTPS client");
     let (proxy, client) = Proxy::serve(&[(503, &no_tls), (200, "up 1\n")]).await;
-    Meter::new(client, service("https-metrics")).read_one("up").await.unwrap();
+    Meter::new(client, service("https-metrics")).read_one(&Query::new("up", "")).await.unwrap();
     let asked = proxy.asked();
     assert!(asked[0].contains("/https:op:https-metrics/") && asked[1].contains("/op:https-metrics/"), "{asked:?}");
 }
@@ -144,6 +242,8 @@ async fn what_can_t_be_read_is_inconclusive_and_says_why() {
         (404, "404 page not found", "serves nothing at /metrics"),
         (503, port.as_str(), "no service port 8080"),
         (200, "<html><body>hello</body></html>", "serves no metrics at /metrics"),
+        (302, "", "sends on from /metrics?a=b c to /elsewhere (HTTP 302)"),
+        (204, "", "serves no metrics at /metrics"),
         (418, "short and stout", "HTTP 418 I'm a teapot: short and stout"),
     ] {
         for increase in [Some(1.0), None] {
@@ -161,14 +261,15 @@ async fn a_server_that_is_busy_is_asked_again() {
     let answers = [(503, busy.as_str()), (429, "slow down"), (200, "up 1\n")];
     let (answer, asked) = asked(&answers, check("up", None, Some(1.0), AT_ONCE)).await;
     assert!(matches!(answer, Answer::Passed { .. }), "{answer:?}");
-    assert_eq!(asked.len(), 3);
+    // Three times before, and once after.
+    assert_eq!(asked.len(), 4);
 }
 
 #[tokio::test]
 async fn a_run_that_is_cancelled_is_not_waited_for() {
     let (_, client) = Proxy::serve(&[(200, "up 0\n")]).await;
     let meter = Meter::new(client, service("8080"));
-    let (check, cancel) = (check("up", None, Some(-1.0), Duration::from_secs(600)), CancellationToken::new());
+    let (check, cancel) = (check("up", None, Some(1.0), Duration::from_secs(600)), CancellationToken::new());
     let before = Before::default();
     let (answer, ()) = tokio::join!(ask(&meter, &check, "", &before, &cancel), async { cancel.cancel() });
     assert_eq!(inconclusive(answer), "the run was cancelled");
@@ -179,4 +280,5 @@ fn a_query_that_names_no_namespace_is_shared() {
     let of = |query: &str| check(query, Some(1.0), None, AT_ONCE);
     assert!(!are_shared(&[of("a{n=\"{namespace}\"}"), Check::Cel("true".to_owned())]));
     assert!(are_shared(&[of("a{n=\"{namespace}\"}"), of("a")]));
+    assert!(are_shared(&[of("a{n!=\"{namespace}\"}")]), "it is about all others");
 }

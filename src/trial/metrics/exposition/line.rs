@@ -38,6 +38,25 @@ pub(super) fn read(line: &str) -> Result<Line, String> {
     }
 }
 
+/// The metric that a line which can't be read is of; `None` if nobody can tell.
+pub(super) fn name(line: &[u8]) -> Option<String> {
+    const LONGEST: usize = 4 << 10;
+    let line = String::from_utf8_lossy(&line[..line.len().min(LONGEST)]);
+    let mut reader = Reader { rest: &line };
+    reader.space();
+    let word = reader.word(true).to_owned();
+    if !word.is_empty() {
+        return (reader.rest.is_empty() || reader.rest.starts_with([' ', '\t', '{'])).then_some(word);
+    }
+    if !reader.eat('{') {
+        return None;
+    }
+    reader.space();
+    let quoted = reader.quoted().ok().flatten()?;
+    reader.space();
+    reader.rest.starts_with([',', '}']).then_some(quoted)
+}
+
 fn comment(comment: &str) -> Line {
     let mut reader = Reader { rest: comment };
     reader.space();

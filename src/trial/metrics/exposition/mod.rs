@@ -2,13 +2,14 @@
 //!
 //! Source: the text format 0.0.4, <https://prometheus.io/docs/instrumenting/exposition_formats/>, and OpenMetrics 1.0,
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/>. Both are read alike, line by line: a line that is neither a sample nor a
-//! comment is counted with its number and left out, and all the others hold. Timestamps and exemplars are read and not kept.
+//! comment is counted with its number and left out, and all the others hold. Of a large answer only the metrics that are asked for are
+//! kept ([`parse_only`]). Timestamps and exemplars are read and not kept.
 
 mod line;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 /// Most bytes that are read of an answer.
@@ -19,6 +20,11 @@ const MAX_LINE: usize = 64 << 10;
 const MAX_LABELS: usize = 256;
 /// Most lines of no meaning that are remembered; more are only counted.
 const REMEMBERED: usize = 5;
+
+/// Most samples that are kept.
+const MAX_SAMPLES: usize = 1_000_000;
+/// Most names of metrics that are kept, to tell what there is.
+const MAX_NAMES: usize = 10_000;
 
 /// One series with its value now.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,12 +42,16 @@ pub struct Sample {
 pub struct Exposition {
     /// The samples, in the order of the lines.
     pub samples: Vec<Sample>,
+    /// The names of all metrics, at most ten thousand.
+    pub names: BTreeSet<String>,
     /// The type of each metric family that has one: `counter`, `gauge`.
     pub types: BTreeMap<String, String>,
     /// The lines that could not be read: number from 1, and what was expected. At most a few.
     pub bad: Vec<(usize, String)>,
     /// How many lines could not be read.
     pub bad_lines: usize,
+    /// The first of these lines of each metric that is kept; under `None` the first of which nobody can tell what it is of.
+    doubts: BTreeMap<Option<String>, (usize, String)>,
 }
 
 impl Exposition {
@@ -58,11 +68,55 @@ impl Exposition {
         let more = if self.bad_lines > 1 { format!(" (and {} more)", self.bad_lines - 1) } else { String::new() };
         Some(format!("line {number} is no sample: {why}{more}"))
     }
+
+    /// What is wrong with a line that may be of this metric.
+    #[must_use]
+    pub fn doubt(&self, name: &str) -> Option<String> {
+        let lines = [self.doubts.get(&Some(name.to_owned())), self.doubts.get(&None)];
+        let (number, why) = lines.into_iter().flatten().min()?;
+        Some(format!("line {number} is no sample: {why}"))
+    }
+
+    fn keep(&mut self, sample: Sample, wanted: Option<&BTreeSet<&str>>, number: usize) {
+        if self.names.len() < MAX_NAMES && !self.names.contains(&sample.name) {
+            self.names.insert(sample.name.clone());
+        }
+        if wanted.is_some_and(|wanted| !wanted.contains(sample.name.as_str())) {
+            return;
+        }
+        if self.samples.len() < MAX_SAMPLES {
+            self.samples.push(sample);
+        } else {
+            self.doubts.entry(None).or_insert((number, format!("there are more than {MAX_SAMPLES}")));
+        }
+    }
+
+    fn note(&mut self, line: &[u8], why: String, wanted: Option<&BTreeSet<&str>>, number: usize) {
+        let name = line::name(line);
+        if wanted.is_none_or(|wanted| name.as_deref().is_none_or(|name| wanted.contains(name))) {
+            let name = name.filter(|_| self.doubts.len() < MAX_NAMES);
+            self.doubts.entry(name).or_insert_with(|| (number, why.clone()));
+        }
+        self.bad_lines += 1;
+        if self.bad.len() < REMEMBERED {
+            self.bad.push((number, why));
+        }
+    }
 }
 
 /// Reads an answer. Never fails: what can't be read is counted.
 #[must_use]
 pub fn parse(body: &[u8]) -> Exposition {
+    read(body, None)
+}
+
+/// The same, of which only the samples and types of these metrics are kept.
+#[must_use]
+pub fn parse_only(body: &[u8], wanted: &BTreeSet<&str>) -> Exposition {
+    read(body, Some(wanted))
+}
+
+fn read(body: &[u8], wanted: Option<&BTreeSet<&str>>) -> Exposition {
     let mut exposition = Exposition::default();
     for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -72,17 +126,14 @@ pub fn parse(body: &[u8]) -> Exposition {
             std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned()).and_then(line::read)
         };
         match read {
-            Ok(line::Line::Sample(sample)) => exposition.samples.push(sample),
-            Ok(line::Line::Type(name, kind)) => drop(exposition.types.insert(name, kind)),
-            Ok(line::Line::Nothing) => {}
+            Ok(line::Line::Sample(sample)) => exposition.keep(sample, wanted, index + 1),
+            Ok(line::Line::Type(name, kind)) if wanted.is_none_or(|wanted| wanted.contains(name.as_str())) => {
+                exposition.types.insert(name, kind);
+            }
+            Ok(line::Line::Type(..) | line::Line::Nothing) => {}
             // What follows is not part of it.
             Ok(line::Line::End) => break,
-            Err(why) => {
-                exposition.bad_lines += 1;
-                if exposition.bad.len() < REMEMBERED {
-                    exposition.bad.push((index + 1, why));
-                }
-            }
+            Err(why) => exposition.note(line, why, wanted, index + 1),
         }
     }
     exposition

@@ -112,6 +112,30 @@ fn what_is_too_long_is_left_out() {
     assert!(read.trouble().unwrap().ends_with("(and 999 more)"));
 }
 
+#[test]
+fn only_what_is_asked_for_is_kept_and_every_name_is_known() {
+    let text = "# TYPE a gauge\n# TYPE b gauge\na 1\nb 2\na{l=\"x\"} 3\nb x\n";
+    let read = parse_only(text.as_bytes(), &BTreeSet::from(["a"]));
+    assert_eq!(read.samples, [sample("a", &[], 1.0), sample("a", &[("l", "x")], 3.0)]);
+    assert_eq!(read.names, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+    assert_eq!((read.types.len(), read.is_gauge("a"), read.bad_lines), (1, true, 1));
+    assert_eq!(read.doubt("a"), None, "the line is of another metric");
+}
+
+#[test]
+fn a_bad_line_casts_doubt_on_its_own_metric_or_on_all() {
+    let doubt = |line: &str, name: &str| parse(format!("good 1\n{line}\n").as_bytes()).doubt(name);
+    for line in ["a{b=\"c} 1", "a x", "a", "{\"a\",l=\"v\"} x", " a{l=1} 2"] {
+        assert!(doubt(line, "a").is_some_and(|doubt| doubt.starts_with("line 2 is no sample: ")), "{line}");
+        assert_eq!(doubt(line, "good"), None, "{line}");
+    }
+    for line in ["<html>", "{l=\"v\"} 1", "{\"a", "a-b 1"] {
+        assert!(doubt(line, "a").is_some() && doubt(line, "good").is_some(), "{line}");
+    }
+    let read = parse(b"a\xff 1\na{l=\"\xff\"} 1\n");
+    assert_eq!(read.doubt("a").unwrap(), "line 1 is no sample: it is not UTF-8");
+}
+
 /// The real thing, where it is at hand: what Kubeflow's operator served.
 #[test]
 fn a_recorded_operator_is_read_without_a_bad_line() {

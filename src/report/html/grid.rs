@@ -54,10 +54,9 @@ pub(super) fn columns(report: &Report) -> Columns<'_> {
     let all = view::columns(&report.results);
     let bad: HashSet<_> =
         report.results.iter().filter(|row| row.is_bad()).map(|row| row.kubernetes.as_deref()).collect();
-    let is_bad = |column: &Option<&str>| bad.contains(column);
     let count = all.len();
-    let shown = first(&all, COLUMNS.max(bad.len().min(BAD_COLUMNS)), is_bad);
-    let bad_left_out = bad.len() - shown.iter().filter(|column| is_bad(column)).count();
+    let shown = first(&all, COLUMNS.max(bad.len().min(BAD_COLUMNS)), |column| bad.contains(column));
+    let bad_left_out = bad.len() - shown.iter().filter(|column| bad.contains(*column)).count();
     Columns { left_out: count - shown.len(), bad_left_out, shown }
 }
 

@@ -26,12 +26,12 @@ pub(super) fn evaluate(check: &Check, used: Option<&Resources>) -> Finding {
         return Finding::Inconclusive("no container of it was seen to run".to_owned());
     };
     let shares = [
-        Share { what: "CPU", reason: "CpuInefficient", least: *min_cpu_efficiency, share: used.cpu_efficiency },
+        Share { what: "CPU", reason: "CpuInefficient", least: *min_cpu_efficiency, used: used.cpu_efficiency },
         Share {
             what: "memory",
             reason: "MemoryInefficient",
             least: *min_memory_efficiency,
-            share: used.memory_efficiency,
+            used: used.memory_efficiency,
         },
     ];
     let budget = Budget { max_memory: *max_memory, max_cpu: *max_cpu, shares, used };
@@ -55,7 +55,7 @@ struct Share {
     what: &'static str,
     reason: &'static str,
     least: Option<f64>,
-    share: Option<f64>,
+    used: Option<f64>,
 }
 
 impl Budget<'_> {
@@ -67,7 +67,7 @@ impl Budget<'_> {
         if over.is_some() || used.samples < ENOUGH {
             return over;
         }
-        self.shares.into_iter().find_map(|Share { what, reason, least, share }| {
+        self.shares.into_iter().find_map(|Share { what, reason, least, used: share }| {
             let (least, share) = least.zip(share)?;
             (share < least).then(|| inefficient(what, least, share, reason, used))
         })
@@ -88,7 +88,7 @@ impl Budget<'_> {
         if used.samples < ENOUGH {
             return Some(too_few(used));
         }
-        let unasked = self.shares.iter().find(|share| share.least.is_some() && share.share.is_none())?;
+        let unasked = self.shares.iter().find(|share| share.least.is_some() && share.used.is_none())?;
         Some(format!("no container requests any {}, so that there is no share to use", unasked.what))
     }
 
@@ -100,12 +100,12 @@ impl Budget<'_> {
             max_memory.map(|most| format!("memory {} of {}", memory(used.memory_peak_bytes), memory(units(most)))),
         );
         parts.extend(max_cpu.map(|most| format!("cpu {} of {}", cpu(used.cpu_peak_milli), cpu(millis(most)))));
-        parts.extend(shares.iter().filter_map(|Share { what, least, share, .. }| {
+        parts.extend(shares.iter().filter_map(|Share { what, least, used: share, .. }| {
             let (least, share) = least.zip(*share)?;
             Some(format!("{what} efficiency {share:.2} of at least {least}"))
         }));
         let maxima = [max_memory.map(|_| number(used.memory_peak_bytes)), max_cpu.map(|_| number(used.cpu_peak_milli))];
-        let minima = shares.iter().map(|share| share.least.and(share.share));
+        let minima = shares.iter().map(|share| share.least.and(share.used));
         let value = maxima.into_iter().chain(minima).flatten().next();
         Finding::Passed { message: format!("{} ({} samples)", parts.join(", "), used.samples), value }
     }

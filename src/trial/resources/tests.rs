@@ -159,22 +159,22 @@ async fn what_was_not_sampled_for_a_while_is_no_longer_said_to_be_once_it_is() {
     let (refused, broken) = (Failure::Refused("404".to_owned()), Failure::Broken("502".to_owned()));
     doors.heard(&Ask::Namespace("ev-1".to_owned()), start, Some(&refused));
     let fail = |doors: &mut Doors, now| (0..3).for_each(|_| doors.heard(&node, now, Some(&broken)));
-    let note = |doors: &Doors, now| {
+    let said_of = |doors: &Doors, now| {
         desk.plan(now, Rhythm::REAL, doors, &HashSet::new());
         share.figures().unwrap().note
     };
     fail(&mut doors, start);
-    assert!(note(&doors, start).starts_with("not sampled: "));
+    assert!(said_of(&doors, start).starts_with("not sampled: "));
     // Asked again after the pause, it answers.
     let later = start + Duration::from_secs(60);
-    assert_eq!(note(&doors, later), "");
+    assert_eq!(said_of(&doors, later), "");
     desk.hear(&node, later, &desk.read(&node, false, summary(1).to_string().as_bytes()));
     fail(&mut doors, later);
-    let said = note(&doors, later);
+    let said = said_of(&doors, later);
     assert!(said.starts_with("sampled in part: ") && share.figures().unwrap().samples == 1, "{said}");
     // What has ended is not said to have been sampled.
     share.told(&pod("ev-1", "a", "terminated"));
-    assert!(note(&doors, later + Duration::from_secs(60)).starts_with("sampled in part: "));
+    assert!(said_of(&doors, later + Duration::from_secs(60)).starts_with("sampled in part: "));
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn promql_is_asked_of_a_real_prometheus() {
     assert!(matches!(passes, Answer::Passed { .. }), "{passes:?}");
     match scene.judged(at_most("jobs_total{n=\"{namespace}\"}", 10.0, 0)).await {
         Answer::Inconclusive(why) => {
-            assert!(why.starts_with("the last scrape is older than the example's end"), "{why}")
+            assert!(why.starts_with("the last scrape is older than the example's end"), "{why}");
         }
         other => panic!("{other:?}"),
     }

@@ -183,6 +183,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: op, namespace: ev-test-metrics}
 spec:
+  replicas: 2
   selector: {matchLabels: {app: op}}
   template:
     metadata: {labels: {app: op}}
@@ -213,7 +214,7 @@ metrics: {service: ev-test-metrics/op:metrics}
 examples: [{paths: ['examples/*.yaml'], tier: full, timeout: 2m}]
 checks:
   - metrics: {query: controller_runtime_reconcile_errors_total, max-increase: 0, max: 0}
-  - cel: object.kind == 'Deployment' && object.status.availableReplicas == 1
+  - cel: object.kind == 'Deployment' && object.status.availableReplicas == 2
   - event: {reason: BackOff, absent: true}
   - logs: {absent: panic}
   - logs: {matches: 'never printed'}

@@ -60,6 +60,12 @@ async fn a_service_leads_to_its_ready_pods_and_refuses_as_a_real_one_does() {
     assert_eq!(refused(&simulator, "ns/nobody:80", 503).await, "no endpoints available for service \"nobody\"");
     assert_eq!(refused(&simulator, "ns/op:81", 503).await, "no service port 81 found for service \"op\"");
     assert_eq!(refused(&simulator, "ns/a:b:c:d", 400).await, "invalid service request \"a:b:c:d\"");
+    let pod = async |id: &str| {
+        let answer = reqwest::get(format!("{}/api/v1/namespaces/ns/pods/{id}/proxy/metrics", simulator.url())).await;
+        answer.unwrap().status().as_u16()
+    };
+    let asked = [pod("op:80").await, pod("https:op:8443").await, pod("op:8443").await, pod("absent:80").await];
+    assert_eq!(asked, [200, 200, 400, 404]);
     simulator.shutdown().await;
 }
 

@@ -1,7 +1,7 @@
 //! Run-wide checks: what the config expects of the operator over all cells of a cluster, and that its pods stayed up, which is always
 //! expected of one that this program deployed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Check;
 use crate::model::ExampleId;
 use crate::operator::{Operator, Reference};
-use crate::report::CheckResult;
+use crate::report::{CheckResult, Row};
 use crate::trial::apply::request::{Objects, text};
 use crate::trial::attempt::World;
 use crate::trial::checks::{self, Checks, Facts, LogScan, Metering, RunContext};
@@ -30,7 +30,12 @@ const PROGRAM: Duration = Duration::from_secs(300);
 const READING: Duration = Duration::from_secs(60);
 /// Most containers whose logs are read, and most bytes of each.
 const LOGS: usize = 32;
-const LOG_BYTES: i64 = 16 << 20;
+const LOG_BYTES: usize = 16 << 20;
+/// How long what examples leave may take to be deleted, which may still be counted.
+const LEAVING: Duration = Duration::from_secs(30);
+
+/// How often each container of a pod had restarted; by the pod's UID, with its name.
+type Pods = BTreeMap<String, (String, BTreeMap<String, i32>)>;
 
 /// The state before the first cell.
 pub(super) struct OperatorChecks<'w, 'a> {
@@ -38,6 +43,8 @@ pub(super) struct OperatorChecks<'w, 'a> {
     /// What the operator consists of, as far as it is known.
     workloads: Vec<Reference>,
     before: Before,
+    /// The operator's pods then, if checks are about their logs.
+    pods: Option<Pods>,
     began: Instant,
     at: Timestamp,
 }
@@ -45,30 +52,66 @@ pub(super) struct OperatorChecks<'w, 'a> {
 impl<'w, 'a> OperatorChecks<'w, 'a> {
     /// Takes note of how things stand before the first cell.
     pub(super) async fn begin(world: &'w World<'a>, operator: Option<&Operator>, cancel: &CancellationToken) -> Self {
-        let before = async {
-            match &world.meter {
-                Some(meter) => Before::read(meter, &world.config.checks, "").await,
-                None => Before::default(),
-            }
-        };
-        let before = tokio::select! {
-            before = before => before,
-            () = cancel.cancelled() => Before::default(),
-        };
         let named = world.config.operator_ready.deployments.iter().filter_map(|named| deployment(named));
         let mut workloads: Vec<_> = named.collect();
         workloads.extend(operator.iter().flat_map(|operator| operator.installed().workloads()).cloned());
-        Self { world, workloads, before, began: Instant::now(), at: Timestamp::now() }
+        let mut begun = Self {
+            world,
+            workloads,
+            before: Before::default(),
+            pods: None,
+            began: Instant::now(),
+            at: Timestamp::now(),
+        };
+        let before = async {
+            let metrics = async {
+                match &world.meter {
+                    Some(meter) => Before::read(meter, &world.config.checks, "").await,
+                    None => Before::default(),
+                }
+            };
+            let pods = async {
+                let pods = if begun.reads_logs() { in_time(begun.pods()).await.ok()?.ok()? } else { return None };
+                Some(pods.iter().map(|(_, pod)| counted(pod)).collect::<Pods>())
+            };
+            tokio::join!(metrics, pods)
+        };
+        let before = tokio::select! {
+            before = before => Some(before),
+            () = cancel.cancelled() => None,
+        };
+        (begun.before, begun.pods) = before.unwrap_or_default();
+        (begun.began, begun.at) = (Instant::now(), Timestamp::now());
+        begun
     }
 
-    /// What became of them, after the last cell. Nothing can be said of a run that was cancelled.
-    pub(super) async fn end(&self, kubernetes: &str, cancel: &CancellationToken) -> Vec<CheckResult> {
+    /// What became of them, after the last cell, whose rows these are; at the deadline nobody can tell. Nothing can be said of a run
+    /// that was cancelled.
+    pub(super) async fn end(
+        &self,
+        kubernetes: &str,
+        rows: &[Row],
+        deadline: Option<Instant>,
+        cancel: &CancellationToken,
+    ) -> Vec<CheckResult> {
         if cancel.is_cancelled() {
             return Vec::new();
         }
         let mut results: Vec<_> = self.restarts().into_iter().collect();
         if !self.world.config.checks.is_empty() {
-            results.extend(self.configured(kubernetes, cancel).await);
+            let over = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let incomplete = incomplete(rows);
+            results.extend(tokio::select! {
+                biased;
+                results = self.configured(kubernetes, incomplete.as_deref(), cancel) => results,
+                () = cancel.cancelled() => self.undecided("the run was cancelled"),
+                () = over => self.undecided("the deadline of the run came before it could be decided"),
+            });
         }
         results.into_iter().map(|result| self.world.redacted_check(result)).collect()
     }
@@ -83,8 +126,15 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
         Some(CheckResult { check: "restarts".to_owned(), outcome: outcome.to_owned(), message, value: None })
     }
 
-    async fn configured(&self, kubernetes: &str, cancel: &CancellationToken) -> Vec<CheckResult> {
+    async fn configured(
+        &self,
+        kubernetes: &str,
+        incomplete: Option<&str>,
+        cancel: &CancellationToken,
+    ) -> Vec<CheckResult> {
         let world = self.world;
+        // What stays longer than that is counted or not.
+        let _ = tokio::time::timeout(LEAVING, world.janitor.idle()).await;
         let checks = match Checks::new(&world.config.checks) {
             Ok(checks) => checks,
             Err(error) => return self.undecided(&error.to_string()),
@@ -94,11 +144,8 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
             return self.undecided(&error.to_string());
         }
         let asks = |wanted: fn(&Check) -> bool| world.config.checks.iter().any(wanted);
-        let logs_lost = if asks(|check| matches!(check, Check::Logs { .. } | Check::Value { .. })) {
-            in_time(self.scan_logs(&checks.scan())).await.and_then(|read| read).err()
-        } else {
-            None
-        };
+        let logs_lost =
+            if self.reads_logs() { in_time(self.scan_logs(&checks.scan())).await.unwrap_or_else(Some) } else { None };
         let events =
             if asks(|check| matches!(check, Check::Event { .. })) { self.events().await } else { Ok(Vec::new()) };
         let events = match events {
@@ -106,8 +153,13 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
             Err(why) => return self.undecided(&why),
         };
         let object = if asks(|check| matches!(check, Check::Cel(_))) { self.object().await } else { None };
-        let facts =
-            Facts { object: object.as_ref(), events: &events, logs_lost: logs_lost.as_deref(), ..Facts::default() };
+        let facts = Facts {
+            object: object.as_ref(),
+            events: &events,
+            logs_lost: logs_lost.as_deref(),
+            incomplete,
+            ..Facts::default()
+        };
         let redact = |text: &str| world.redactor.text(text).into_owned();
         let namespace = self.namespaces().first().map_or("default", |namespace| *namespace).to_owned();
         let context = RunContext {
@@ -171,43 +223,112 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
         times.max().is_none_or(|at| at.as_second() >= self.at.as_second())
     }
 
-    /// Lets checks see what the operator's containers have printed since then.
-    async fn scan_logs(&self, scan: &LogScan) -> Result<(), String> {
-        let mut read = 0;
+    fn reads_logs(&self) -> bool {
+        self.world.config.checks.iter().any(|check| matches!(check, Check::Logs { .. } | Check::Value { .. }))
+    }
+
+    /// The pods of the operator's namespaces, each with what asks for its logs.
+    async fn pods(&self) -> Result<Vec<(Api<Pod>, Pod)>, String> {
+        let mut all = Vec::new();
         for namespace in self.namespaces() {
             let pods: Api<Pod> = Api::namespaced(self.world.cluster.client.clone(), namespace);
             let found = pods.list(&ListParams::default()).await;
             let found = found.map_err(|error| format!("the pods of {namespace} can't be listed: {error}"))?;
-            for pod in found {
-                let name = pod.metadata.name.as_deref().unwrap_or_default();
-                for container in pod.spec.iter().flat_map(|spec| &spec.containers) {
-                    if read == LOGS {
-                        return Err(format!("there are more than {LOGS} containers"));
-                    }
-                    read += 1;
-                    let lines = self.lines(&pods, name, &container.name, scan).await;
-                    lines.map_err(|why| format!("the log of Pod/{name} can't be read: {why}"))?;
-                }
-            }
+            all.extend(found.into_iter().map(|pod| (pods.clone(), pod)));
         }
-        Ok(())
+        Ok(all)
     }
 
-    async fn lines(&self, pods: &Api<Pod>, pod: &str, container: &str, scan: &LogScan) -> Result<(), String> {
+    /// Lets checks see what the operator's containers have printed since then; returns what of it is lost.
+    async fn scan_logs(&self, scan: &LogScan) -> Option<String> {
+        let pods = match self.pods().await {
+            Ok(pods) => pods,
+            Err(why) => return Some(why),
+        };
+        let now: Pods = pods.iter().map(|(_, pod)| counted(pod)).collect();
+        let mut lost = gone(self.pods.as_ref(), &now);
+        let mut read = 0;
+        for (api, pod) in &pods {
+            let (uid, (name, restarts)) = counted(pod);
+            let earlier = self.pods.as_ref().and_then(|pods| pods.get(&uid)).map(|(_, restarts)| restarts);
+            let spec = pod.spec.iter();
+            let containers = spec.flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+            for container in containers.map(|container| container.name.as_str()) {
+                if read == LOGS {
+                    return Some(format!("there are more than {LOGS} containers"));
+                }
+                read += 1;
+                let count = |restarts: &BTreeMap<String, i32>| restarts.get(container).copied().unwrap_or(0);
+                let (restarts, earlier) = (count(&restarts), earlier.map_or(0, count));
+                // Of all earlier runs the kubelet keeps the last one.
+                if restarts > 0 {
+                    let why = self.lines(api, &name, container, true, scan).await.err();
+                    lost = lost.or_else(|| why.filter(|_| restarts > earlier));
+                }
+                let why = self.lines(api, &name, container, false, scan).await.err();
+                lost = lost.or(why);
+            }
+        }
+        lost
+    }
+
+    async fn lines(
+        &self,
+        pods: &Api<Pod>,
+        pod: &str,
+        container: &str,
+        previous: bool,
+        scan: &LogScan,
+    ) -> Result<(), String> {
         let parameters = LogParams {
             container: Some(container.to_owned()),
             since_time: Some(self.at),
-            limit_bytes: Some(LOG_BYTES),
+            limit_bytes: i64::try_from(LOG_BYTES).ok(),
+            previous,
             ..LogParams::default()
         };
-        let log = pods.log_stream(pod, &parameters).await.map_err(|error| error.to_string())?;
-        let (mut log, mut line) = (std::pin::pin!(log), Vec::new());
-        while log.read_until(b'\n', &mut line).await.map_err(|error| error.to_string())? > 0 {
+        let unread = |error: String| format!("the log of Pod/{pod}, container {container}, can't be read: {error}");
+        let log = pods.log_stream(pod, &parameters).await.map_err(|error| unread(error.to_string()))?;
+        let (mut log, mut line, mut bytes) = (std::pin::pin!(log), Vec::new(), 0);
+        while log.read_until(b'\n', &mut line).await.map_err(|error| unread(error.to_string()))? > 0 {
+            bytes += line.len();
             scan.line(pod, container, String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
             line.clear();
         }
-        Ok(())
+        if bytes < LOG_BYTES {
+            return Ok(());
+        }
+        Err(format!("Pod/{pod}, container {container}, logged more than {} MiB", LOG_BYTES >> 20))
     }
+}
+
+/// A pod as it is remembered.
+fn counted(pod: &Pod) -> (String, (String, BTreeMap<String, i32>)) {
+    let statuses = pod.status.iter().flat_map(|status| {
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
+    });
+    let restarts = statuses.map(|status| (status.name.clone(), status.restart_count)).collect();
+    let [uid, name] = [&pod.metadata.uid, &pod.metadata.name].map(|text| text.clone().unwrap_or_default());
+    (uid, (name, restarts))
+}
+
+/// Whose logs are gone: pods that are there no more, and runs of containers before the last two.
+fn gone(before: Option<&Pods>, now: &Pods) -> Option<String> {
+    let Some(before) = before else {
+        return Some("the operator's pods were not known before the first example".to_owned());
+    };
+    before.iter().find_map(|(uid, (name, restarts))| {
+        let Some((_, later)) = now.get(uid) else { return Some(format!("Pod/{name} is there no more")) };
+        let again = later.iter().find(|(container, count)| **count > restarts.get(*container).unwrap_or(&0) + 1)?;
+        Some(format!("container {} of Pod/{name} restarted more than once", again.0))
+    })
+}
+
+/// Why less happened than was planned.
+fn incomplete(rows: &[Row]) -> Option<String> {
+    let tried = rows.iter().filter(|row| !row.attempts.is_empty()).count();
+    (tried == 0 || tried < rows.len())
+        .then(|| format!("{} of {} examples were not tried", rows.len() - tried, rows.len()))
 }
 
 async fn in_time<T>(reading: impl Future<Output = T>) -> Result<T, String> {
@@ -224,4 +345,27 @@ fn deployment(named: &str) -> Option<Reference> {
         namespace: Some(namespace.to_owned()),
         name: name.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pods(pods: &[(&str, i32)]) -> Pods {
+        let restarts = |count| BTreeMap::from([("manager".to_owned(), count)]);
+        pods.iter().map(|(uid, count)| ((*uid).to_owned(), (format!("op-{uid}"), restarts(*count)))).collect()
+    }
+
+    #[test]
+    fn logs_of_pods_that_were_replaced_and_of_earlier_runs_are_gone() {
+        let before = pods(&[("a", 1)]);
+        assert_eq!(gone(Some(&before), &pods(&[("a", 1)])), None);
+        assert_eq!(gone(Some(&before), &pods(&[("a", 2), ("b", 5)])), None, "the run before is kept");
+        assert_eq!(
+            gone(Some(&before), &pods(&[("a", 3)])).unwrap(),
+            "container manager of Pod/op-a restarted more than once"
+        );
+        assert_eq!(gone(Some(&before), &pods(&[("b", 0)])).unwrap(), "Pod/op-a is there no more");
+        assert!(gone(None, &before).is_some());
+    }
 }

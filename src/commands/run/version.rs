@@ -239,7 +239,7 @@ impl<'a> Shared<'_, 'a, '_> {
         let rows =
             cells::run(&cells, &cluster.nodes, &limits, cancel, |cell, turn| attempt(&world, cell, turn), finished)
                 .await;
-        described.checks = Box::pin(run_wide.end(kubernetes, cancel)).await;
+        described.checks = Box::pin(run_wide.end(kubernetes, &rows, limits.deadline, cancel)).await;
         self.work.outputs.cluster(&described);
         let rows = rows.into_iter().map(|row| self.with_log(row)).collect();
         let remarks = if brought.goes {

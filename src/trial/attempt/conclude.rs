@@ -61,6 +61,7 @@ impl Trial<'_, '_> {
             events: judge.events(),
             pods: &pods,
             logs_lost: lost.as_deref(),
+            incomplete: None,
             resources,
         };
         let redactor = self.world.redactor;

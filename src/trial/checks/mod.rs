@@ -53,6 +53,8 @@ pub struct Facts<'a> {
     pub pods: &'a [Arc<Json>],
     /// Why the logs that were scanned are not whole, if they are not: then what was not found may have been there.
     pub logs_lost: Option<&'a str>,
+    /// Why less happened than was planned, if so: then what did not happen says nothing.
+    pub incomplete: Option<&'a str>,
     /// What the pods used; `None` if nothing of them ran.
     pub resources: Option<&'a Resources>,
 }
@@ -83,6 +85,20 @@ impl Finding {
 
     fn failed(reason: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Failed(Failure { reason, message: message.into(), hint: hint.into(), value: None })
+    }
+}
+
+impl Finding {
+    /// A finding of which only what happened counts, where not everything could happen.
+    fn excused(self, incomplete: Option<&str>) -> Self {
+        const DID_NOT_HAPPEN: [&str; 6] =
+            ["MetricTooLow", "MetricDidNotRise", "MetricAbsent", "LogsDidNotMatch", "ValueMissing", "EventMissing"];
+        match (self, incomplete) {
+            (Self::Failed(failure), Some(why)) if DID_NOT_HAPPEN.contains(&failure.reason) => {
+                Self::Inconclusive(format!("{why}; {}", failure.message))
+            }
+            (finding, _) => finding,
+        }
     }
 }
 
@@ -124,7 +140,7 @@ impl Checks {
         let mut results = Vec::with_capacity(self.list.len());
         let mut cause = None;
         for (place, check) in self.list.iter().enumerate() {
-            let finding = self.decide(check, place, facts, context).await;
+            let finding = self.decide(check, place, facts, context).await.excused(facts.incomplete);
             if let (Finding::Failed(failure), None) = (&finding, &cause) {
                 cause = Some(self::cause(failure, facts, context));
             }

@@ -313,3 +313,20 @@ proptest! {
         prop_assert!(scan.caught()["all"].text.chars().count() <= 200);
     }
 }
+
+#[test]
+fn what_did_not_happen_says_nothing_where_not_everything_could() {
+    let why = Some("2 of 3 examples were not tried");
+    for reason in ["MetricDidNotRise", "MetricAbsent", "LogsDidNotMatch", "EventMissing"] {
+        let found = Finding::failed(reason, "none", "");
+        assert_eq!(
+            found.clone().excused(why),
+            Finding::Inconclusive("2 of 3 examples were not tried; none".to_owned())
+        );
+        assert_eq!(found.clone().excused(None), found);
+    }
+    for reason in ["MetricRose", "LogsForbidden", "EventForbidden"] {
+        let found = Finding::failed(reason, "there", "");
+        assert_eq!(found.clone().excused(why), found, "{reason} did happen");
+    }
+}

@@ -68,15 +68,12 @@ pub(super) fn fit(told: Told<'_>, room: usize) -> Result<Fitted, askama::Error> 
             continue;
         }
         let (line, article) = (line(example, &columns)?, article(example, told, Level::Named)?);
-        match spare.checked_sub(line.len() + article.len() + WRAPPING) {
-            Some(left) => {
-                spare = left;
-                held[*place] = Some(Held { line, article, level: Level::Named });
-            }
-            None => {
-                fitted.left_out += 1;
-                fitted.failures_left_out += usize::from(example.is_bad());
-            }
+        if let Some(left) = spare.checked_sub(line.len() + article.len() + WRAPPING) {
+            spare = left;
+            held[*place] = Some(Held { line, article, level: Level::Named });
+        } else {
+            fitted.left_out += 1;
+            fitted.failures_left_out += usize::from(example.is_bad());
         }
     }
     for (needs_care, level) in STEPS {

@@ -54,7 +54,7 @@ pub(super) fn columns(report: &Report) -> Columns<'_> {
     let all = view::columns(&report.results);
     let bad: HashSet<_> =
         report.results.iter().filter(|row| row.is_bad()).map(|row| row.kubernetes.as_deref()).collect();
-    let is_bad = |column: &Option<&str>| bad.contains(column);
+    let is_bad = |column: &_| bad.contains(column);
     let count = all.len();
     let shown = first(&all, COLUMNS.max(bad.len().min(BAD_COLUMNS)), is_bad);
     let bad_left_out = bad.len() - shown.iter().filter(|column| is_bad(column)).count();

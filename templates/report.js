@@ -113,6 +113,9 @@
       cell.classList.toggle('here', cell === here && cells.length > 1)
       if (here && cell.localName === 'details') cell.open = cell === here
     }
+    // Of many versions the one that is meant may be far below.
+    const below = here ? here.getBoundingClientRect().top - slot.getBoundingClientRect().top : 0
+    if (below > slot.clientHeight / 2) slot.scrollTop += below - article.querySelector('header').offsetHeight - 10
     slot.focus({ preventScroll: true })
   }
 

@@ -137,6 +137,8 @@ async function versions () {
   await page.evaluate(() => [...document.querySelectorAll('#grid td.f a')].find(link => link.closest('tr').textContent.includes('simple-cpu')).click())
   await until(page, () => document.getElementById('drawer').open)
   assert.equal(await page.$eval('#slot .here b', version => version.textContent), 'v1.34.0')
+  assert.ok(await page.$eval('#slot .here', cell => { const { top } = cell.getBoundingClientRect(); return top > 100 && top < innerHeight / 2 }))
+  assert.ok(await page.$eval('#close', button => button.getBoundingClientRect().top > 0))
   const log = await page.$eval('#slot .here .log', log => log.textContent)
   assert.equal(log, 'panic: no route\n    main.go:12 +0x1d\na   b   c\n^[[31mred^[[0m ^?')
   await picture(page, 'twenty-details')

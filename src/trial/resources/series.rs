@@ -141,7 +141,7 @@ impl Series {
         if !over.is_zero() {
             let average = rate(used, over);
             // What is more than each average that was told, and need not be, is the grain of the clock.
-            return if self.cpu_peak > 0 { average.min(self.cpu_peak.max(rate(used, over + GRAIN))) } else { average };
+            return if self.told.0 > 0 { average.min(self.cpu_peak.max(rate(used, over + GRAIN))) } else { average };
         }
         if self.told.1 > 0 {
             return milli(u64::try_from(self.told.0 / u128::from(self.told.1)).unwrap_or(u64::MAX));

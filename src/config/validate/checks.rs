@@ -145,11 +145,6 @@ fn metric(raw: RawMetricCheck, source: Option<&MetricsSource>, at: &Place<'_>) -
 
 /// Some bound must be given, and a value must be able to meet them all.
 fn bounds(bounds: &[(&str, Option<f64>)], at: &Place<'_>) {
-    for (key, value) in bounds {
-        if let Some(value) = value.filter(|value| !value.is_finite()) {
-            at.key(key).error(format!("{value} is no bound: expected a number"));
-        }
-    }
     let get = |name: &str| bounds.iter().find(|(key, _)| *key == name).and_then(|(_, value)| *value);
     if bounds.iter().all(|(_, value)| value.is_none()) {
         let names: Vec<_> = bounds.iter().map(|(name, _)| *name).collect();

@@ -324,7 +324,7 @@ async fn a_push_to_the_default_branch_begins_the_branch_and_adds_to_it() {
     assert!(records.iter().all(|record| record.commit == COMMIT));
     github.branches(|branches| {
         let message = |run: &str| format!("Record run {run} of o/r at 0123456 [skip ci]");
-        assert_eq!(branches.messages(BRANCH), [message("7"), message("8"), message("8")]);
+        assert_eq!(branches.messages(BRANCH), [message("7"), message("8"), message("8"), message("8")]);
         assert!(branches.file(BRANCH, "README.md").unwrap().contains("history.jsonl"));
         let badge: Value = serde_json::from_str(branches.file(BRANCH, "badge.json").unwrap()).unwrap();
         assert_eq!(badge["label"], "examples");

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use example_validator::simulator::faults::Faults;
 use example_validator::simulator::lifecycle::{self, Pace};
-use example_validator::simulator::store::Key;
+use example_validator::simulator::store::{Event, Key};
 use example_validator::simulator::{Options, Simulator};
 use repository::{Simulated, job, members, write};
 use serde_json::Value as Json;
@@ -165,30 +165,35 @@ async fn what_a_lone_example_waits_for_before_it_begins_is_no_part_of_its_durati
     command
         .args(["run", "--config", "config.yml", "--no-color", "--output", "out", "--kubeconfig"])
         .arg(&cluster.kubeconfig);
-    let ended = tokio::task::spawn_blocking(move || command.output().unwrap());
-    // When a namespace was first seen to be deleted.
-    let mut deleted = std::collections::BTreeMap::new();
-    while !ended.is_finished() {
-        for namespace in cluster.simulator.store().list("", "namespaces", None).0 {
-            if namespace["metadata"]["deletionTimestamp"].is_string() {
-                let name = namespace["metadata"]["name"].as_str().unwrap().to_owned();
-                deleted.entry(name).or_insert_with(jiff::Timestamp::now);
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let output = ended.await.unwrap();
+    let mut changes = cluster.simulator.store().changes();
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = repository::report(&root.path().join("out"));
-    let attempt = |name: &str| {
+    let row = |name: &str| {
         let path = format!("examples/{name}.yaml");
         let rows = report["results"].as_array().unwrap();
-        rows.iter().find(|row| row["example"] == path.as_str()).unwrap()["attempts"][0].clone()
+        rows.iter().find(|row| row["example"] == path.as_str()).unwrap().clone()
     };
-    let began: jiff::Timestamp = attempt("lone")["startedAt"].as_str().unwrap().parse().unwrap();
-    let first = attempt("first")["namespace"].as_str().unwrap().to_owned();
-    assert!(deleted[&first] < began, "{deleted:?} {began}");
-    assert!(attempt("lone")["phases"]["applyMs"].as_u64().unwrap() >= 200, "{report:#}");
+    let (first, lone) = (row("first"), row("lone"));
+
+    let namespace = |row: &Json| row["attempts"][0]["namespace"].as_str().unwrap().to_owned();
+    let mut order = std::iter::from_fn(|| changes.try_next()).filter(|change| change.kind.plural == "namespaces");
+    assert!(
+        order.any(|gone| {
+            gone.event == Event::Deleted && gone.object["metadata"]["name"] == namespace(&first).as_str()
+        })
+    );
+    assert!(
+        order
+            .any(|made| { made.event == Event::Added && made.object["metadata"]["name"] == namespace(&lone).as_str() })
+    );
+
+    // The first one was done before its namespace was deleted and the metrics were read, which are requests of 200 ms each.
+    let started = |row: &Json| row["attempts"][0]["startedAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let done = started(&first) + Duration::from_millis(first["durationMs"].as_u64().unwrap());
+    let waited = started(&lone).duration_since(done);
+    assert!(waited.as_millis() >= 400, "{waited:?}");
+    assert!(lone["attempts"][0]["phases"]["applyMs"].as_u64().unwrap() >= 200, "{report:#}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::details::{cause_name, errors, place};
-use super::{Finding, Report, Row, words};
+use super::{CheckResult, Cluster, Finding, Report, Row, words};
 use crate::diagnostic::Severity;
 use crate::diagnostic::inert::inert;
 
@@ -69,26 +69,41 @@ impl Annotation {
 pub fn annotations(report: &Report, prefix: &str) -> Vec<Annotation> {
     let mut ranked: Vec<(Level, usize, usize, Annotation)> = Vec::new();
     let mut seen = BTreeSet::new();
-    for (row_index, row) in report.results.iter().enumerate() {
+    let run_wide = report.clusters.iter().map(of_cluster);
+    for (place, found) in run_wide.chain(report.results.iter().map(of_row)).enumerate() {
         let mut ranks = [0; 3];
-        for mut annotation in of_row(row) {
+        for mut annotation in found {
             annotation.file.insert_str(0, if annotation.file.is_empty() { "" } else { prefix });
             annotation.title.insert_str(0, if report.run.simulated { "simulated: " } else { "" });
             // The same finding on several versions is one annotation.
             if seen.insert(annotation.clone()) {
                 let rank = &mut ranks[annotation.level as usize];
-                ranked.push((annotation.level, *rank, row_index, annotation));
+                ranked.push((annotation.level, *rank, place, annotation));
                 *rank += 1;
             }
         }
     }
-    ranked.sort_by_key(|(level, rank, row, _)| (*level, *rank, *row));
+    ranked.sort_by_key(|(level, rank, place, _)| (*level, *rank, *place));
     let mut counts = [0; 3];
     ranked.retain(|(level, ..)| {
         counts[*level as usize] += 1;
         counts[*level as usize] <= MAX_EACH
     });
     ranked.into_iter().map(|(.., annotation)| annotation).collect()
+}
+
+/// The run-wide checks of a cluster that failed, and those of which nobody can tell: they have no file.
+fn of_cluster(cluster: &Cluster) -> Vec<Annotation> {
+    let told = cluster.checks.iter().filter(|check| check.outcome != "passed");
+    let annotation = |check: &CheckResult| Annotation {
+        level: if check.outcome == "failed" { Level::Error } else { Level::Warning },
+        file: String::new(),
+        line: 0,
+        column: 0,
+        title: format!("Run-wide check on {}: {} {}", cluster.kubernetes, check.check, check.outcome),
+        message: inert(&check.message).into_owned(),
+    };
+    told.map(annotation).collect()
 }
 
 /// What is to be said of one row. What is quarantined, flaky or expected is no error.
@@ -200,6 +215,21 @@ mod tests {
         let report = Report::new(run, vec![], vec![], vec![sample::slow("a.yaml", "v1.34.0")], &[]);
         let titles: Vec<_> = annotations(&report, "").into_iter().map(|annotation| annotation.title).collect();
         assert_eq!(titles, ["simulated: a.yaml timed out on v1.34.0: timeout/Timeout", "simulated: EV302"]);
+    }
+
+    #[test]
+    fn run_wide_checks_that_did_not_pass_are_annotated_without_a_file() {
+        let checks = vec![
+            sample::check("restarts", "passed", "up"),
+            sample::check("logs", "inconclusive", "there was no time"),
+            sample::check("metrics", "failed", "errors rose by 2"),
+        ];
+        let clusters = vec![Cluster { checks, ..sample::report().clusters.remove(0) }];
+        let report = Report::new(Run::default(), clusters, vec![], vec![sample::broken("a.yaml")], &[]);
+        let commands: Vec<_> = annotations(&report, "sub/").iter().map(Annotation::command).collect();
+        assert_eq!(commands[0], "::error title=Run-wide check on v1.34.0%3A metrics failed::errors rose by 2");
+        assert!(commands[1].starts_with("::error file=sub/a.yaml,"));
+        assert_eq!(commands[2], "::warning title=Run-wide check on v1.34.0%3A logs inconclusive::there was no time");
     }
 
     #[test]

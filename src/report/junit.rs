@@ -14,6 +14,8 @@ use crate::model::Outcome;
 const BASIC: &str = "basic";
 /// The class of an example that has no framework and is no support file, such as a script.
 const NO_FRAMEWORK: &str = "example";
+/// The class of a run-wide check.
+const RUN_WIDE: &str = "run-wide check";
 /// What the name of every suite of a simulated run ends in.
 const SIMULATED: &str = " (simulated)";
 
@@ -32,6 +34,7 @@ pub fn render(report: &Report, details: &Details) -> Result<String> {
         let mut suite = TestSuite::new(clean(version.unwrap_or(BASIC)) + simulated);
         let rows = report.results.iter().filter(|row| row.kubernetes.as_deref() == version);
         let mut total = Duration::ZERO;
+        suite.add_test_cases(run_wide(report, version));
         for row in rows {
             total += Duration::from_millis(row.duration_ms);
             suite.add_test_case(case(row, report, details));
@@ -40,6 +43,24 @@ pub fn render(report: &Report, details: &Details) -> Result<String> {
         junit.add_test_suite(suite);
     }
     junit.to_string().map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The run-wide checks of a version, a case each. One of which nobody can tell is a skipped case.
+fn run_wide<'r>(report: &'r Report, version: Option<&'r str>) -> impl Iterator<Item = TestCase> + 'r {
+    let clusters = report.clusters.iter().filter(move |cluster| Some(cluster.kubernetes.as_str()) == version);
+    clusters.flat_map(|cluster| &cluster.checks).map(|check| {
+        let mut status = match check.outcome.as_str() {
+            "passed" => TestCaseStatus::success(),
+            "failed" => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            _ => TestCaseStatus::skipped(),
+        };
+        if check.outcome != "passed" {
+            status.set_message(clean(&check.message));
+        }
+        let mut case = TestCase::new(clean(&check.check), status);
+        case.set_classname(RUN_WIDE);
+        case
+    })
 }
 
 fn case(row: &Row, report: &Report, details: &Details) -> TestCase {
@@ -128,7 +149,7 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{LogTail, Run, sample};
+    use crate::report::{Cluster, LogTail, Run, sample};
     use insta::assert_snapshot;
     use proptest::prelude::*;
 
@@ -216,6 +237,38 @@ mod tests {
         boom ␛ ]]&gt;
         </system-out>
                 </testcase>
+            </testsuite>
+        </testsuites>
+        "#);
+    }
+
+    #[test]
+    fn run_wide_checks_are_cases_of_their_version() {
+        let checks = vec![
+            sample::check("restarts", "passed", "up"),
+            sample::check("metrics", "failed", "errors rose by 2"),
+            sample::check("logs", "inconclusive", "there was no time"),
+        ];
+        let clusters = vec![Cluster { checks, ..sample::report().clusters.remove(0) }];
+        let row = Row { kubernetes: Some("v1.34.0".to_owned()), ..sample::row("a.yaml", Outcome::Passed) };
+        let report =
+            Report::new(Run::default(), clusters, vec![], vec![row, sample::row("b.yaml", Outcome::Passed)], &[]);
+        let text = render(&report, &Details::default()).unwrap();
+        assert_snapshot!(text, @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="example-validator" tests="5" skipped="1" failures="1" errors="0" time="0.000">
+            <testsuite name="basic" tests="1" skipped="0" errors="0" failures="0" time="0.005">
+                <testcase name="b.yaml" classname="pytorchjob" time="0.005"/>
+            </testsuite>
+            <testsuite name="v1.34.0" tests="4" skipped="1" errors="0" failures="1" time="0.005">
+                <testcase name="restarts" classname="run-wide check"/>
+                <testcase name="metrics" classname="run-wide check">
+                    <failure message="errors rose by 2"/>
+                </testcase>
+                <testcase name="logs" classname="run-wide check">
+                    <skipped message="there was no time"/>
+                </testcase>
+                <testcase name="a.yaml" classname="pytorchjob" time="0.005"/>
             </testsuite>
         </testsuites>
         "#);

@@ -49,9 +49,9 @@ fn two_hundred_runs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("history");
     group.sample_size(10).measurement_time(Duration::from_secs(5)).throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("200 runs of 1,000 examples are read", |bencher| {
-        bencher.iter_with_large_drop(|| History::new(lines::read(black_box(text), Timestamp::MAX).records));
+        bencher.iter_with_large_drop(|| History::read(black_box(text), Timestamp::MAX));
     });
-    let known = History::new(lines::read(text, Timestamp::MAX).records);
+    let (known, _) = History::read(text, Timestamp::MAX);
     group.bench_function("durations and last runs for a plan", |bencher| {
         bencher.iter(|| (history::durations(black_box(&known)), history::last_on_cluster(&known)));
     });

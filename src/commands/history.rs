@@ -68,25 +68,25 @@ impl Kept {
             return Ok(Self { place: Some(place), ..Self::default() });
         }
         let mut told = Vec::new();
-        let records = match stored(&place, settings, context).await {
+        let history = match stored(&place, settings, context).await {
             Ok(Some(text)) => {
-                let read = lines::read(&text, Timestamp::now());
-                told.extend(read.skipped.map(|skipped| warning(format!("the history in {}: {skipped}", name(&place)))));
-                read.records
+                let (history, skipped) = History::read(&text, Timestamp::now());
+                told.extend(skipped.map(|skipped| warning(format!("the history in {}: {skipped}", name(&place)))));
+                history
             }
             Ok(None) => {
                 let message = format!("there is no history in {} yet", name(&place));
                 told.push(Diagnostic::error(message).with_severity(Severity::Note));
-                Vec::new()
+                History::default()
             }
             Err(why) => {
                 let help = "durations are estimated, and what is `due` runs whenever its event comes";
                 told.push(warning(format!("the history in {} is not read: {why}", name(&place))).with_help(help));
-                Vec::new()
+                History::default()
             }
         };
         let is_narrowed = !settings.selection.examples.is_empty();
-        Ok(Self { place: Some(place), history: Some(History::new(records)), is_narrowed, told, ..Self::default() })
+        Ok(Self { place: Some(place), history: Some(history), is_narrowed, told, ..Self::default() })
     }
 
     /// Says which reports are merged: all have to be of this run, lest another's enter as this one's.

@@ -10,8 +10,10 @@ use rayon::prelude::*;
 
 use super::Record;
 
-/// The longest line that is read, in bytes. One of ours has some 250.
+/// The longest line that is read, in bytes.
 const LONGEST: usize = 16 << 10;
+/// What a line of ours has at least, in bytes: most have some 230.
+const USUAL: usize = 180;
 /// How much of a text one thread reads at a time, in bytes.
 const PIECE: usize = 1 << 20;
 
@@ -54,7 +56,6 @@ impl fmt::Display for Skipped {
 }
 
 /// What one piece of a text holds.
-#[derive(Default)]
 struct Piece {
     records: Vec<Record>,
     lines: usize,
@@ -65,21 +66,26 @@ struct Piece {
 /// Reads a text, whatever it is. What is more than a day later than `now` is no record: nothing would ever be newer.
 #[must_use]
 pub fn read(text: &[u8], now: Timestamp) -> Read {
+    let (pieces, skipped) = read_pieces(text, now);
+    Read { records: pieces.into_iter().flatten().collect(), skipped }
+}
+
+/// The same, the records in as many parts as they were read in: to put large ones together takes as long as to read them.
+pub(super) fn read_pieces(text: &[u8], now: Timestamp) -> (Vec<Vec<Record>>, Option<Skipped>) {
     let latest = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
     let pieces: Vec<Piece> = pieces(text).into_par_iter().map(|piece| read_piece(piece, latest)).collect();
-    let mut read =
-        Read { records: Vec::with_capacity(pieces.iter().map(|piece| piece.records.len()).sum()), skipped: None };
-    let mut before = 0;
+    let (mut before, mut skipped) = (0, None);
+    let mut records = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        read.records.extend(piece.records);
-        read.skipped = match (read.skipped, piece.skipped) {
+        records.push(piece.records);
+        skipped = match (skipped, piece.skipped) {
             (None, found) => found.map(|found| Skipped { line: before + found.line, ..found }),
             (first, None) => first,
             (Some(first), Some(more)) => Some(Skipped { count: first.count + more.count, ..first }),
         };
         before += piece.lines;
     }
-    read
+    (records, skipped)
 }
 
 /// Whether a text holds something, and no record of whatever time: then somebody named the wrong file, which must not be overwritten.
@@ -105,7 +111,7 @@ fn pieces(mut text: &[u8]) -> Vec<&[u8]> {
 }
 
 fn read_piece(text: &[u8], latest: Timestamp) -> Piece {
-    let mut piece = Piece::default();
+    let mut piece = Piece { records: Vec::with_capacity(text.len() / USUAL), lines: 0, skipped: None };
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {

@@ -20,6 +20,7 @@ pub use record::{Record, records};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::model::ExampleId;
@@ -45,16 +46,25 @@ impl History {
         // Paths that begin alike are slow to compare: they are ordered once each.
         let mut examples: HashMap<ExampleId, Vec<Record>> = HashMap::new();
         for record in records {
-            match examples.get_mut(&record.example) {
-                Some(known) => known.push(record),
-                None => drop(examples.insert(record.example.clone(), vec![record])),
-            }
+            let known = match examples.get_mut(&record.example) {
+                Some(known) => known,
+                // Most examples have as many: to make room for more again and again takes long.
+                None => examples.entry(record.example.clone()).or_insert_with(|| Vec::with_capacity(RUNS)),
+            };
+            known.push(record);
         }
         examples.par_iter_mut().for_each(|(_, records)| {
             order(records);
             keep_last_words(records);
         });
         Self { examples: examples.into_iter().collect() }
+    }
+
+    /// The history that a text holds, as [`lines::read`] reads it, and what was no record of it.
+    #[must_use]
+    pub fn read(text: &[u8], now: Timestamp) -> (Self, Option<lines::Skipped>) {
+        let (records, skipped) = lines::read_pieces(text, now);
+        (Self::new(records.into_iter().flatten()), skipped)
     }
 
     /// Whether nothing is known.
@@ -86,7 +96,8 @@ impl History {
 
 /// The number of a run whose id is one.
 fn number(run: &str) -> Option<u64> {
-    run.bytes().all(|byte| byte.is_ascii_digit()).then(|| run.parse().ok())?
+    // What is parsed may have a sign.
+    run.starts_with(|first: char| first.is_ascii_digit()).then(|| run.parse().ok())?
 }
 
 /// Orders an example's records, the oldest first. Stable: else equal ones stay in the order in which they were written.

@@ -35,7 +35,8 @@ pub fn read(file: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 fn whole(opened: File) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
+    let expected = opened.metadata()?.len().min(MOST_READ);
+    let mut text = Vec::with_capacity(usize::try_from(expected).unwrap_or(0).saturating_add(1));
     opened.take(MOST_READ + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MOST_READ {
         return Err(io::Error::other(format!("it has more than {} MiB", MOST_READ >> 20)));

@@ -56,7 +56,7 @@ version: 1
 cluster: existing
 retries: 0
 examples:
-  - {paths: ['examples/**/*.yaml'], tier: full, timeout: 30s}
+  - {paths: ['examples/**/*.yaml'], tier: full, timeout: 2m}
   - paths: ['examples/checked.yaml']
     checks:
       - logs: {container: main, matches: '::error::(?P<hostile>never)</details><script>@everyone'}

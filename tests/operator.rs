@@ -239,11 +239,11 @@ async fn a_pod_whose_secret_changed_after_its_start_is_synced_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_whose_webhook_gets_no_server_says_so_when_the_time_is_up() {
     let mut scene = Scene::new().await;
-    scene.ready.timeout = Duration::from_secs(3);
+    scene.ready.timeout = Duration::from_secs(15);
     let cause = scene.refused(&operator("hang").replace("selector: {app: op}", "selector: {app: other}")).await;
     assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Operator, "OperatorNotReady"));
     assert_eq!(cause.object, "ValidatingWebhookConfiguration/op");
-    let expected = "the operator is not ready after 3 s: ValidatingWebhookConfiguration op: webhook v.k.test: Service system/op has no ready endpoints";
+    let expected = "the operator is not ready after 15 s: ValidatingWebhookConfiguration op: webhook v.k.test: Service system/op has no ready endpoints";
     assert_eq!(cause.message, expected);
 }
 
@@ -325,7 +325,7 @@ async fn an_object_that_can_t_be_right_fails_at_once_with_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_never_comes_is_named_when_the_time_is_up() {
     let mut scene = Scene::new().await;
-    scene.ready.timeout = Duration::from_secs(2);
+    scene.ready.timeout = Duration::from_secs(10);
     let cause = scene.refused(&operator("hang").replace("kind: Widget\n", "kind: Gadget\n")).await;
     assert_eq!((cause.class, cause.reason.as_str()), (CauseClass::Operator, "NoKindMatch"));
     assert!(cause.message.contains("Gadget/first"), "{}", cause.message);
@@ -555,12 +555,14 @@ esac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_3_gets_a_program_to_render_with_and_is_asked_again_for_what_may_come() {
-    use std::os::unix::fs::PermissionsExt;
     let mut scene = Scene::new().await;
     scene.helm = scene.folder.path().join("helm3");
     let root = scene.folder.path().to_owned();
-    std::fs::write(&scene.helm, HELM_3.replace("$SCRATCH", &root.display().to_string())).unwrap();
-    std::fs::set_permissions(&scene.helm, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Another process writes it: a child of another test would inherit the open file, and then nobody can execute it (`ETXTBSY`).
+    let write = "printf '%s' \"$1\" >\"$2\" && chmod 755 \"$2\"";
+    let text = HELM_3.replace("$SCRATCH", &root.display().to_string());
+    let status = std::process::Command::new("sh").args(["-c", write, "sh", &text]).arg(&scene.helm).status().unwrap();
+    assert!(status.success());
     let operator = scene.deploy(&root, &[chart(&[("example.test/op", "example/op:ci")])]).await.unwrap();
     assert_eq!(operator.installed().objects[0].to_string(), "Pod system/a");
     assert_eq!(std::fs::read_to_string(root.join("tries")).unwrap().lines().count(), 3);

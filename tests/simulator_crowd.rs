@@ -107,5 +107,6 @@ async fn a_crowd_of_cells_costs_each_what_one_costs_and_leaves_nothing() {
         assert!(left.is_empty(), "{} {} are left", left.len(), kind.plural);
     }
     assert!(after_many < after_first + 40 * 1024 * 1024, "memory grew from {after_first} to {after_many} bytes");
-    assert!(many < first * 15, "100 cells took {first} ticks, 600 took {many}");
+    // A few ticks are too coarse to be compared with.
+    assert!(many < first.max(20) * 15, "100 cells took {first} ticks, 600 took {many}");
 }

@@ -27,10 +27,10 @@ const CONFIG: &str = "\
 version: 1
 cluster: existing
 retries: 0
-parallel: 32
+parallel: 12
 crds: [crds]
 examples:
-  - {paths: ['examples/**/*.yaml'], tier: full, timeout: 2m}
+  - {paths: ['examples/**/*.yaml'], tier: full, timeout: 10m}
   - {paths: ['examples/*-serves.yaml'], expect: running}
   - paths: ['examples/*-check-*.yaml']
     checks:
@@ -208,7 +208,7 @@ fn trouble(seed: u64) -> Faults {
         errors: 40,
         lost: 20,
         cut_after_events: Some(400),
-        cut_after_ms: Some(2_000),
+        cut_after_ms: Some(10_000),
         gone: 200,
         ..Faults::default()
     }

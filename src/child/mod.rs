@@ -2,6 +2,8 @@
 
 pub(crate) mod environment;
 mod logged;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tool;
 
 use std::ffi::OsString;

@@ -74,16 +74,13 @@ fn snapshotter(dump: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::super::archive::compress;
     use super::*;
 
     /// An engine whose CLI is a script; its file `calls` has the arguments of each call.
     fn engine(folder: &Path, script: &str) -> Engine {
-        let file = folder.join("docker");
-        std::fs::write(&file, format!("#!/bin/sh\necho \"$@\" >> {}/calls\n{script}\n", folder.display())).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("#!/bin/sh\necho \"$@\" >> {}/calls\n{script}\n", folder.display());
+        crate::child::testing::program(&folder.join("docker"), &text);
         let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
         Engine::new(&[("PATH".into(), path.into())], folder)
     }

@@ -96,7 +96,7 @@ class Image(unittest.TestCase):
         name = docker("run", "--detach", IMAGE, "simulate")
         self.addCleanup(docker, "rm", "--force", name, check=False)
         self.assertEqual(docker("exec", name, "cat", "/proc/1/comm"), "example-validat")
-        until(lambda: docker("logs", name), 10, "the simulator says where it is")
+        until(lambda: docker("logs", name), 60, "the simulator says where it is")
         started = time.monotonic()
         docker("stop", "--time", "20", name)
         self.assertLess(time.monotonic() - started, 10)
@@ -127,8 +127,8 @@ class Image(unittest.TestCase):
         medians = {name: statistics.median(times) * 1000 for name, times in spans.items()}
         own = medians["program"] - medians["true"]
         say(f"a container that lints one example: {medians['program']:.0f} ms, of which {own:.0f} ms are not Docker's")
-        # The aim is 150 ms, on a machine that does nothing else.
-        self.assertLess(own, 500)
+        # The aim is 150 ms, on a machine that does nothing else; one that takes long to start any container is slow in all.
+        self.assertLess(own, max(500, medians["true"]))
 
 
 class Release(unittest.TestCase):
@@ -285,7 +285,7 @@ class OnKind(WithAct):
         self.write("examples/slow.yaml", JOB.format(name="slow", image="example/e2e-action:latest", command="sleep 60"))
         self.workflow(WORKFLOW.format(inputs="{cluster: kind, comment: never}"))
         process, log = self.start_act("push")
-        until(lambda: nodes() or process.poll() is not None, 120, "a node is there")
+        until(lambda: nodes() or process.poll() is not None, 300, "a node is there")
         self.assertIsNone(process.poll(), log.read_text())
         time.sleep(1)
         sent = time.monotonic()
@@ -420,7 +420,7 @@ class AsTheRunnerDoes(InARepository):
             with self.subTest(moment=moment):
                 shutil.rmtree(self.root / "example-validator-report", ignore_errors=True)
                 name, process = self.start(inputs={"cluster": "kind", "parallel": "2"})
-                until(lambda: has_come(name) or process.poll() is not None, 90, moment)
+                until(lambda: has_come(name) or process.poll() is not None, 300, moment)
                 self.assertIsNone(process.poll(), "it runs")
                 sent = time.monotonic()
                 docker("kill", "--signal", "INT", name)
@@ -442,7 +442,7 @@ class AsTheRunnerDoes(InARepository):
         self.on_a_node()
         self.write("examples/slow.yaml", JOB.format(name="slow", image="example/e2e-action:latest", command="sleep 60"))
         name, process = self.start(inputs={"cluster": "kind"})
-        until(lambda: nodes() or process.poll() is not None, 60, "a node is there")
+        until(lambda: nodes() or process.poll() is not None, 300, "a node is there")
         time.sleep(1)
         docker("kill", "--signal", "KILL", name)
         output, _ = process.communicate(timeout=60)

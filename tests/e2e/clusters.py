@@ -39,7 +39,7 @@ set -eu
 kubectl get namespace "$NAMESPACE" --output=name
 kubectl apply --filename=- <<MANIFEST
 {manifest}MANIFEST
-kubectl wait --for=jsonpath='{{.status.{field}}}'=1 --timeout=30s job/{name}
+kubectl wait --for=jsonpath='{{.status.{field}}}'=1 --timeout=120s job/{name}
 echo "accuracy=0.93" | tee "$EVIDENCE_DIR/result.txt"
 """
 
@@ -124,7 +124,7 @@ class Simulated(unittest.TestCase):
     def kubectl(self, *arguments, stdin="", exit_code=0):
         done = subprocess.run(
             ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments], input=stdin, env=self.environment, text=True,
-            capture_output=True, timeout=60,
+            capture_output=True, timeout=180,
         )
         self.assertEqual(done.returncode, exit_code, done.stdout + done.stderr)
         return done.stdout
@@ -162,23 +162,23 @@ class Kubectl(Simulated):
         manifest = JOB.format(name="hello", command="echo hello; sleep 1; echo bye")
         self.assertIn("created", self.kubectl("apply", "--filename=-", stdin=manifest))
         self.assertIn("unchanged", self.kubectl("apply", "--filename=-", stdin=manifest))
-        watch = subprocess.Popen(
-            ["kubectl", f"--kubeconfig={self.kubeconfig}", "get", "jobs", "--watch", "--output=jsonpath={.status.succeeded};"],
-            env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )
-        try:
-            self.kubectl("wait", "--for=condition=Complete", "--timeout=30s", "job/hello")
-        finally:
-            time.sleep(0.5)
-            watch.terminate()
-        self.assertIn("1;", watch.communicate(timeout=10)[0])
+        watched = self.root / "watched"
+        with watched.open("w") as output:
+            watch = subprocess.Popen(
+                ["kubectl", f"--kubeconfig={self.kubeconfig}", "get", "jobs", "--watch", "--output=jsonpath={.status.succeeded};"],
+                env=self.environment, stdout=output, stderr=subprocess.DEVNULL,
+            )
+        self.addCleanup(self.end, watch)
+        self.kubectl("wait", "--for=condition=Complete", "--timeout=120s", "job/hello")
+        until(lambda: "1;" in watched.read_text(), 60, "the watch tells that the Job has succeeded")
+        self.end(watch)
         self.assertEqual(self.kubectl("logs", "job/hello"), "hello\nbye\n")
         self.assertIn("SuccessfulCreate", self.kubectl("get", "events", "--output=jsonpath={.items[*].reason}"))
         refused = manifest.replace("backoffLimit", "backofLimit")
         self.kubectl("apply", "--filename=-", stdin=refused, exit_code=1)
         self.kubectl("delete", "--filename=-", stdin=manifest)
         self.assertEqual(self.kubectl("get", "jobs", "--output=name"), "")
-        until(lambda: not self.kubectl("get", "pods", "--output=name"), 20, "the pod of the deleted Job is gone")
+        until(lambda: not self.kubectl("get", "pods", "--output=name"), 60, "the pod of the deleted Job is gone")
 
 
 class OnExisting(Simulated):
@@ -240,8 +240,9 @@ class OnExisting(Simulated):
         until(running, 60, "a pod runs")
         sent = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        output, errors = process.communicate(timeout=30)
-        self.assertLess(time.monotonic() - sent, 8, output + errors)
+        output, errors = process.communicate(timeout=60)
+        # `tests/cancel.rs` holds the bound of 8 s; here all else that the machine does comes on top.
+        self.assertLess(time.monotonic() - sent, 20, output + errors)
         self.assertEqual(process.returncode, 143, output + errors)
         report = json.loads((self.root / "example-validator-report" / "report.json").read_text())
         self.assertEqual(report["summary"]["conclusion"], "cancelled")

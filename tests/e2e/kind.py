@@ -160,6 +160,14 @@ def until(condition, seconds, what):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def listens(process):
+    """Whether a process would handle SIGINT."""
+    with contextlib.suppress(OSError):
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", pathlib.Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (signal.SIGINT - 1) & 1)
+    return False
+
+
 def nodes(*more):
     """The containers on our network."""
     return docker("ps", "--all", "--filter", f"network={NETWORK}", *more, "--format", "{{.Names}}").split()
@@ -354,17 +362,21 @@ class Run(OnKind):
         self.configure(versions=2)
         self.example("good", "echo fine")
         self.example("slow", "sleep 2; echo fine")
-        events = subprocess.Popen(
-            ["docker", "events", "--filter", "type=container", "--filter", "event=create", "--filter", "event=destroy",
-             "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Action}} {{.Actor.Attributes.name}}"],
-            text=True, stdout=subprocess.PIPE,
-        )
+        told = self.root.parent / "events"
+        with told.open("w") as output:
+            events = subprocess.Popen(
+                ["docker", "events", "--filter", "type=container", "--filter", "event=create", "--filter", "event=destroy",
+                 "--filter", "label=io.x-k8s.kind.cluster", "--format", "{{.Action}} {{.Actor.Attributes.name}}"],
+                stdout=output,
+            )
         try:
             report = self.run_examples("--cluster-parallel", "2")
             self.assert_nothing_left()
+            until(lambda: told.read_text().count("destroy ev-") >= 2, 60, "the engine tells that both nodes are gone")
         finally:
             events.terminate()
-            lines = [line.split() for line in events.communicate()[0].splitlines()]
+            events.wait()
+        lines = [line.split() for line in told.read_text().splitlines()]
         self.assert_clusters(report, 2)
         self.assertEqual(set(self.rows(report)), {(name, version["version"]) for name in ("good", "slow") for version in VERSIONS[-2:]})
         self.assertEqual({row["outcome"] for row in report["results"]}, {"passed"})
@@ -526,11 +538,12 @@ class Ends(OnKind):
             # Now and then two clusters, and a build instead of the cache.
             versions = 2 if turn % 4 == 3 and len(IMAGES) > 1 else 1
             cache = str(self.root.parent / f"cache-{turn}") if turn % 3 == 2 else None
-            # Earlier there is nobody who could handle a signal.
-            moment = self.chance.uniform(0.1, span)
+            moment = self.chance.uniform(0, span)
             with self.subTest(turn=turn, moment=round(moment, 3), versions=versions, seed=SEED):
                 self.configure(versions=versions, **self.more)
                 process = self.start_run(cache=cache)
+                # Earlier there is nobody who could handle a signal.
+                until(lambda: listens(process) or process.poll() is not None, 60, "it handles signals")
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(moment)
                 sent = time.monotonic()
@@ -554,8 +567,10 @@ class Ends(OnKind):
         other = docker("create", *labels, "--entrypoint", "true", IMAGES[0])
         self.addCleanup(docker, "rm", "--force", "--volumes", other, check=False)
         self.configure(**self.more)
+        # It is not done by itself before it is killed.
+        self.example("good", "sleep 100")
         process = self.start_run()
-        until(lambda: nodes() or process.poll() is not None, 60, "a node is there")
+        until(lambda: nodes() or process.poll() is not None, 300, "a node is there")
         time.sleep(self.chance.uniform(0, 3))
         process.kill()
         process.communicate()
@@ -577,7 +592,8 @@ class WithoutEngine(OnKind):
         self.example("good", "echo fine")
         started = time.monotonic()
         output = self.finish(self.start("run", DOCKER_HOST=f"unix://{self.root}/nobody.sock", **variables), exit_code, timeout=60)
-        self.assertLess(time.monotonic() - started, 3, output)
+        # It is known at once; a pull, or a wait for the engine, would take longer.
+        self.assertLess(time.monotonic() - started, 20, output)
         [row] = self.report()["results"]
         self.assertRegex(row["reason"] + json.dumps(row["cause"]), "(?i)docker", row)
         self.assertRegex(output, "(?i)docker")

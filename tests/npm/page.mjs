@@ -39,7 +39,7 @@ const shown = page => page.$$eval('#grid tbody tr:not([hidden]) th a', links => 
 const hash = page => page.evaluate(() => decodeURIComponent(location.hash))
 const said = page => page.$eval('#count', count => count.textContent)
 const drawer = page => page.$eval('#drawer', drawer => drawer.open ? drawer.querySelector('article h3').textContent : '')
-const until = (page, what, ...rest) => page.waitForFunction(what, { timeout: 5_000 }, ...rest)
+const until = (page, what, ...rest) => page.waitForFunction(what, { timeout: 60_000 }, ...rest)
 
 // No part of the page is wider than the window.
 async function fits (page, name) {

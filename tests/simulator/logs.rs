@@ -146,7 +146,7 @@ async fn a_followed_log_ends_with_its_container() {
     assert_eq!(lines.try_next().await.unwrap().as_deref(), Some("two"));
     store.logs().end("n", "p", "a", 0);
     assert_eq!(lines.try_next().await.unwrap().as_deref(), Some("last"));
-    let end = tokio::time::timeout(Duration::from_secs(5), lines.try_next()).await.unwrap().unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(60), lines.try_next()).await.unwrap().unwrap();
     assert_eq!(end, None);
 }
 

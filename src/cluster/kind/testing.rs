@@ -2,12 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use super::delete::Patience;
 use super::{ClusterConfig, Kind, Spec};
-use crate::child::Variable;
+use crate::child::{Variable, testing};
 use crate::cluster::own::Own;
 
 /// What both programs know: where the engine is, what they were asked, and how a cluster comes up.
@@ -78,17 +77,13 @@ impl World {
         world
     }
 
-    /// Another process writes it: while one of ours has it open for writing, a child that another test starts at that moment
-    /// inherits it, and nobody can execute it (`ETXTBSY`).
     fn program(&self, name: &str, body: &str) {
         let state = self.path("state");
         let text = format!(
             "#!/bin/sh\nstate='{}'\nprintf '%s\\n' \"{name} $*\" >>\"$state/calls\"\n{COMMON}\n{body}",
             state.display()
         );
-        let write = "printf '%s' \"$1\" >\"$2\" && chmod 755 \"$2\"";
-        let status = Command::new("sh").args(["-c", write, "sh", &text]).arg(self.path("bin").join(name)).status();
-        assert!(status.unwrap().success());
+        testing::program(&self.path("bin").join(name), &text);
     }
 
     /// What a step of a fake does, in `sh`; or what a file of the engine holds.

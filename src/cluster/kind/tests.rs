@@ -129,7 +129,7 @@ async fn the_default_service_account_is_waited_for() {
 async fn a_cluster_that_does_not_become_ready_is_told_and_deleted() {
     let world = World::new();
     let _server = api(&world, &["False"], 0).await;
-    let cause = failure(&world, Duration::from_secs(2)).await;
+    let cause = failure(&world, Duration::from_secs(8)).await;
     assert_eq!(cause.reason, "NotReady");
     assert!(cause.message.ends_with("the node n is not Ready: cni plugin not initialized"), "{}", cause.message);
     assert!(world.is_empty() && world.path("logs/attempt-1/ev-1-control-plane/kubelet.log").exists());
@@ -139,7 +139,7 @@ async fn a_cluster_that_does_not_become_ready_is_told_and_deleted() {
 async fn a_create_that_hangs_is_ended_by_the_deadline() {
     let world = World::new();
     world.says("create", "up; echo ' • Preparing nodes 📦 ...' >&2; sleep 1000");
-    let cause = failure(&world, Duration::from_secs(1)).await;
+    let cause = failure(&world, Duration::from_secs(5)).await;
     assert_eq!(cause.reason, "NotReady");
     assert!(cause.message.ends_with("kind was at \"Preparing nodes\""), "{}", cause.message);
     assert!(world.is_empty());
@@ -236,8 +236,9 @@ async fn a_cancelled_create_leaves_neither_children_nor_containers() {
 async fn a_container_that_comes_back_after_the_delete_is_deleted_too() {
     let world = World::new();
     world.says("create", "up; echo begun; sleep 1000");
-    // The third look finds what the engine was still at work on.
-    world.says("ps", "[ \"$(nth looks)\" -ne 3 ] || up; ls \"$state/containers/$name\" 2>/dev/null || :");
+    // The second look finds what the engine was still at work on: it is the first of those that wait for what comes back, and there
+    // is always one, however slow the machine is.
+    world.says("ps", "[ \"$(nth looks)\" -ne 2 ] || up; ls \"$state/containers/$name\" 2>/dev/null || :");
     cancelled(&world, &world.kind().await).await;
     assert!(world.is_empty() && world.count("kind delete") >= 2, "{:?}", world.calls());
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -29,11 +28,9 @@ fn toolbox(folder: &Path, mirror: &str, content: &[u8]) -> Toolbox {
     Toolbox::new(&environment, folder.join("cache"), Some(mirror.to_owned())).with_sums(Sums::read(&table))
 }
 
-/// Puts a program on the toolbox's PATH. Another process writes it: see `ETXTBSY` in the tests of scripts.
+/// Puts a program on the toolbox's PATH.
 fn install(folder: &Path, name: &str, text: &str) {
-    let file = folder.join("bin").join(name);
-    let write = "printf '%s' \"$1\" >\"$2\" && chmod 755 \"$2\"";
-    assert!(Command::new("sh").args(["-c", write, "sh", text]).arg(file).status().unwrap().success());
+    crate::child::testing::program(&folder.join("bin").join(name), text);
 }
 
 fn kind_path(toolbox: &Toolbox) -> String {

@@ -125,8 +125,20 @@ impl Scene {
             {"name": container, "restartCount": restarts, "state": {state: {}}, "lastState": last}]}}));
     }
 
+    /// Waits until so many lines were told.
+    async fn told(&self, lines: usize) {
+        let told = || self.lines.lock().unwrap().len();
+        let come = async {
+            while told() < lines {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let end = tokio::time::timeout(Duration::from_secs(60), come).await;
+        assert!(end.is_ok(), "{} of {lines} lines came", told());
+    }
+
     async fn finish(self) -> (Vec<LogSummary>, Vec<Vec<u8>>, Vec<String>, Vec<String>) {
-        let logs = self.follower.finish(Duration::from_secs(5)).await;
+        let logs = self.follower.finish(Duration::from_secs(60)).await;
         let files: Vec<_> =
             logs.iter().map(|log| std::fs::read(self.root.path().join(&log.relative)).unwrap()).collect();
         for (log, file) in logs.iter().zip::<&Vec<Vec<u8>>>(&files) {
@@ -145,10 +157,6 @@ async fn serve(app: Router) -> SocketAddr {
     address
 }
 
-async fn moment() {
-    tokio::time::sleep(Duration::from_millis(150)).await;
-}
-
 fn text(text: &str) -> Answer {
     Answer::Text(text.as_bytes().to_vec())
 }
@@ -158,7 +166,8 @@ async fn a_log_is_followed_to_its_end_redacted_and_its_lines_told_raw() {
     let scene =
         Scene::new(&[("main", &[text("2026-11-23T16:18:07Z is canary-value\n2026-11-23T16:18:08Z end")])], 9).await;
     scene.pod("main", 0, "running", false);
-    moment().await;
+    // The second one has no end yet.
+    scene.told(1).await;
     scene.pod("main", 0, "terminated", false);
     let (logs, files, asked, lines) = scene.finish().await;
     assert_eq!(files, [b"is ***\nend"]);
@@ -177,7 +186,7 @@ async fn a_cut_connection_goes_on_where_it_was() {
     ];
     let scene = Scene::new(&[("main", &answers)], 9).await;
     scene.pod("main", 0, "running", false);
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    scene.told(3).await;
     scene.pod("main", 0, "terminated", false);
     let (logs, files, asked, lines) = scene.finish().await;
     assert_eq!(files, [b"one\ntwo\nthree\n"]);
@@ -190,7 +199,7 @@ async fn a_cut_connection_goes_on_where_it_was() {
 async fn restarts_have_files_of_their_own_and_a_missed_one_is_fetched() {
     let scene = Scene::new(&[("main", &[text("now\n")]), ("main/previous", &[text("before\n")])], 9).await;
     scene.pod("main", 3, "running", true);
-    moment().await;
+    scene.told(2).await;
     scene.pod("main", 3, "terminated", true);
     let (logs, files, _, _) = scene.finish().await;
     let runs: Vec<_> = logs.iter().map(|log| (log.restart, log.relative.as_str(), log.complete)).collect();
@@ -205,10 +214,10 @@ async fn restarts_have_files_of_their_own_and_a_missed_one_is_fetched() {
 async fn a_silent_container_that_goes_on_is_left_with_what_it_said() {
     let scene = Scene::new(&[("main", &[Answer::Silent("2026-11-23T16:18:07Z up\n")])], 9).await;
     scene.pod("main", 0, "running", false);
-    moment().await;
+    scene.told(1).await;
     let started = std::time::Instant::now();
     let (logs, files, _, _) = scene.finish().await;
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(files, [b"up\n"]);
     assert!(!logs[0].complete);
 }
@@ -217,10 +226,10 @@ async fn a_silent_container_that_goes_on_is_left_with_what_it_said() {
 async fn a_container_that_prints_without_end_does_not_use_up_the_deadline() {
     let scene = Scene::new(&[("main", &[Answer::Endless("2026-11-23T16:18:07Z step\n")])], 9).await;
     scene.pod("main", 0, "running", false);
-    moment().await;
+    scene.told(2).await;
     let started = std::time::Instant::now();
     let (logs, files, _, _) = scene.finish().await;
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < Duration::from_secs(10));
     assert!(files[0].starts_with(b"step\nstep\n") && logs[0].note.is_none());
 }
 
@@ -247,7 +256,7 @@ async fn who_finds_no_place_to_follow_is_fetched_at_the_end() {
     let answers: Vec<(&str, &[Answer])> = answers.iter().map(|(name, answers)| (*name, answers.as_slice())).collect();
     let scene = Scene::new(&answers, 1).await;
     scene.pod("a", 0, "running", false);
-    moment().await;
+    scene.told(1).await;
     for (n, name) in names.iter().enumerate() {
         scene.pod(name, 0, if n % 2 == 0 { "running" } else { "terminated" }, false);
     }

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::image::digest::identify;
@@ -17,9 +16,7 @@ impl World {
         std::fs::create_dir(folder.path().join("ctx")).unwrap();
         std::fs::write(folder.path().join("ctx/Dockerfile"), dockerfile).unwrap();
         let script = format!("#!/bin/sh\necho \"$@\" >> {}/calls\n{docker}\n", folder.path().display());
-        let file = folder.path().join("docker");
-        std::fs::write(&file, script).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::child::testing::program(&folder.path().join("docker"), &script);
         let image = ImageBuild {
             name: "example/x".to_owned(),
             context: "ctx".into(),

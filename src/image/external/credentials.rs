@@ -203,8 +203,6 @@ fn host_of(address: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn password(user: &str, password: &str) -> Credentials {
@@ -246,8 +244,7 @@ mod tests {
             ("none", "echo 'credentials not found in native keychain'; exit 1"),
         ] {
             let file = folder.path().join(format!("docker-credential-{name}"));
-            std::fs::write(&file, format!("#!/bin/sh\n[ \"$1\" = get ] || exit 9\n{script}\n")).unwrap();
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+            crate::child::testing::program(&file, &format!("#!/bin/sh\n[ \"$1\" = get ] || exit 9\n{script}\n"));
         }
         let config = r#"{"credHelpers": {"ghcr.io": "one", "gcr.io": "bad", "x.io": "../one", "a.io": "none",
             "b.io": "absent"}, "credsStore": "all",

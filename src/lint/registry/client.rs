@@ -320,7 +320,7 @@ mod tests {
 
     #[tokio::test]
     async fn questions_run_side_by_side_but_not_all_at_once() {
-        let delay = Duration::from_millis(100);
+        let delay = Duration::from_secs(1);
         let server = always(ResponseTemplate::new(200).set_delay(delay)).await;
         let images: Vec<_> = (0..16).map(|number| format!("a/b:v{number}")).collect();
         let images: Vec<_> = images.iter().map(String::as_str).collect();

@@ -70,7 +70,7 @@ async fn account(server: &MockServer, namespace: &str) {
 }
 
 fn limits() -> Limits {
-    Limits { transient: Duration::from_millis(400), lagging: Duration::from_millis(200) }
+    Limits { transient: Duration::from_secs(2), lagging: Duration::from_millis(200) }
 }
 
 async fn run(server: &MockServer, example: &Example) -> Result<Applied, Box<Refused>> {

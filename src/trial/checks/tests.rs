@@ -257,13 +257,13 @@ async fn a_program_sees_its_variables_and_no_token() {
 #[tokio::test]
 async fn a_program_that_does_not_end_is_killed_with_what_it_started() {
     let mut world = World::new();
-    world.timeout = Duration::from_secs(1);
+    world.timeout = Duration::from_secs(5);
     let checks = Checks::new(&[sh("echo begun; sleep 300 & sleep 300; echo never")]).unwrap();
     let began = Instant::now();
     let (results, _) = world.evaluate(&checks, &Facts::default()).await;
     assert_eq!(results[0].outcome, "failed");
-    assert!(results[0].message.ends_with("did not end within 1s: begun"), "{}", results[0].message);
-    assert!(began.elapsed() < Duration::from_secs(20));
+    assert!(results[0].message.ends_with("did not end within 5s: begun"), "{}", results[0].message);
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test]

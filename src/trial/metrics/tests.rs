@@ -65,7 +65,7 @@ fn check(query: &str, increase: Option<f64>, max: Option<f64>, wait: Duration) -
     Check::Metrics { query, min: None, max, equals: None, increase, max_increase: None, wait }
 }
 
-const AT_ONCE: Duration = Duration::from_millis(1);
+const AT_ONCE: Duration = Duration::ZERO;
 
 fn service(port: &str) -> MetricsSource {
     MetricsSource::Service { service: format!("kubeflow/op:{port}"), path: "/metrics?a=b c".to_owned() }
@@ -139,7 +139,7 @@ async fn a_bound_from_above_has_to_hold_for_the_whole_wait() {
     assert_eq!(asked.len(), 3, "what is too high once is not waited for any longer");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn without_a_wait_a_bound_from_above_has_to_hold_for_a_moment() {
     let (proxy, client) = Proxy::serve(&[(200, "jobs_total 3\n")]).await;
     let meter = Meter::new(client, service("8080"));
@@ -148,7 +148,7 @@ async fn without_a_wait_a_bound_from_above_has_to_hold_for_a_moment() {
     let begun = Instant::now();
     let answer = ask(&meter, &check, "", &Before::default(), &CancellationToken::new()).await;
     assert!(matches!(answer, Answer::Passed { .. }), "{answer:?}");
-    assert!(begun.elapsed() >= SETTLE && proxy.asked().len() >= 3, "{:?}", proxy.asked());
+    assert!(begun.elapsed() >= SETTLE && proxy.asked().len() >= 2, "{:?}", proxy.asked());
 }
 
 #[tokio::test]

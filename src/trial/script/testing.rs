@@ -1,12 +1,11 @@
 //! A workspace with a script, for the tests of this room.
 
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Containers, Ended, Limits, Script, ScriptEnd, ScriptError, run};
+use crate::child::testing;
 use crate::config::{Command, Run};
 use crate::model::ExampleId;
 
@@ -49,7 +48,7 @@ impl World {
         };
         let path = world.root().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        testing::write(&path, text);
         world
     }
 
@@ -76,18 +75,13 @@ impl World {
     }
 
     /// Puts a fake `docker` before all others on the PATH. It writes its arguments, a line each, into the returned file.
-    ///
-    /// Another process writes the file: while one of ours has it open for writing, a child that another test starts at that
-    /// moment inherits it, and nobody can execute it (`ETXTBSY`).
     pub(super) fn fake_docker(&mut self, body: &str) -> PathBuf {
         let (bin, log) = (self.folder.path().join("bin"), self.folder.path().join("docker.log"));
         let text = format!(
             "#!/bin/sh\nlog='{}'\n{{ for word in \"$@\"; do printf '%s\\n' \"$word\"; done; echo --; }} >>\"$log\"\n{body}\n",
             log.display()
         );
-        let write = "printf '%s' \"$1\" >\"$2\" && chmod 755 \"$2\"";
-        let status = Process::new("sh").args(["-c", write, "sh", &text]).arg(bin.join("docker")).status().unwrap();
-        assert!(status.success());
+        testing::program(&bin.join("docker"), &text);
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(bin).chain(std::env::split_paths(&path));
         self.set("PATH", std::env::join_paths(folders).unwrap());
@@ -130,16 +124,13 @@ impl World {
             environment: &self.environment,
             containers: &self.containers,
         };
-        tokio::time::timeout(Duration::from_secs(120), run(&script, &self.limits, output)).await.expect("it hangs")
+        // Longer than the longest limit of a test that ends by itself.
+        tokio::time::timeout(Duration::from_secs(900), run(&script, &self.limits, output)).await.expect("it hangs")
     }
 }
 
 pub(super) fn argv(words: &[&str]) -> Command {
     Command::Argv(words.iter().map(ToString::to_string).collect())
-}
-
-pub(super) fn make_executable(path: &Path) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Whether a process is there and not a zombie; `/proc/PID/stat` has its state behind its name.
@@ -148,13 +139,13 @@ pub(super) fn is_alive(pid: &str) -> bool {
     stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
 }
 
-/// Waits until a condition holds, for a minute at most.
+/// Waits until a condition holds, for ten minutes at most: a kernel of a notebook takes its time to start on a busy machine.
 pub(super) async fn until(what: &str, condition: impl Fn() -> bool) {
-    for _ in 0..6_000 {
+    for _ in 0..60_000 {
         if condition() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{what}: not within a minute");
+    panic!("{what}: not within ten minutes");
 }

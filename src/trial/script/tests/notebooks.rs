@@ -22,7 +22,9 @@ fn world(cell: &str, command: Command) -> Option<World> {
         eprintln!("skipped: papermill is not on the PATH (pip install papermill ipykernel)");
         return None;
     }
-    Some(World::new("examples/a b.ipynb", &notebook(cell), command))
+    let mut world = World::new("examples/a b.ipynb", &notebook(cell), command);
+    world.limits.timeout = Duration::from_secs(600);
+    Some(world)
 }
 
 fn recipe() -> Command {

@@ -1,7 +1,8 @@
 //! What a script finds: its environment, its folder, its arguments.
 
+use crate::child::testing::make_executable;
 use crate::config::Command;
-use crate::trial::script::testing::{World, argv, make_executable};
+use crate::trial::script::testing::{World, argv};
 use crate::trial::script::{ScriptEnd, ScriptError};
 
 #[tokio::test]

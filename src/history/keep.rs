@@ -309,12 +309,12 @@ mod tests {
         let later = lines::line(&record("b", "7", &at(2))).replace("passed", "splendid");
         let stored = ["<<<<<<< HEAD\n", &more, &later, "{\"at\":1}\n", &one[..40], "\n"].concat();
         let new = record("c", "8", &at(3));
-        let added = add(stored.as_bytes(), &[new.clone()], usize::MAX, Timestamp::MAX);
+        let added = add(stored.as_bytes(), std::slice::from_ref(&new), usize::MAX, Timestamp::MAX);
         assert_eq!(added.text, [&*more, &*later, &*lines::line(&new)].concat());
         assert_eq!(add(added.text.as_bytes(), &[new], usize::MAX, Timestamp::MAX), added);
         // What is told again is told by us.
         let again = record("b", "7", &at(2));
-        let text = add(later.as_bytes(), &[again.clone()], usize::MAX, Timestamp::MAX).text;
+        let text = add(later.as_bytes(), std::slice::from_ref(&again), usize::MAX, Timestamp::MAX).text;
         assert_eq!(text, lines::line(&again));
     }
 
@@ -324,7 +324,7 @@ mod tests {
         let (stored, size) = (lines::text(&records), lines::line(&records[0]).len());
         let past: Timestamp = "2001-01-01T00:00:00Z".parse().unwrap();
         let new = Record { at: past, ..record("a", "9", &at(0)) };
-        let text = |most| add(stored.as_bytes(), &[new.clone()], most, past).text;
+        let text = |most| add(stored.as_bytes(), std::slice::from_ref(&new), most, past).text;
         assert_eq!(text(usize::MAX), lines::line(&new) + &stored);
         assert_eq!(text(size * 6), lines::line(&new) + &lines::text(&records[3..]));
     }

@@ -38,6 +38,14 @@ pub fn head(root: &Path) -> Option<String> {
     Git::find(root).ok()?.commit("HEAD")
 }
 
+/// The same where no file that git knows differs from that commit; else what is there is of no commit.
+#[must_use]
+pub fn unchanged_head(root: &Path) -> Option<String> {
+    let git = Git::find(root).ok()?;
+    let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
+    git.commit("HEAD").filter(|_| git.run(&status).is_ok_and(|changed| changed.is_empty()))
+}
+
 /// The changed files of the repository that holds `root`, as paths relative to `root` with `/` (those outside keep their
 /// `../`), in order; of a file that was moved both names. With `uncommitted`, changes in the working tree and untracked files
 /// that are not ignored count too; without, only commits do, as in CI, where a job may have written files of its own.
@@ -353,6 +361,18 @@ mod tests {
         repository.write("c.yaml", "changed on main").commit();
         repository.git(&["checkout", "--quiet", "topic"]);
         repository
+    }
+
+    #[test]
+    fn a_tree_that_was_changed_is_of_no_commit() {
+        let repository = Repository::new();
+        repository.write("a", "1");
+        assert_eq!(unchanged_head(repository.path()), None);
+        let commit = repository.commit();
+        repository.write("new", "1");
+        assert_eq!(unchanged_head(repository.path()), Some(commit));
+        repository.write("a", "2");
+        assert_eq!(unchanged_head(repository.path()), None);
     }
 
     #[test]

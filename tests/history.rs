@@ -173,7 +173,11 @@ fn a_simulated_run_never_enters_and_says_so() {
     let root = repository(&["a"]);
     let simulated = ["run", "--cluster", "simulated", "--kubernetes", "v1.34.0", "--history", FILE];
     let output = done(program::program(root.path()).args(simulated), 0);
-    assert!(said(&output).contains("stays as it is: a simulated run never enters it"), "{}", said(&output));
+    assert!(
+        said(&output).contains("the history in history.jsonl gets no line: a simulated run never enters it"),
+        "{}",
+        said(&output)
+    );
     assert!(!root.path().join(FILE).exists());
     // Nor does its report.
     done(program::program(root.path()).args(["report", "--history", FILE]), 0);
@@ -330,6 +334,51 @@ async fn a_push_to_the_default_branch_begins_the_branch_and_adds_to_it() {
         assert_eq!(badge["label"], "examples");
     });
     github.finish();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_could_not_be_read_leaves_the_badge_as_it_is() {
+    let (github, root) = (Github::start().await, repository(&["a"]));
+    let recorded: Vec<_> =
+        (1..=4).rev().map(|hours| Record { run: (10 - hours).to_string(), ..past("a", hours, 1) }).collect();
+    github.branches(|branches| {
+        branches.write(BRANCH, FILE, lines::text(&recorded), "a run's");
+        branches.write(BRANCH, "badge.json", "92".to_owned(), "a run's");
+    });
+    let denied = json!({"message": "Resource not accessible by integration"}).to_string();
+    let reference = format!("/repos/{REPOSITORY}/git/ref/heads/{BRANCH}");
+    github.fault(axum::http::Method::GET, &reference, rest_server::Fault::Answer(403, vec![], denied));
+    let mut command = push(&github, root.path());
+    let told = said(&done(command.env("GITHUB_RUN_ID", "10").args(["run", "--tier", "basic"]), 0));
+    assert!(told.contains("is not read: GitHub denies it"), "{told}");
+    assert_eq!(on_branch(&github).len(), 5);
+    github.branches(|branches| assert_eq!(branches.file(BRANCH, "badge.json"), Some("92")));
+
+    // An old run that is tried again knows less than what is there.
+    let mut command = push(&github, root.path());
+    command.env("GITHUB_RUN_ID", "9").env("GITHUB_RUN_ATTEMPT", "2");
+    done(command.args(["run", "--tier", "basic"]), 0);
+    assert_eq!(on_branch(&github).len(), 6);
+    github.branches(|branches| assert_eq!(branches.file(BRANCH, "badge.json"), Some("92")));
+
+    done(push(&github, root.path()).env("GITHUB_RUN_ID", "11").args(["run", "--tier", "basic"]), 0);
+    github.branches(|branches| assert!(branches.file(BRANCH, "badge.json").unwrap().contains("schemaVersion")));
+    github.finish();
+}
+
+#[test]
+fn a_run_in_a_clone_is_of_the_commit_that_is_checked_out() {
+    let root = repository(&["a"]);
+    let git = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+        done(Command::new("git").current_dir(root.path()).args(identity).args(arguments), 0)
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "examples"]);
+    git(&["commit", "--quiet", "-m", "x"]);
+    let head = String::from_utf8(git(&["rev-parse", "HEAD"]).stdout).unwrap();
+    run(root.path());
+    assert_eq!(records(root.path())[0].commit, head.trim());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

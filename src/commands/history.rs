@@ -51,6 +51,8 @@ pub struct Kept {
     merged: Vec<Run>,
     /// Whether the command looks at a part of the examples alone.
     is_narrowed: bool,
+    /// Whether it could not be read: what is judged without it is no news of the badge.
+    is_unread: bool,
     /// What became of reading it.
     pub told: Vec<Diagnostic>,
 }
@@ -67,7 +69,7 @@ impl Kept {
         if settings.selection.shard.is_some() && matches!(settings.command, Command::Run(_)) {
             return Ok(Self { place: Some(place), ..Self::default() });
         }
-        let mut told = Vec::new();
+        let (mut told, mut is_unread) = (Vec::new(), false);
         let history = match stored(&place, settings, context).await {
             Ok(Some(text)) => {
                 let (history, skipped) = History::read(&text, Timestamp::now());
@@ -80,13 +82,14 @@ impl Kept {
                 History::default()
             }
             Err(why) => {
+                is_unread = true;
                 let help = "durations are estimated, and what is `due` runs whenever its event comes";
                 told.push(warning(format!("the history in {} is not read: {why}", name(&place))).with_help(help));
                 History::default()
             }
         };
         let is_narrowed = !settings.selection.examples.is_empty();
-        Ok(Self { place: Some(place), history: Some(history), is_narrowed, told, ..Self::default() })
+        Ok(Self { place: Some(place), history: Some(history), is_narrowed, is_unread, told, ..Self::default() })
     }
 
     /// Says which reports are merged: all have to be of this run, lest another's enter as this one's.
@@ -156,13 +159,13 @@ impl Kept {
             tracing::debug!("the history in {name} stays as it is: nothing was judged");
             return Vec::new();
         }
-        let badge = history::badge(report);
+        let badge = (!self.is_unread).then(|| history::badge(report));
         let written = match place {
-            Place::File(file) => store::append(file, &records, &badge, Timestamp::now())
+            Place::File(file) => store::append(file, &records, badge.as_deref(), Timestamp::now())
                 .map(|()| Vec::new())
                 .map_err(|error| not_written(&name, &chain(&error))),
             Place::Branch(branch) => {
-                let new = New { records: &records, badge: &badge, message: message(&report.run) };
+                let new = New { records: &records, badge: badge.as_deref(), message: message(&report.run) };
                 let writing = tokio::time::timeout(PATIENCE, on_branch(branch, &new, settings, context));
                 match cancel.run_until_cancelled(writing).await {
                     None => Err(not_written(&name, "the run was cancelled")),
@@ -259,7 +262,12 @@ impl Stays {
 
     /// What a person should know. Pull requests and shards are no surprise.
     fn told(self, name: &str) -> Option<Diagnostic> {
-        let text = format!("the history in {name} stays as it is: {}", self.reason());
+        let what = match self {
+            // Which may not be there yet.
+            Self::Simulated => "gets no line",
+            _ => "stays as it is",
+        };
+        let text = format!("the history in {name} {what}: {}", self.reason());
         match self {
             Self::Simulated => Some(Diagnostic::error(text).with_severity(Severity::Note)),
             Self::IsDefaultBranch => {
@@ -313,7 +321,8 @@ fn is_default(name: &str, context: &RunContext) -> bool {
 /// What a run adds to a branch.
 struct New<'a> {
     records: &'a [Record],
-    badge: &'a str,
+    /// None where too little is known for one.
+    badge: Option<&'a str>,
     message: String,
 }
 
@@ -325,17 +334,23 @@ async fn on_branch(
     context: &RunContext,
 ) -> api::Result<Vec<Diagnostic>> {
     let (api, repository) = api(settings, context)?;
-    let (mut kept, mut left_out, mut is_another_s) = (MOST, 0, false);
-    let commit =
-        Commit { message: &new.message, file: FILE, beside: &[(BADGE, new.badge)], first: &[("README.md", README)] };
+    let (mut kept, mut gone, mut is_another_s) = (MOST, (0, 0), false);
+    let beside: Vec<_> = new.badge.map(|badge| (BADGE, badge)).into_iter().collect();
+    let commit = Commit { message: &new.message, file: FILE, beside: &beside, first: &[("README.md", README)] };
     let change = |stored: &[u8], most: usize| {
         is_another_s = lines::is_something_else(stored);
         if is_another_s {
             return Change::Leave;
         }
         let added = history::add(stored, new.records, most, Timestamp::now());
-        (kept, left_out) = (most, added.left_out);
-        if added.text.as_bytes() == stored { Change::Same } else { Change::To(added.text.into_bytes()) }
+        (kept, gone) = (most, (added.checks, added.left_out));
+        match (added.text.as_bytes() == stored, added.is_newest) {
+            (true, true) => Change::Same,
+            // The badge is a newer run's.
+            (true, false) => Change::Leave,
+            (false, true) => Change::To(added.text.into_bytes()),
+            (false, false) => Change::Alone(added.text.into_bytes()),
+        }
     };
     Branch::new(&api, repository, name).update(&commit, MOST, change).await?;
     if is_another_s {
@@ -343,13 +358,17 @@ async fn on_branch(
         let help = "name a branch of its own, such as example-validator-history";
         return Ok(vec![not_written(&format!("the branch {name}"), &why).with_help(help)]);
     }
-    let full = || {
-        let why = if kept < MOST { " (GitHub takes no more)" } else { "" };
-        let runs = plural(left_out, "run");
-        let text = format!("the branch {name} keeps {} MiB{why}: {runs}, the oldest, left the history", kept >> 20);
-        Diagnostic::error(text).with_severity(Severity::Note)
-    };
-    Ok((left_out > 0).then(full).into_iter().collect())
+    Ok(left(name, kept, gone).into_iter().collect())
+}
+
+/// What left a branch that keeps so many bytes: static checks, and whole runs.
+fn left(name: &str, kept: usize, (checks, runs): (usize, usize)) -> Option<Diagnostic> {
+    let why = if kept < MOST { " (GitHub takes no more)" } else { "" };
+    let checks = (checks > 0).then(|| format!("{} that newer ones replace", plural(checks, "static check")));
+    let runs = (runs > 0).then(|| format!("{}, the oldest,", plural(runs, "run")));
+    let gone: Vec<_> = checks.into_iter().chain(runs).collect();
+    let text = format!("the branch {name} keeps {} MiB{why}: {} left the history", kept >> 20, gone.join(" and "));
+    (!gone.is_empty()).then(|| Diagnostic::error(text).with_severity(Severity::Note))
 }
 
 /// `Record run 123 of kubeflow/trainer at abc1234 [skip ci]`: other CI systems build whatever branch moves.
@@ -465,6 +484,16 @@ mod tests {
             assert_eq!(is_this_run(&merged, None, &ours), Err(Stays::AnotherRun), "{merged:?}");
             assert_eq!(is_this_run(&merged, Some("abd"), &RunContext::default()), Ok(()));
         }
+    }
+
+    #[test]
+    fn what_left_a_full_branch_is_told() {
+        let told = |kept, gone| left("h", kept, gone).map(|told| told.message);
+        assert_eq!(told(MOST, (0, 0)), None);
+        let text = "the branch h keeps 24 MiB: 2 static checks that newer ones replace and 1 run, the oldest, left the history";
+        assert_eq!(told(MOST, (2, 1)).as_deref(), Some(text));
+        let text = "the branch h keeps 12 MiB (GitHub takes no more): 3 runs, the oldest, left the history";
+        assert_eq!(told(12 << 20, (0, 3)).as_deref(), Some(text));
     }
 
     #[test]

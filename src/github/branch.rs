@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use super::api::{Api, Error, Result, query, repository_route};
 
 /// How often writing may fail over the same head: GitHub shows a new head a moment later than it has it. After that it is refused for another
-/// reason.
+/// reason. So often in a row reading may fail, too.
 const TRIES_A_HEAD: u32 = 5;
 /// How long it is tried while others move the head.
 const WHILE_IT_MOVES: Duration = Duration::from_secs(3 * 60);
@@ -59,6 +59,8 @@ pub struct Commit<'c> {
 pub enum Change {
     /// Its new content.
     To(Vec<u8>),
+    /// Its new content, and nothing is written beside it.
+    Alone(Vec<u8>),
     /// It is right as it is.
     Same,
     /// Nothing on the branch is written.
@@ -122,7 +124,7 @@ impl<'a> Branch<'a> {
 
     /// Makes a commit: `change` makes of the file's present content, which is empty where there is no file, what it becomes, in no more than the
     /// bytes that it is given. These are `most` at first, and fewer when GitHub finds the file too large. It is asked again whenever another has
-    /// written meanwhile. Where there is no branch, it begins with this commit. There is no commit if nothing differs.
+    /// written meanwhile, and where reading failed. Where there is no branch, it begins with this commit. There is no commit if nothing differs.
     ///
     /// # Errors
     /// As [`Error`] tells them. [`Error::Denied`]: the token may not write.
@@ -133,16 +135,26 @@ impl<'a> Branch<'a> {
         mut change: impl FnMut(&[u8], usize) -> Change,
     ) -> Result<()> {
         let until = Instant::now() + WHILE_IT_MOVES;
-        let (mut tried, mut failed) = (0, (None, 0));
+        let (mut tried, mut failed, mut unread) = (0, (None, 0), 1);
         loop {
-            let head = self.head().await?;
-            let stored = self.content(head.as_ref(), commit.file).await?.unwrap_or_default();
-            let content = match change(&stored, most) {
-                Change::To(content) => Some(content),
-                Change::Same => None,
+            let (head, stored) = match self.now(commit.file).await {
+                Ok(read) => read,
+                Err(error) if may_be_read(&error) && unread < TRIES_A_HEAD && Instant::now() < until => {
+                    (unread, tried) = (unread + 1, tried + 1);
+                    self.pause(commit.file, &error, tried).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            unread = 1;
+            let (content, beside) = match change(&stored, most) {
+                Change::To(content) => (Some(content), commit.beside),
+                Change::Alone(content) => (Some(content), &[][..]),
+                Change::Same => (None, commit.beside),
                 Change::Leave => return Ok(()),
             };
-            let Err(error) = self.commit(commit, head.as_ref(), content.as_deref()).await else { return Ok(()) };
+            let made = self.commit(&Commit { beside, ..*commit }, head.as_ref(), content.as_deref()).await;
+            let Err(error) = made else { return Ok(()) };
             let size = content.map_or(0, |content| content.len());
             if is_too_large(&error) {
                 if size <= LEAST {
@@ -159,10 +171,21 @@ impl<'a> Branch<'a> {
             }
             failed = (over, times);
             tried += 1;
-            tracing::debug!("{} on {}: {error}; reading it again", commit.file, self.name);
-            let pause = self.api.patience().growing(tried.min(LONGEST_PAUSE));
-            tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
+            self.pause(commit.file, &error, tried).await;
         }
+    }
+
+    /// The head, and what it has of a file.
+    async fn now(&self, file: &str) -> Result<(Option<Head>, Vec<u8>)> {
+        let head = self.head().await?;
+        let stored = self.content(head.as_ref(), file).await?.unwrap_or_default();
+        Ok((head, stored))
+    }
+
+    async fn pause(&self, file: &str, error: &Error, tried: u32) {
+        tracing::debug!("{file} on {}: {error}; reading it again", self.name);
+        let pause = self.api.patience().growing(tried.min(LONGEST_PAUSE));
+        tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>())).await;
     }
 
     /// The newest commit, and what is at its root; `None` without a branch.
@@ -262,6 +285,15 @@ fn is_too_large(error: &Error) -> bool {
             let message = message.to_lowercase();
             message.contains("too large") || message.contains("too big")
         }
+        _ => false,
+    }
+}
+
+/// Whether what could not be read may be read in another round: a head that moved away meanwhile, and what is GitHub's own fault.
+fn may_be_read(error: &Error) -> bool {
+    match error {
+        Error::NotFound { .. } | Error::Unreachable { .. } => true,
+        Error::Answered { status, .. } => *status >= 500,
         _ => false,
     }
 }

@@ -31,7 +31,7 @@ pub fn last_on_cluster(history: &History) -> BTreeMap<ExampleId, Timestamp> {
     let last = |records: &[Record]| {
         // The jobs of a matrix, one a version, start at moments of their own and are one run.
         let mut runs: HashMap<&str, (usize, Timestamp, bool)> = HashMap::new();
-        for (place, record) in records.iter().enumerate().filter(|(_, record)| record.kubernetes.is_some()) {
+        for (place, record) in records.iter().enumerate().filter(|(_, record)| record.was_on_cluster()) {
             let run = runs.entry(&record.run).or_insert((place, record.at, true));
             *run = (place, run.1.max(record.at), run.2 && is_verdict(record.outcome));
         }
@@ -52,6 +52,7 @@ fn is_verdict(outcome: Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::history::testing::record;
+    use crate::model::CauseClass;
 
     fn took(example: &str, day: u32, outcome: Outcome, duration_ms: u64) -> Record {
         let at = format!("2026-11-{day:02}T12:00:00Z");
@@ -108,10 +109,13 @@ mod tests {
             on("v2", took("half", 8, Outcome::Errored, 1)),
             took("never", 8, Outcome::Errored, 1),
             Record { kubernetes: None, ..took("static", 8, Outcome::Passed, 1) },
+            took("bad", 3, Outcome::Passed, 1),
+            Record { class: Some(CauseClass::Manifest), ..took("bad", 8, Outcome::Failed, 1) },
         ]);
         let last: Vec<_> =
             last_on_cluster(&history).into_iter().map(|(id, at)| (id.to_string(), at.to_string())).collect();
-        let expected = [("failed", "2026-11-09T12:00:00Z"), ("half", "2026-11-02T12:00:00Z")];
+        let expected =
+            [("bad", "2026-11-03T12:00:00Z"), ("failed", "2026-11-09T12:00:00Z"), ("half", "2026-11-02T12:00:00Z")];
         assert_eq!(last, expected.map(|(id, at)| (id.to_owned(), at.to_owned())));
     }
 }

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{History, Record};
-use crate::model::{Outcome, Tier};
+use crate::model::{CauseClass, Outcome, Tier};
 use crate::report::{Health, PAST, Past, Report, Row, Run};
 
 /// The fewest runs that a score stands on.
@@ -107,9 +107,11 @@ impl<'a> Known<'a> {
             runs.push(Seen { outcome: row.outcome, duration_ms: row.duration_ms, commit: &run.commit, at });
         }
         let here: Vec<_> = if kubernetes.is_none() { all.collect() } else { earlier.clone() };
-        let on_clusters = here.iter().filter(|record| counts(record.outcome) && record.kubernetes.is_some());
+        let on_clusters = here.iter().filter(|record| counts(record.outcome) && record.was_on_cluster());
         let mut newest: BTreeMap<Tier, Timestamp> = on_clusters.map(|record| (record.tier, record.at)).collect();
-        if is_counted && kubernetes.is_some() {
+        // As in `Record::was_on_cluster`.
+        let is_settled = row.cause.as_ref().is_some_and(|cause| cause.class == CauseClass::Manifest);
+        if is_counted && kubernetes.is_some() && !is_settled {
             newest.insert(row.tier, now);
         }
         let age = newest.into_iter().map(|(tier, at)| (tier, now.duration_since(at).as_secs_f64().max(0.0) / 3600.0));
@@ -144,8 +146,7 @@ fn slowdown(row: &Row, known: &Known<'_>) -> Option<f64> {
         passed.pop();
     }
     let median = score::median(&passed).filter(|_| known.is_counted)?;
-    let attempts = u64::try_from(row.attempts.len()).unwrap_or(1).max(1);
-    Some(score::rounded(score::ratio(row.duration_ms / attempts, median)))
+    Some(score::rounded(score::ratio(row.attempt_ms(), median)))
 }
 
 /// What became of it before, the oldest first; where it was skipped it was not there.

@@ -1,26 +1,51 @@
 //! How much of a history is kept: the newest runs of each example, and no more than fits. Pure.
 
+use std::borrow::{Borrow, Cow};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::{RUNS, Record, lines, number};
+use super::lines::Strange;
+use super::{RUNS, Record, are_by_number, lines, number};
 use crate::model::ExampleId;
 
 /// How many static checks of an example stay, however many runs it had on clusters. Where pushes check everything statically and run a few
 /// examples, such lines would else drive out what is known of the rest.
 const STATIC: usize = 10;
 
+/// A line: its record, and its text without the end of the line.
+struct Line<'t> {
+    record: Record,
+    text: Cow<'t, str>,
+}
+
+impl Borrow<Record> for Line<'_> {
+    fn borrow(&self) -> &Record {
+        &self.record
+    }
+}
+
+impl<'t> Line<'t> {
+    /// The line of a record, as it is stored or as it is written now.
+    fn new(record: Record, stored: Option<&'t str>) -> Self {
+        let text = stored.map_or_else(|| Cow::Owned(lines::line(&record).trim_end().to_owned()), Cow::Borrowed);
+        Self { record, text }
+    }
+}
+
 /// Two histories as one, ordered by time. Of an attempt at a run, an example and a version one record stays, the one that was written last,
 /// whenever it says that the run started: a report was made again, or that of several jobs which had written their own.
-fn merge(old: Vec<Record>, new: impl IntoIterator<Item = Record>) -> Vec<Record> {
+fn merge<R: Borrow<Record>>(old: Vec<R>, new: impl IntoIterator<Item = R>) -> Vec<R> {
     let mut all = old;
     all.extend(new);
     let mut seen = HashSet::with_capacity(all.len());
-    let mut is_last: Vec<bool> = all.iter().rev().map(|record| seen.insert(key(record))).collect();
+    let mut is_last: Vec<bool> = all.iter().rev().map(|record| seen.insert(key(record.borrow()))).collect();
     all.retain(|_| is_last.pop().unwrap_or(true));
-    all.sort_by(|a, b| (a.at, key(a)).cmp(&(b.at, key(b))));
+    all.sort_by(|a, b| {
+        let (a, b) = (a.borrow(), b.borrow());
+        (a.at, key(a)).cmp(&(b.at, key(b)))
+    });
     all
 }
 
@@ -30,9 +55,9 @@ fn key(record: &Record) -> (&str, u32, &str, Option<&str>) {
 
 /// What is kept of records: of each example the newest [`RUNS`] runs, on all versions. Runs on clusters are kept before static checks, of
 /// which the newest 10 stay in any case. The order stays.
-fn keep(records: Vec<Record>) -> Vec<Record> {
+fn keep<R: Borrow<Record>>(records: Vec<R>) -> Vec<R> {
     let mut examples: HashMap<&ExampleId, Vec<&Record>> = HashMap::new();
-    for record in &records {
+    for record in records.iter().map(Borrow::borrow) {
         examples.entry(&record.example).or_default().push(record);
     }
     let is_small = |records: &Vec<&Record>| records.len() <= RUNS;
@@ -48,13 +73,13 @@ fn keep(records: Vec<Record>) -> Vec<Record> {
         .collect();
     let is_kept =
         |record: &Record| !dropped.contains(&(record.example.clone(), record.kubernetes.is_some(), record.run.clone()));
-    records.into_iter().filter(is_kept).collect()
+    records.into_iter().filter(|record| is_kept(record.borrow())).collect()
 }
 
 /// The runs of an example that are one too many, each as whether it was on a cluster and its id.
 fn dropped<'a>(records: &[&'a Record]) -> Vec<(bool, &'a str)> {
     // As in `History::new`: a run that is tried again later is no newer for that.
-    let are_numbers = records.iter().all(|record| number(&record.run).is_some());
+    let are_numbers = are_by_number(records.iter().map(|record| (record.run.as_str(), record.at)));
     let runs = |on_cluster: bool| {
         let of_kind = records.iter().filter(|record| record.kubernetes.is_some() == on_cluster);
         let mut newest: HashMap<&str, Timestamp> = HashMap::new();
@@ -76,18 +101,71 @@ fn dropped<'a>(records: &[&'a Record]) -> Vec<(bool, &'a str)> {
     beyond(on_clusters, clusters_kept, true).chain(beyond(checks, checks_kept, false)).collect()
 }
 
-/// The text of the newest of the records, which are ordered by time, that has no more than `most` bytes, and how many runs are not whole in
-/// it.
-fn bounded(records: &[Record], most: usize) -> (String, usize) {
-    let lines: Vec<String> = records.iter().map(lines::line).collect();
-    let mut size = 0;
-    let fitting = lines.iter().rev().take_while(|line| {
-        size += line.len();
-        size <= most
-    });
-    let first = lines.len() - fitting.count();
-    let left_out: BTreeSet<&str> = records[..first].iter().map(|record| record.run.as_str()).collect();
-    (lines[first..].concat(), left_out.len())
+/// Of lines, the oldest first, all but the static checks that are not among the newest [`STATIC`] of their example.
+fn thinned<'l, 't>(lines: &'l [Line<'t>]) -> Vec<&'l Line<'t>> {
+    let mut checks: HashMap<&ExampleId, usize> = HashMap::new();
+    let is_kept = |line: &&'l Line<'t>| {
+        let count = checks.entry(&line.record.example).or_default();
+        *count += usize::from(line.record.kubernetes.is_none());
+        line.record.kubernetes.is_some() || *count <= STATIC
+    };
+    let mut kept: Vec<_> = lines.iter().rev().filter(is_kept).collect();
+    kept.reverse();
+    kept
+}
+
+/// How many of the lines, the oldest of which are first, have to go lest they have more than `most` bytes, and how many those have that
+/// stay.
+fn surplus<'t>(lines: impl DoubleEndedIterator<Item = &'t str> + ExactSizeIterator, most: usize) -> (usize, usize) {
+    let (count, mut size, mut fitting) = (lines.len(), 0_usize, 0);
+    for line in lines.rev() {
+        let more = size + line.len() + 1;
+        if more > most {
+            break;
+        }
+        (size, fitting) = (more, fitting + 1);
+    }
+    (count - fitting, size)
+}
+
+/// The text of lines, which are ordered by time, that has no more than `most` bytes. Where there is no room static checks go first, then the
+/// oldest lines. What is strange has half of the room at most.
+fn bounded(lines: &[Line<'_>], strange: &[Strange<'_>], most: usize) -> Added {
+    let (old, size) = surplus(strange.iter().map(|strange| strange.text), most / 2);
+    let (older, strange) = strange.split_at(old);
+    let room = most - size;
+    let mut kept: Vec<_> = lines.iter().collect();
+    if surplus(kept.iter().map(|line| &*line.text), room).0 > 0 {
+        kept = thinned(lines);
+    }
+    let checks = lines.len() - kept.len();
+    let (old, _) = surplus(kept.iter().map(|line| &*line.text), room);
+    let (oldest, kept) = kept.split_at(old);
+    let left_out: BTreeSet<&str> = oldest
+        .iter()
+        .map(|line| line.record.run.as_str())
+        .chain(older.iter().map(|strange| strange.run.as_str()))
+        .collect();
+    let mut all: Vec<(Timestamp, &str)> = kept.iter().map(|line| (line.record.at, &*line.text)).collect();
+    if !strange.is_empty() {
+        all.extend(strange.iter().map(|strange| (strange.at, strange.text)));
+        all.sort_by_key(|(at, _)| *at);
+    }
+    let text = all.into_iter().flat_map(|(_, text)| [text, "\n"]).collect();
+    Added { text, left_out: left_out.len(), checks, is_newest: true }
+}
+
+/// Whether no run or attempt of these lines is newer than that of a record. What is tried again long after is no newer for that.
+fn is_newest(lines: &[Line<'_>], new: &Record) -> bool {
+    let of = |record: &Record| (number(&record.run), record.at);
+    let are_numbers = are_by_number(lines.iter().map(|line| (line.record.run.as_str(), line.record.at)));
+    let is_newer = |record: &Record| {
+        if record.run == new.run {
+            return record.attempt > new.attempt;
+        }
+        if are_numbers { of(record) > of(new) } else { record.at > new.at }
+    };
+    !lines.iter().any(|line| is_newer(&line.record))
 }
 
 /// A history's new text, and what became of the old one.
@@ -96,15 +174,23 @@ pub struct Added {
     pub text: String,
     /// How many runs are not whole in it, for want of room.
     pub left_out: usize,
+    /// How many static checks left it before, for want of room.
+    pub checks: usize,
+    /// Whether no run in it is newer than what was added.
+    pub is_newest: bool,
 }
 
 /// The text of a history of at most `most` bytes to which records were added: what it held, what is new, within the bounds of [`keep`]. What
-/// is of the future of `now`, as [`lines::read`] has it, does not stay.
+/// was stored stays word for word: also what is of the future of `now`, as [`lines::read`] has it, or of a later version of this program.
 #[must_use]
 pub fn add(stored: &[u8], new: &[Record], most: usize, now: Timestamp) -> Added {
-    let records = keep(merge(lines::read(stored, now).records, new.iter().cloned()));
-    let (text, left_out) = bounded(&records, most);
-    Added { text, left_out }
+    let lines::Stored { records, mut strange } = lines::stored(stored, now);
+    strange.retain(|strange| !new.iter().any(|record| strange.is_of(record)));
+    strange.sort_by_key(|strange| strange.at);
+    let old = records.into_iter().map(|(record, text)| Line::new(record, text)).collect();
+    let lines = keep(merge(old, new.iter().map(|record| Line::new(record.clone(), None))));
+    let is_newest = new.first().is_none_or(|new| is_newest(&lines, new));
+    Added { is_newest, ..bounded(&lines, &strange, most) }
 }
 
 #[cfg(test)]
@@ -185,14 +271,76 @@ mod tests {
         assert_eq!(runs(&kept, "a", true), (500 - (RUNS - STATIC)..500).collect());
     }
 
+    fn within(records: &[Record], most: usize) -> Added {
+        let lines: Vec<_> = records.iter().map(|record| Line::new(record.clone(), None)).collect();
+        bounded(&lines, &[], most)
+    }
+
     #[test]
     fn what_does_not_fit_is_dropped_the_oldest_first_and_its_runs_are_counted() {
         let records: Vec<_> = (0..6).map(|run| on_version("a", run / 2, Some(["v1", "v2"][run % 2]))).collect();
         let size = lines::line(&records[0]).len();
         assert!(records.iter().all(|record| lines::line(record).len() == size));
-        assert_eq!(bounded(&records, size * 6), (lines::text(&records), 0));
-        assert_eq!(bounded(&records, size * 4 - 1), (lines::text(&records[3..]), 2));
-        assert_eq!(bounded(&records, 0), (String::new(), 3));
+        let told = |most| {
+            let added = within(&records, most);
+            (added.text, added.left_out, added.checks)
+        };
+        assert_eq!(told(size * 6), (lines::text(&records), 0, 0));
+        assert_eq!(told(size * 4 - 1), (lines::text(&records[3..]), 2, 0));
+        assert_eq!(told(0), (String::new(), 3, 0));
+    }
+
+    #[test]
+    fn where_room_is_short_static_checks_go_before_any_run_on_a_cluster() {
+        let mut records = vec![on_version("weekly", 0, Some("v1"))];
+        records.extend((1..=50).flat_map(|run| [on_version("weekly", run, None), on_version("b", run, None)]));
+        let size = lines::text(&records).len();
+        assert_eq!(within(&records, size).checks, 0);
+        let added = within(&records, size - 1);
+        let read = lines::read(added.text.as_bytes(), Timestamp::MAX).records;
+        assert_eq!((runs(&read, "weekly", true), added.left_out, added.checks), (BTreeSet::from([0]), 0, 80));
+        assert!(["weekly", "b"].iter().all(|example| runs(&read, example, false) == (41..=50).collect()));
+    }
+
+    #[test]
+    fn what_this_version_can_not_read_stays_word_for_word_and_what_is_none_of_ours_goes() {
+        let one = lines::line(&record("a", "7", &at(1)));
+        let more = one.replace("\"run\"", "\"new\":[1],\"run\"");
+        let later = lines::line(&record("b", "7", &at(2))).replace("passed", "splendid");
+        let stored = ["<<<<<<< HEAD\n", &more, &later, "{\"at\":1}\n", &one[..40], "\n"].concat();
+        let new = record("c", "8", &at(3));
+        let added = add(stored.as_bytes(), std::slice::from_ref(&new), usize::MAX, Timestamp::MAX);
+        assert_eq!(added.text, [&*more, &*later, &*lines::line(&new)].concat());
+        assert_eq!(add(added.text.as_bytes(), &[new], usize::MAX, Timestamp::MAX), added);
+        // What is told again is told by us.
+        let again = record("b", "7", &at(2));
+        let text = add(later.as_bytes(), std::slice::from_ref(&again), usize::MAX, Timestamp::MAX).text;
+        assert_eq!(text, lines::line(&again));
+    }
+
+    #[test]
+    fn a_clock_of_the_past_costs_nothing_but_half_of_the_room() {
+        let records: Vec<_> = (0..6).map(|run| record("a", &run.to_string(), &at(run))).collect();
+        let (stored, size) = (lines::text(&records), lines::line(&records[0]).len());
+        let past: Timestamp = "2001-01-01T00:00:00Z".parse().unwrap();
+        let new = Record { at: past, ..record("a", "9", &at(0)) };
+        let text = |most| add(stored.as_bytes(), std::slice::from_ref(&new), most, past).text;
+        assert_eq!(text(usize::MAX), lines::line(&new) + &stored);
+        assert_eq!(text(size * 6), lines::line(&new) + &lines::text(&records[3..]));
+    }
+
+    #[test]
+    fn a_run_is_the_newest_unless_another_has_a_higher_number() {
+        let stored = lines::text(&[record("a", "8", &at(8)), Record { attempt: 2, ..record("a", "9", &at(9)) }]);
+        let is_newest = |run: &str, attempt, minute| {
+            let new = Record { attempt, ..record("a", run, &at(minute)) };
+            add(stored.as_bytes(), &[new], usize::MAX, Timestamp::MAX).is_newest
+        };
+        assert!(is_newest("10", 1, 7) && is_newest("9", 2, 9) && is_newest("local-1", 1, 99));
+        assert!(!is_newest("8", 2, 99) && !is_newest("9", 1, 9) && !is_newest("local-1", 1, 7));
+        // On another server numbers begin anew.
+        assert!(is_newest("1", 1, 60 * 24 * 40));
+        assert!(add(b"", &[record("a", "1", &at(1))], usize::MAX, Timestamp::MAX).is_newest);
     }
 
     proptest! {

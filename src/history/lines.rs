@@ -7,6 +7,8 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::Record;
 
@@ -72,8 +74,9 @@ pub fn read(text: &[u8], now: Timestamp) -> Read {
 
 /// The same, the records in as many parts as they were read in: to put large ones together takes as long as to read them.
 pub(super) fn read_pieces(text: &[u8], now: Timestamp) -> (Vec<Vec<Record>>, Option<Skipped>) {
-    let latest = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let pieces: Vec<Piece> = pieces(text).into_par_iter().map(|piece| read_piece(piece, latest)).collect();
+    let latest = latest(now);
+    let pieces: Vec<Piece> =
+        pieces(without_mark(text)).into_par_iter().map(|piece| read_piece(piece, latest)).collect();
     let (mut before, mut skipped) = (0, None);
     let mut records = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -88,11 +91,94 @@ pub(super) fn read_pieces(text: &[u8], now: Timestamp) -> (Vec<Vec<Record>>, Opt
     (records, skipped)
 }
 
-/// Whether a text holds something, and no record of whatever time: then somebody named the wrong file, which must not be overwritten.
+fn latest(now: Timestamp) -> Timestamp {
+    now.checked_add(AHEAD).unwrap_or(Timestamp::MAX)
+}
+
+/// A text without the mark of its byte order, which some editors begin files with.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// Whether a text holds something, and no line of ours, of whatever time and version: then somebody named the wrong file, which must not be
+/// overwritten. It is read up to the first that is.
 #[must_use]
 pub fn is_something_else(text: &[u8]) -> bool {
-    let read = read(text, Timestamp::MAX);
-    read.records.is_empty() && read.skipped.is_some()
+    let lines = without_mark(text).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.is_empty()).peekable();
+    let is_ours = |line: &[u8]| matches!(record(line, Timestamp::MAX), Some(Ok(_))) || Strange::of(line).is_some();
+    lines.peek().is_some() && !lines.any(is_ours)
+}
+
+/// What a history holds that stays when it is written again.
+#[derive(Debug, Default)]
+pub(super) struct Stored<'t> {
+    /// The records in the order of their lines, each with its text if that is one: it may say more than this version reads.
+    pub records: Vec<(Record, Option<&'t str>)>,
+    pub strange: Vec<Strange<'t>>,
+}
+
+/// A line that is no record to this version and at this time: a later version wrote it, or a clock is wrong.
+#[derive(Debug)]
+pub(super) struct Strange<'t> {
+    pub text: &'t str,
+    pub at: Timestamp,
+    pub run: String,
+    pub example: String,
+    attempt: Option<Value>,
+    kubernetes: Option<Value>,
+}
+
+/// What a line of any version has.
+#[derive(Deserialize)]
+struct Label {
+    at: Timestamp,
+    run: String,
+    example: String,
+    #[serde(default)]
+    attempt: Option<Value>,
+    #[serde(default)]
+    kubernetes: Option<Value>,
+}
+
+impl<'t> Strange<'t> {
+    fn of(line: &'t [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(line).ok().filter(|text| text.len() <= LONGEST)?;
+        let Label { at, run, example, attempt, kubernetes } = serde_json::from_str(text).ok()?;
+        Some(Self { text, at, run, example, attempt, kubernetes })
+    }
+
+    /// Whether a record is of the same attempt at a run, example and version.
+    pub fn is_of(&self, record: &Record) -> bool {
+        let attempt = self.attempt.as_ref().map_or(Some(1), Value::as_u64);
+        self.run == record.run
+            && self.example == record.example.as_str()
+            && attempt == Some(u64::from(record.attempt))
+            && self.kubernetes.as_ref().and_then(Value::as_str) == record.kubernetes.as_deref()
+    }
+}
+
+/// What of a text stays when it is written again; `now` as in [`read`].
+pub(super) fn stored(text: &[u8], now: Timestamp) -> Stored<'_> {
+    let latest = latest(now);
+    let of_piece = |piece| {
+        let mut stored = Stored::default();
+        for line in <[u8]>::split(piece, |byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+            match record(line, latest) {
+                None => {}
+                Some(Ok(record)) => stored.records.push((record, std::str::from_utf8(line).ok())),
+                Some(Err(_)) => stored.strange.extend(Strange::of(line)),
+            }
+        }
+        stored
+    };
+    let pieces: Vec<Stored<'_>> = pieces(without_mark(text)).into_par_iter().map(of_piece).collect();
+    let mut all = Stored::default();
+    for piece in pieces {
+        all.records.extend(piece.records);
+        all.strange.extend(piece.strange);
+    }
+    all
 }
 
 /// The text in pieces, each but the last ending with a line.
@@ -238,6 +324,28 @@ mod tests {
         assert_eq!(read.records.len(), 1);
         let skipped = read.skipped.unwrap().to_string();
         assert!(skipped.starts_with("line 1 is no record, and is skipped: it has 16"), "{skipped}");
+    }
+
+    #[test]
+    fn the_mark_of_a_byte_order_costs_no_record() {
+        let one = record("a", "7", "2026-11-20T12:00:00Z");
+        let text = format!("\u{feff}{}", line(&one));
+        assert_eq!(read(text.as_bytes()), Read { records: vec![one], skipped: None });
+        assert!(!is_something_else(text.as_bytes()));
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_something_else_and_one_of_a_later_version_is_not() {
+        let good = line(&record("a", "7", "2026-11-20T12:00:00Z"));
+        for (text, expected) in [
+            (String::new(), false),
+            (" \n\r\n".to_owned(), false),
+            ("{\"at\": 1}\n[1]\n".to_owned(), true),
+            (format!("<<<<<<< HEAD\n\n{good}"), false),
+            (good.replace("passed", "splendid"), false),
+        ] {
+            assert_eq!(is_something_else(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl History {
     /// last of them.
     ///
     /// Where every run of an example has a number (GitHub gives each a higher one) they are ordered by it: a run that is tried again a
-    /// week later is of an old commit still. Else by time.
+    /// week later is of an old commit still. Else by time, and where their times show that numbers began anew.
     #[must_use]
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
         // Paths that begin alike are slow to compare: they are ordered once each.
@@ -100,9 +100,25 @@ fn number(run: &str) -> Option<u64> {
     run.starts_with(|first: char| first.is_ascii_digit()).then(|| run.parse().ok())?
 }
 
+/// How much earlier than a run of a lower number one may have started, in seconds. GitHub lets a run be tried again within 30 days.
+const OUT_OF_ORDER: i64 = 31 * 24 * 60 * 60;
+
+/// Whether runs, each with its time, are in the order of their numbers: each has one, and their times do not contradict it. On another server numbers begin
+/// anew, and what is new would be the oldest for ever.
+fn are_by_number<'a>(runs: impl Iterator<Item = (&'a str, Timestamp)>) -> bool {
+    let numbered = runs.map(|(run, at)| Some((number(run)?, at.as_second())));
+    let Some(mut runs) = numbered.collect::<Option<Vec<_>>>() else { return false };
+    runs.sort_unstable();
+    let mut latest = i64::MIN;
+    runs.into_iter().all(|(_, at)| {
+        latest = latest.max(at);
+        latest - at <= OUT_OF_ORDER
+    })
+}
+
 /// Orders an example's records, the oldest first. Stable: else equal ones stay in the order in which they were written.
 fn order(records: &mut [Record]) {
-    if records.iter().all(|record| number(&record.run).is_some()) {
+    if are_by_number(records.iter().map(|record| (record.run.as_str(), record.at))) {
         records.sort_by_cached_key(|record| (number(&record.run), record.attempt));
     } else {
         records.sort_by_key(|record| (record.at, record.attempt));
@@ -149,5 +165,14 @@ mod tests {
         let of = |run: &str, attempt| (run.to_owned(), attempt);
         assert_eq!(told(vec![old.clone(), new.clone()]), [of("9", 2), of("10", 1)]);
         assert_eq!(told(vec![old, local, new]), [of("10", 1), of("local-1", 1), of("9", 2)]);
+    }
+
+    #[test]
+    fn numbers_that_began_anew_give_way_to_time() {
+        let here = |run, at| record("a", run, at);
+        let elsewhere = [here("9000", "2026-10-01T12:00:00Z"), here("9001", "2026-11-19T12:00:00Z")];
+        let moved = [here("1", "2026-11-20T12:00:00Z"), here("2", "2026-11-21T12:00:00Z")];
+        let runs: Vec<_> = told([elsewhere, moved].concat()).into_iter().map(|(run, _)| run).collect();
+        assert_eq!(runs, ["9000", "9001", "1", "2"]);
     }
 }

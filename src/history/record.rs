@@ -1,5 +1,7 @@
 //! One cell of one run, as a line of the history.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -81,13 +83,22 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Whether it was taken to a cluster. What its own manifest settled has the version that it was meant for, and was on none.
+    #[must_use]
+    pub fn was_on_cluster(&self) -> bool {
+        self.kubernetes.is_some() && self.class != Some(CauseClass::Manifest)
+    }
+}
+
 /// A share with as many digits as are worth a line's room.
 fn share(share: f64) -> Option<f64> {
     share.is_finite().then(|| (share * 10_000.0).round() / 10_000.0)
 }
 
 /// What a report of an attempt at a run, from 1, is remembered by: a record of each row that was judged, and of each that could not be for another reason than that the
-/// run ended before. `None` if the report does not say when its run started.
+/// run ended before. What was lost with its shard is remembered where its example was judged on another version: it is not judged on all.
+/// `None` if the report does not say when its run started.
 #[must_use]
 pub fn records(report: &Report, attempt: u32) -> Option<Vec<Record>> {
     let mut run = report.run.clone();
@@ -96,20 +107,26 @@ pub fn records(report: &Report, attempt: u32) -> Option<Vec<Record>> {
         // Without a cluster a run on a person's machine has no id. The report that is made of it again has to find the same.
         run.id = format!("local-{}", at.as_millisecond());
     }
+    let on_clusters = report.results.iter().filter(|row| row.kubernetes.is_some() && is_remembered(row));
+    let judged: HashSet<&ExampleId> = on_clusters.map(|row| &row.example).collect();
+    let is_half =
+        |row: &Row| row.kubernetes.is_some() && is_cut_off(row, &["NoResult"]) && judged.contains(&row.example);
     let record = |row| Record { attempt, ..Record::of(row, &run, at) };
-    Some(report.results.iter().filter(|row| is_remembered(row)).map(record).collect())
+    Some(report.results.iter().filter(|row| is_remembered(row) || is_half(row)).map(record).collect())
 }
 
 fn is_remembered(row: &Row) -> bool {
-    let is_cut_off = |cause: &Cause| {
-        // As `trial::cells` and `report::merge` call what had no turn, or no report.
-        cause.class == CauseClass::Internal && matches!(cause.reason.as_str(), "Cancelled" | "NoResult")
-    };
     match row.outcome {
         Outcome::Skipped => false,
-        Outcome::Errored => !row.cause.as_ref().is_some_and(is_cut_off),
+        Outcome::Errored => !is_cut_off(row, &["Cancelled", "NoResult"]),
         Outcome::Passed | Outcome::Failed | Outcome::TimedOut | Outcome::Flaky => true,
     }
+}
+
+/// Whether it could not be judged for one of these reasons: `trial::cells` and `report::merge` call so what had no turn, or no report.
+fn is_cut_off(row: &Row, reasons: &[&str]) -> bool {
+    let is_one = |cause: &Cause| cause.class == CauseClass::Internal && reasons.contains(&cause.reason.as_str());
+    row.outcome == Outcome::Errored && row.cause.as_ref().is_some_and(is_one)
 }
 
 #[cfg(test)]
@@ -136,6 +153,30 @@ mod tests {
         assert!(records.iter().all(|record| record.at.to_string() == "2026-11-20T12:00:00.123Z"
             && record.run == "7"
             && record.attempt == 2));
+    }
+
+    #[test]
+    fn what_was_lost_of_an_example_that_was_judged_elsewhere_is_remembered() {
+        let on = |example: &str, version: &str, outcome, reason: &str| {
+            let mut row = sample::slow(example, version);
+            row.outcome = outcome;
+            row.cause = (!reason.is_empty()).then(|| Cause::new(CauseClass::Internal, reason, ""));
+            row
+        };
+        let rows = vec![
+            on("cut", "v1", Outcome::Passed, ""),
+            on("cut", "v2", Outcome::Errored, "Cancelled"),
+            on("half", "v1", Outcome::Passed, ""),
+            on("half", "v2", Outcome::Errored, "NoResult"),
+            on("lost", "v1", Outcome::Errored, "NoResult"),
+            on("lost", "v2", Outcome::Errored, "NoResult"),
+        ];
+        let records = records(&report("7", rows), 1).unwrap();
+        let told: Vec<_> =
+            records.iter().map(|record| (record.example.as_str(), record.kubernetes.as_deref())).collect();
+        assert_eq!(told, [("cut", Some("v1")), ("half", Some("v1")), ("half", Some("v2"))]);
+        let due = crate::history::last_on_cluster(&crate::history::History::new(records));
+        assert!(!due.contains_key(&ExampleId::new("half")));
     }
 
     #[test]

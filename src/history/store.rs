@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
-use super::{Record, add, lines};
+use super::{Added, Record, add, lines};
 use crate::error::{Error, Result};
 
 /// The most that a file keeps, in bytes.
@@ -21,6 +21,8 @@ const MOST_READ: u64 = 2 * MOST as u64;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked whether it still does.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait until a file that was replaced is opened again.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
 
 /// The text of a history; `None` if there is no file yet.
 ///
@@ -44,28 +46,30 @@ fn whole(opened: File) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Adds records to the history in a file, which is created, with its folder, if it is missing; then puts the badge beside it. What the file
-/// holds that is no record, or is of the future of `now`, goes.
+/// Adds records to the history in a file, which is created, with its folder, if it is missing; then puts the badge, if there is one, beside
+/// it, unless the file knows a newer run. What the file holds that is no line of a history goes; `now` as in [`add`].
 ///
 /// # Errors
 /// The file can't be read or written, or another process holds it for too long; it is then as it was.
-pub fn append(file: &Path, new: &[Record], badge: &str, now: Timestamp) -> Result<()> {
+pub fn append(file: &Path, new: &[Record], badge: Option<&str>, now: Timestamp) -> Result<()> {
     append_within(file, new, badge, now, PATIENCE)
 }
 
-fn append_within(file: &Path, new: &[Record], badge: &str, now: Timestamp, patience: Duration) -> Result<()> {
+fn append_within(file: &Path, new: &[Record], badge: Option<&str>, now: Timestamp, patience: Duration) -> Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|error| Error::io("create the folder", folder, error))?;
     let failed = |error| Error::io("write", file, error);
     let (locked, place) = lock(file, patience).map_err(failed)?;
     let stored = locked.try_clone().and_then(whole).map_err(|error| Error::io("read", file, error))?;
     if lines::is_something_else(&stored) {
-        return Err(failed(io::Error::other("it holds something else, and no line of a history")));
+        let why = "it holds something else, and no line of a history: name another file, or delete this one";
+        return Err(failed(io::Error::other(why)));
     }
-    let text = add(&stored, new, MOST, now).text;
+    let Added { text, is_newest, .. } = add(&stored, new, MOST, now);
     if text.as_bytes() != stored {
         replace(&place, text.as_bytes(), Some(&locked)).map_err(failed)?;
     }
+    let Some(badge) = badge.filter(|_| is_newest) else { return Ok(()) };
     let beside = badge_of(&place);
     replace(&beside, badge.as_bytes(), None).map_err(|error| Error::io("write", &beside, error))
 }
@@ -78,13 +82,26 @@ pub fn badge_of(file: &Path) -> PathBuf {
 
 /// Opens the file and locks it, and gives its place behind symbolic links. The lock ends with the file.
 fn lock(file: &Path, patience: Duration) -> io::Result<(File, PathBuf)> {
+    lock_if(file, patience, is_at)
+}
+
+fn lock_if(
+    file: &Path,
+    patience: Duration,
+    is_at: impl Fn(&File, &Path) -> io::Result<bool>,
+) -> io::Result<(File, PathBuf)> {
     let until = Instant::now() + patience;
     loop {
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file)?;
         match opened.try_lock() {
             // While it was waited for, another process may have put a new file in its place.
             Ok(()) if is_at(&opened, file)? => return Ok((opened, file.canonicalize()?)),
-            Ok(()) => continue,
+            Ok(()) if Instant::now() < until => {
+                std::thread::sleep(SHORT_PAUSE);
+                continue;
+            }
+            // On some file systems that is how it looks for ever.
+            Ok(()) => return Err(io::Error::other("another file is in its place each time that it is opened")),
             Err(TryLockError::WouldBlock) if Instant::now() < until => {}
             Err(TryLockError::WouldBlock) => return Err(io::Error::other("another process holds it")),
             Err(TryLockError::Error(error)) => return Err(error),
@@ -123,7 +140,7 @@ mod tests {
     use super::*;
     use crate::history::testing::record;
 
-    const BADGE: &str = "{}\n";
+    const BADGE: Option<&str> = Some("{}\n");
 
     fn one(run: usize) -> Record {
         record("a", &run.to_string(), &format!("2026-11-20T12:{:02}:{:02}Z", run / 60, run % 60))
@@ -144,7 +161,7 @@ mod tests {
             append(&file, &[one(run)], BADGE, Timestamp::MAX).unwrap();
         }
         assert_eq!(stored(&file), ["0", "1", "2"]);
-        assert_eq!(fs::read_to_string(folder.path().join("kept/here/history.badge.json")).unwrap(), BADGE);
+        assert_eq!(fs::read_to_string(folder.path().join("kept/here/history.badge.json")).unwrap(), BADGE.unwrap());
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 2);
     }
 
@@ -183,6 +200,27 @@ mod tests {
         drop(held);
         append_within(&file, &[one(2)], BADGE, Timestamp::MAX, Duration::ZERO).unwrap();
         assert_eq!(stored(&file), ["1", "2"]);
+    }
+
+    #[test]
+    fn a_file_that_never_is_where_it_was_opened_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("history.jsonl");
+        let error = lock_if(&file, Duration::ZERO, |_, _| Ok(false)).unwrap_err();
+        assert!(error.to_string().contains("another file is in its place"), "{error}");
+    }
+
+    #[test]
+    fn the_badge_stays_where_a_run_is_not_the_newest_or_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("history.jsonl");
+        let told = |run, badge| {
+            append(&file, &[one(run)], badge, Timestamp::MAX).unwrap();
+            fs::read_to_string(badge_of(&file)).unwrap()
+        };
+        assert_eq!(told(2, Some("2")), "2");
+        assert_eq!((told(1, Some("1")), told(3, None), told(4, Some("4"))), ("2".into(), "2".into(), "4".into()));
+        assert_eq!(stored(&file), ["1", "2", "3", "4"]);
     }
 
     #[test]

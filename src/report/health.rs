@@ -65,14 +65,20 @@ pub struct FirstBad {
 }
 
 impl FirstBad {
-    /// Whether the report's own run is the whole of the series, and that of a pull request: its commit is then GitHub's test merge,
-    /// which is in no log.
+    /// Whether the report's own run is the whole of the series, and that of a pull request or of a merge queue: its commit is then GitHub's
+    /// test merge, which is in no log.
     #[must_use]
     pub fn is_this_run(&self, report: &Report) -> bool {
         let run = &report.run;
         self.runs == 1
             && self.commit == run.commit
-            && (run.pull_request.is_some() || run.event.starts_with("pull_request"))
+            && (run.pull_request.is_some() || run.event.starts_with("pull_request") || run.event == "merge_group")
+    }
+
+    /// Whether it passed on the very commit on which it is broken: what changed is not in the repository.
+    #[must_use]
+    pub fn is_on_good_commit(&self) -> bool {
+        !self.commit.is_empty() && self.commit == self.last_good
     }
 }
 
@@ -203,10 +209,15 @@ impl Row {
     #[must_use]
     pub fn is_slower(&self) -> Option<f64> {
         let times = self.health.as_ref()?.slowdown.filter(|times| times.is_finite() && *times >= SLOW)?;
-        let attempts = u64::try_from(self.attempts.len()).unwrap_or(1).max(1);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds; beyond 2^53 of them nobody counts")]
-        let (took, enough) = ((self.duration_ms / attempts) as f64, SLOW_MS as f64);
+        let (took, enough) = (self.attempt_ms() as f64, SLOW_MS as f64);
         (took - took / times >= enough).then_some(times)
+    }
+
+    /// How long an attempt took on average, in milliseconds: what is held against the median.
+    #[must_use]
+    pub fn attempt_ms(&self) -> u64 {
+        self.duration_ms / u64::try_from(self.attempts.len()).unwrap_or(1).max(1)
     }
 }
 

@@ -171,6 +171,38 @@ async fn a_server_that_fails_is_tried_again_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_read_for_a_moment_costs_no_line() {
+    let github = begun().await;
+    let head = github.branches(|branches| branches.head(BRANCH));
+    // Its head moved away, and a server that fails for longer than one request is worth.
+    github.fault(Method::GET, &format!("/repos/o/r/git/commits/{head}"), refusal(404, "Not Found"));
+    for _ in 0..9 {
+        github.fault(Method::GET, "/repos/o/r/git/ref/heads/kept/history", refusal(502, "x"));
+    }
+    add(&github, "b").await.unwrap();
+    assert_eq!(stored(&github).await.as_deref(), Some("a\nb\n"));
+    github.finish();
+
+    let github = begun().await;
+    for _ in 0..(4 * 5) {
+        github.fault(Method::GET, "/repos/o/r/git/ref/heads/kept/history", refusal(503, "x"));
+    }
+    let error = add(&github, "b").await.unwrap_err();
+    assert!(matches!(error, Error::Answered { status: 503, .. }), "{error}");
+    github.finish();
+}
+
+#[tokio::test]
+async fn a_file_may_be_written_alone() {
+    let github = begun().await;
+    let alone = |stored: &[u8], _| Change::Alone([stored, b"b\n"].concat());
+    update(&github, "b", &[(BADGE, "1")], alone).await.unwrap();
+    assert_eq!(stored(&github).await.as_deref(), Some("a\nb\n"));
+    github.branches(|branches| assert_eq!(branches.file(BRANCH, BADGE), None));
+    github.finish();
+}
+
+#[tokio::test]
 async fn a_token_that_can_only_read_is_refused_at_once() {
     let message = "Resource not accessible by integration".to_owned();
     let github = begun().await;

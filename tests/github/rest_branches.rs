@@ -85,6 +85,11 @@ impl Branches {
         self.named.get(branch).into_iter().flatten().map(|commit| commit.message.as_str()).collect()
     }
 
+    /// The id of a branch's head; empty without one.
+    pub fn head(&self, branch: &str) -> String {
+        self.named.get(branch).and_then(|commits| commits.last()).map(Commit::id).unwrap_or_default()
+    }
+
     /// Writes a file without being asked by anybody.
     pub fn write(&mut self, branch: &str, file: &str, text: String, message: &str) {
         let mut tree = self.tree(branch).cloned().unwrap_or_default();

@@ -54,6 +54,9 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     if (place.has_clusters() || kept.is_kept()) && run.id.is_empty() {
         run.id = local_id(start.at);
     }
+    if kept.is_kept() && run.commit.is_empty() && !context.github_actions {
+        run.commit = crate::git::unchanged_head(&settings.root).unwrap_or_default();
+    }
     let prefix = judge::prefix(settings, context);
     let sensitive = changes::sensitive(settings, context);
     let outputs = Outputs::open(settings, context, format, &run, &prefix, &chosen.cells())?;

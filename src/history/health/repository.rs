@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Known, health};
-use crate::history::{History, number};
+use crate::history::{History, Record, are_by_number, number};
 use crate::model::{ExampleId, Outcome, Tier};
 use crate::report::{Finding, Health, Overall, Row, Run};
 
 /// A version on which none of so many newest runs on clusters tried anything is in use no more.
 const NEWEST: usize = 20;
+
+/// For how long the history alone tells how an example does on clusters: after that no part of a score is fresh any more.
+const TELLS: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 /// What a report tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub enum Scope {
 }
 
 /// The health of the repository. Where this run has a row of an example on a version that is its health, else what the history tells
-/// alone. That a static check passes counts only for an example that was never on a cluster.
+/// alone, for as long as it [`TELLS`]. That a static check passes counts only for an example that was on no cluster meanwhile.
 pub(super) fn overall(scope: Scope, rows: &[Row], history: &History, now: Timestamp) -> Overall {
     let in_use = in_use(rows, history);
     let mut examples: BTreeMap<&ExampleId, Of<'_>> = BTreeMap::new();
@@ -63,14 +66,16 @@ struct Of<'a> {
 /// What the history alone tells of an example.
 struct Untold {
     health: Vec<Health>,
-    /// Whether it was never on a cluster.
+    /// Whether it was on no cluster of late.
     is_static: bool,
 }
 
 impl Of<'_> {
     fn untold(&self, example: &ExampleId, in_use: &BTreeSet<&str>, history: &History, now: Timestamp) -> Untold {
         let records = history.of(example);
-        let known: BTreeSet<Option<&str>> = records.iter().map(|record| record.kubernetes.as_deref()).collect();
+        let tells = |record: &&Record| record.kubernetes.is_none() || now.duration_since(record.at) < TELLS;
+        let known: BTreeSet<Option<&str>> =
+            records.iter().filter(tells).map(|record| record.kubernetes.as_deref()).collect();
         let is_static = !known.iter().any(Option::is_some);
         let counts = |version: Option<&str>| match version {
             Some(version) => in_use.contains(version),
@@ -129,7 +134,7 @@ fn in_use<'a>(rows: &'a [Row], history: &'a History) -> BTreeSet<&'a str> {
             run.1.insert(version);
         }
     }
-    let are_numbers = runs.keys().all(|run| number(run).is_some());
+    let are_numbers = are_by_number(runs.iter().map(|(run, (at, _))| (*run, *at)));
     let mut runs: Vec<_> = runs.into_iter().collect();
     runs.sort_unstable_by_key(|(run, (at, _))| std::cmp::Reverse((number(run).filter(|_| are_numbers), *at, *run)));
     let before = runs.into_iter().take(NEWEST).flat_map(|(_, (_, versions))| versions);

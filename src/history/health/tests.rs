@@ -219,6 +219,34 @@ fn a_static_row_is_as_fresh_as_its_example_is_on_any_version() {
 }
 
 #[test]
+fn what_its_own_manifest_settled_was_on_no_cluster() {
+    let settled = |mut row: Row| {
+        row.cause = Some(crate::model::Cause::new(CauseClass::Manifest, "EV201", ""));
+        row
+    };
+    let records = (0..5).map(|index| Record {
+        class: (index < 4).then_some(CauseClass::Manifest),
+        ..record(24 * 10 + index, "c", if index < 4 { Failed } else { Passed })
+    });
+    let health = health_of(settled(row(Failed)), &History::new(records));
+    let part = health.parts.into_iter().find(|part| part.name == "freshness").unwrap();
+    assert_eq!(part.why, "last taken to a cluster 10 days ago");
+}
+
+#[test]
+fn what_was_taken_off_clusters_is_as_healthy_as_its_static_checks() {
+    let basic = Row { kubernetes: None, tier: Tier::Basic, ..row(Passed) };
+    let of_report = |days: i64| {
+        let broken = (0..9).map(|index| record(24 * days - index, "c", Failed));
+        let checks = (1..9).map(|hours| Record { kubernetes: None, tier: Tier::Basic, ..record(hours, "c", Passed) });
+        assessed(vec![basic.clone()], &History::new(broken.chain(checks))).health.unwrap().score
+    };
+    assert!(of_report(59).is_some_and(|score| score < 50), "{:?}", of_report(59));
+    // How long ago it was on one is told still.
+    assert_eq!(of_report(61), Some(89));
+}
+
+#[test]
 fn loose_images_cost_their_points() {
     let mut row = row(Passed);
     row.diagnostics = vec![sample::finding("EV302", Severity::Warning, "a.yaml", 1, "image `x` has no tag")];

@@ -136,17 +136,17 @@ impl<'a> Changes<'a> {
     pub(in crate::report) fn sentence(&self) -> String {
         let base = self.is_based.then(|| {
             let than = if self.is_default_branch { "Since the run before" } else { "Against the default branch" };
-            format!("{than}: {}.", self.told(against_base, true))
+            format!("{than}: {}.", self.told(against_base, is_unknown_to_base, true))
         });
         let since = self.before.map(|before| {
-            let told = self.told(|row| self.since_before(row), !self.is_based);
+            let told = self.told(|row| self.since_before(row), |row| self.is_in_the_dark(row), !self.is_based);
             format!("Since the last comment{}: {told}.", commit(before))
         });
         base.into_iter().chain(since).collect::<Vec<_>>().join(" ")
     }
 
-    /// How many examples changed in which way, the first time that it is told in full.
-    fn told(&self, of: impl Fn(&Row) -> Option<Change>, in_full: bool) -> String {
+    /// How many examples changed in which way, the first time that it is told in full. Of what `is_dark` nothing is known.
+    fn told(&self, of: impl Fn(&Row) -> Option<Change>, is_dark: impl Fn(&Row) -> bool, in_full: bool) -> String {
         let rows = &self.report.results;
         let changes: Vec<_> = rows.iter().filter_map(|row| Some((of(row)?, &row.example))).collect();
         let count = |wanted: Change| {
@@ -166,7 +166,7 @@ impl<'a> Changes<'a> {
         };
         let parts: Vec<_> = parts.iter().filter_map(part).collect();
         match parts.as_slice() {
-            [] if rows.iter().any(|row| self.is_in_the_dark(row)) => "nothing is known to have changed".to_owned(),
+            [] if rows.iter().any(is_dark) => "nothing is known to have changed".to_owned(),
             [] => "nothing has changed".to_owned(),
             parts => words::list(parts),
         }
@@ -177,6 +177,12 @@ impl<'a> Changes<'a> {
         let was = self.before.map(|before| before.was(row));
         row.outcome == Outcome::Errored || matches!(was, Some(Was::Known(Outcome::Errored, _)))
     }
+}
+
+/// Whether it could not be judged now, or was judged and never on the default branch.
+fn is_unknown_to_base(row: &Row) -> bool {
+    let is_known = row.health.as_ref().is_some_and(|health| health.before().is_some());
+    row.outcome == Outcome::Errored || (says(row.outcome) != Says::Nothing && !is_known)
 }
 
 /// How the cell of a row differs from the default branch, as its history tells.
@@ -440,6 +446,18 @@ mod tests {
 
         report.run.simulated = true;
         assert!(Changes::since(None, &report, None).is_none());
+    }
+
+    #[test]
+    fn of_what_the_default_branch_never_judged_nothing_is_known_to_have_changed() {
+        use Outcome::{Errored, Failed, Passed, Skipped};
+        let told = |rows: Vec<Row>| Changes::since(None, &report(rows), None).unwrap().sentence();
+        let nothing = "Since the run before: nothing has changed.";
+        let unknown = "Since the run before: nothing is known to have changed.";
+        assert_eq!(told(vec![with_past("a", &[Passed], Passed), with_past("b", &[], Skipped)]), nothing);
+        for (past, now) in [(&[][..], Passed), (&[Errored], Passed), (&[Errored], Failed), (&[Passed], Errored)] {
+            assert_eq!(told(vec![with_past("a", &[Passed], Passed), with_past("b", past, now)]), unknown);
+        }
     }
 
     #[test]

@@ -159,7 +159,7 @@ pub(in crate::report) fn flaky(frame: Frame<'_>) -> Vec<String> {
             _ => None,
         };
         let mut facts: Vec<_> = told.iter().filter_map(wanted).collect();
-        let often = health::flakiness(row);
+        let often = health::flakiness(row, frame.report);
         facts.extend((!often.is_empty()).then(|| format!("· {often}")));
         format!("{}{}{}: {}", linked(row, frame), on(&group, frame), quarantined(row), facts.join(" "))
     };

@@ -156,7 +156,7 @@ fn told_facts(row: &Row, told: Told<'_>) -> Vec<Fact> {
     }
     if let Some(bad) = row.health.as_ref().and_then(|health| health.first_bad.as_ref()) {
         // The commit of a pull request's run is a merge that nobody made.
-        if told.report.run.pull_request.is_some() && bad.runs == 1 {
+        if bad.is_this_run(told.report) {
             add("First bad", false, Link::new("with this change", ""));
         } else {
             let commit: String = bad.commit.chars().take(12).collect();

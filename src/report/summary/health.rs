@@ -1,6 +1,9 @@
 //! How examples have been doing, in words and cells.
 
+use jiff::Timestamp;
+
 use super::parts;
+use crate::model::Outcome;
 use crate::report::comment::About;
 use crate::report::markdown::Markdown;
 use crate::report::{Health, Report, Row, words};
@@ -9,8 +12,8 @@ use crate::report::{Health, Report, Row, words};
 const FRAMEWORKS: usize = 6;
 /// Most characters of a framework's name.
 const NAME: usize = 40;
-/// From which share of flaky runs on it is told of an example that failed for good.
-const FLAKY: f64 = 0.1;
+/// From one flaky run of so many on it is told of an example that failed for good.
+const FLAKY: usize = 10;
 
 /// Whether any example has a score; where none has, nothing is shown of them.
 pub(in crate::report) fn is_known(rows: &[Row]) -> bool {
@@ -63,7 +66,7 @@ pub(in crate::report) fn sentence(report: &Report) -> String {
 
 /// The examples that passed and took much longer than they used to, the worst first.
 pub(in crate::report) fn slower(rows: &[Row]) -> Vec<&Row> {
-    let slow = rows.iter().filter(|row| !row.is_bad() && row.outcome != crate::model::Outcome::Flaky);
+    let slow = rows.iter().filter(|row| !row.is_bad() && row.outcome != Outcome::Flaky);
     let mut slow: Vec<_> = slow.filter_map(|row| Some((row.is_slower()?, row))).collect();
     slow.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     slow.into_iter().map(|(_, row)| row).collect()
@@ -72,52 +75,77 @@ pub(in crate::report) fn slower(rows: &[Row]) -> Vec<&Row> {
 /// How long it took, if that is much longer than it used to; else empty.
 pub(in crate::report) fn pace(row: &Row) -> String {
     let Some(times) = row.is_slower() else { return String::new() };
-    format!("{times:.1}x slower than its median ({})", words::duration(row.duration_ms))
+    format!("{times:.1}x slower than its median ({})", words::duration(row.attempt_ms()))
 }
 
-/// How often it was flaky, if that is worth a word; else empty.
-pub(in crate::report) fn flakiness(row: &Row) -> String {
-    let least = if row.is_bad() { FLAKY } else { f64::MIN_POSITIVE };
-    let rate = row.health.as_ref().filter(|health| !health.past.is_empty()).and_then(|health| health.flake_rate);
-    match rate.filter(|rate| *rate >= least) {
-        Some(rate) => format!("flaky in {:.0} % of its runs", rate * 100.0),
-        None => String::new(),
+/// How often it was flaky of late, if that is worth a word; else empty.
+pub(in crate::report) fn flakiness(row: &Row, report: &Report) -> String {
+    let Some(health) = &row.health else { return String::new() };
+    let own = (!report.run.simulated).then_some(row.outcome);
+    let outcomes = health.past.iter().map(|past| past.outcome).chain(own);
+    // As in the rates: the others say nothing of it.
+    let outcomes: Vec<_> = outcomes.filter(|outcome| !matches!(outcome, Outcome::Skipped | Outcome::Errored)).collect();
+    let (flaky, all) = (outcomes.iter().filter(|outcome| **outcome == Outcome::Flaky).count(), outcomes.len());
+    let is_seldom = row.is_bad() && flaky * FLAKY < all;
+    if flaky == 0 || all < 2 || is_seldom {
+        return String::new();
     }
+    format!("flaky in {flaky} of its last {all} runs")
 }
 
 /// What there is to say of the course of a row that is not good: since when, how slow, how flaky. Plain text.
 pub(in crate::report) fn history(row: &Row, report: &Report) -> String {
+    let short = |commit: &str| commit.chars().take(parts::COMMIT).collect::<String>();
+    let good = |commit: &str| if commit.is_empty() { String::new() } else { format!("last good {}", short(commit)) };
     let since = since(row, report).map(|since| match since {
-        Since::ThisChange("") => THIS_CHANGE.to_owned(),
-        Since::ThisChange(good) => format!("{THIS_CHANGE}; last good {good}"),
-        Since::Commit(commit, runs, "") => format!("broken since {commit} ({runs})"),
-        Since::Commit(commit, runs, good) => format!("broken since {commit} ({runs}), last good {good}"),
+        Since::ThisChange(last) => joined([THIS_CHANGE.to_owned(), good(last)], "; "),
+        Since::Commit(commit, runs, last) => {
+            joined([format!("broken since {} ({runs})", short(commit)), good(last)], ", ")
+        }
+        Since::Time(at, runs, last) => joined([format!("broken since {at} ({runs})"), good(last)], ", "),
+        Since::Good(commit, runs, why) => format!("broken on {} ({runs}), {why}", short(commit)),
     });
-    let told = since.into_iter().chain([pace(row), flakiness(row)]).filter(|text| !text.is_empty());
-    told.collect::<Vec<_>>().join("; ")
+    joined(since.into_iter().chain([pace(row), flakiness(row, report)]), "; ")
+}
+
+fn joined(texts: impl IntoIterator<Item = String>, between: &str) -> String {
+    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(between)
 }
 
 /// The same with links to the commits.
 pub(in crate::report) fn linked_history(row: &Row, report: &Report, about: Option<&About>) -> Markdown {
     let linked = |commit: &str| if commit.is_empty() { Markdown::default() } else { parts::commit(commit, about) };
+    let in_runs = |runs: &str| Markdown::text(&format!("({runs})"));
     let since = since(row, report).map_or_else(Markdown::default, |since| match since {
         Since::ThisChange(good) => Markdown::text(THIS_CHANGE).and("; last good ", &linked(good)),
         Since::Commit(commit, runs, good) => {
             let since = Markdown::text("broken since").and(" ", &linked(commit));
-            since.and(" ", &Markdown::text(&format!("({runs})"))).and(", last good ", &linked(good))
+            since.and(" ", &in_runs(&runs)).and(", last good ", &linked(good))
+        }
+        Since::Time(at, runs, good) => {
+            Markdown::text(&format!("broken since {at}")).and(" ", &in_runs(&runs)).and(", last good ", &linked(good))
+        }
+        Since::Good(commit, runs, why) => {
+            let on = Markdown::text("broken on").and(" ", &linked(commit));
+            on.and(" ", &in_runs(&runs)).and(", ", &Markdown::text(why))
         }
     });
-    since.and("; ", &Markdown::text(&pace(row))).and("; ", &Markdown::text(&flakiness(row)))
+    since.and("; ", &Markdown::text(&pace(row))).and("; ", &Markdown::text(&flakiness(row, report)))
 }
 
 const THIS_CHANGE: &str = "broken by this change";
+const GOOD_BEFORE: &str = "on which it passed before";
+const NO_CHANGE: &str = "on which it passed before: no change to this repository broke it";
 
-/// Since when it is broken, with the last good commit.
+/// Since when it is broken, in how many runs, with the last good commit.
 enum Since<'a> {
     /// Since the change that was judged.
     ThisChange(&'a str),
-    /// Since a commit, and in how many runs. Where no commit is known, it is said when.
     Commit(&'a str, String, &'a str),
+    /// Since a moment, in words, where no commit is known.
+    Time(String, String, &'a str),
+    /// On the last good commit itself, and what that says.
+    Good(&'a str, String, &'static str),
 }
 
 fn since<'a>(row: &'a Row, report: &Report) -> Option<Since<'a>> {
@@ -126,14 +154,21 @@ fn since<'a>(row: &'a Row, report: &Report) -> Option<Since<'a>> {
         return Some(Since::ThisChange(&first.last_good));
     }
     let runs = words::plural(usize::try_from(first.runs).unwrap_or(usize::MAX), "run");
-    let commit = if first.commit.is_empty() { &first.at } else { &first.commit };
-    (!commit.is_empty()).then_some(Since::Commit(commit, runs, &first.last_good))
+    if first.commit.is_empty() {
+        let at: Timestamp = first.at.parse().ok()?;
+        return Some(Since::Time(at.strftime("%Y-%m-%d %H:%M UTC").to_string(), runs, &first.last_good));
+    }
+    if first.is_on_good_commit() {
+        // On a person's machine files may be there that are in no commit.
+        let why = if report.run.repository.is_empty() { GOOD_BEFORE } else { NO_CHANGE };
+        return Some(Since::Good(&first.commit, runs, why));
+    }
+    Some(Since::Commit(&first.commit, runs, &first.last_good))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Outcome;
     use crate::report::{FirstBad, Group, Overall, Past, sample};
 
     fn health(score: u8, trend: &str) -> Health {
@@ -188,17 +223,19 @@ mod tests {
         assert_eq!(history(&row, &report), "");
         let first_bad =
             FirstBad { commit: "abc1234".to_owned(), last_good: "def5678".to_owned(), runs: 3, ..FirstBad::default() };
-        let past = vec![Past { at: String::new(), commit: String::new(), outcome: Outcome::Failed, duration_ms: 1 }];
+        let past = |outcome| Past { at: String::new(), commit: String::new(), outcome, duration_ms: 1 };
         row.health = Some(Health {
             first_bad: Some(first_bad),
             slowdown: Some(2.4),
-            flake_rate: Some(0.21),
-            past,
+            flake_rate: Some(0.99),
+            past: [Outcome::Flaky, Outcome::Errored, Outcome::Passed, Outcome::Skipped, Outcome::Failed]
+                .map(past)
+                .into(),
             ..Health::default()
         });
-        row.duration_ms = 720_000;
-        row.attempts.truncate(1);
-        let rest = "2.4x slower than its median (12 min 0 s); flaky in 21 % of its runs";
+        row.duration_ms = 1_440_000;
+        row.attempts = vec![row.attempts.remove(0); 2];
+        let rest = "2.4x slower than its median (12 min 0 s); flaky in 1 of its last 4 runs";
         assert_eq!(history(&row, &report), format!("broken since abc1234 (3 runs), last good def5678; {rest}"));
         let about = About { server_url: "https://h".to_owned(), repository: "o/r".to_owned(), ..About::default() };
         assert_eq!(
@@ -228,7 +265,59 @@ mod tests {
         (report.run.pull_request, report.run.event) = (None, "pull_request_target".to_owned());
         assert!(history(&own, &report).starts_with(by_change));
         report.run.event = "push".to_owned();
-        assert!(history(&own, &report).starts_with("broken since 0123456789abcdef"));
+        assert_eq!(history(&own, &report), "broken since 0123456789ab (1 run), last good def5678");
+        report.run.event = "merge_group".to_owned();
+        assert!(history(&own, &report).starts_with(by_change));
+    }
+
+    #[test]
+    fn a_run_without_a_commit_is_told_by_its_time() {
+        let told = |at: &str| {
+            let first_bad = FirstBad { at: at.to_owned(), runs: 1, ..FirstBad::default() };
+            let row = row("v1.34.0", Some(Health { first_bad: Some(first_bad), ..Health::default() }));
+            let about = About { server_url: "https://h".to_owned(), repository: "o/r".to_owned(), ..About::default() };
+            let report = sample::report();
+            (history(&row, &report), linked_history(&row, &report, Some(&about)).to_string())
+        };
+        let expected = "broken since 2026-11-28 20:09 UTC (1 run)";
+        assert_eq!(told("2026-11-28T20:09:12.5Z"), (expected.to_owned(), expected.to_owned()));
+        assert_eq!(told("<script>"), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn what_broke_on_a_commit_on_which_it_passed_is_no_commit_s_fault() {
+        let mut report = sample::report();
+        let [commit, last_good] = ["abc1234", "abc1234"].map(str::to_owned);
+        let first_bad = FirstBad { commit, last_good, runs: 3, ..FirstBad::default() };
+        let row = row("v1.34.0", Some(Health { first_bad: Some(first_bad), ..Health::default() }));
+        report.run.repository = "o/r".to_owned();
+        let rest = "(3 runs), on which it passed before: no change to this repository broke it";
+        assert_eq!(history(&row, &report), format!("broken on abc1234 {rest}"));
+        assert_eq!(linked_history(&row, &report, None).to_string(), format!("broken on `abc1234` {rest}"));
+        report.run.repository.clear();
+        assert_eq!(history(&row, &report), "broken on abc1234 (3 runs), on which it passed before");
+    }
+
+    #[test]
+    fn how_often_it_is_flaky_is_counted_in_runs() {
+        let told = |past: &[Outcome], now, simulated| {
+            let past = past.iter().map(|outcome| Past {
+                at: String::new(),
+                commit: String::new(),
+                outcome: *outcome,
+                duration_ms: 1,
+            });
+            let health = Health { past: past.collect(), flake_rate: Some(0.07), ..Health::default() };
+            let mut report = sample::report();
+            report.run.simulated = simulated;
+            flakiness(&Row { outcome: now, ..row("v1", Some(health)) }, &report)
+        };
+        let mut fifty = [Outcome::Passed; 50];
+        assert_eq!(told(&fifty, Outcome::Flaky, false), "flaky in 1 of its last 51 runs");
+        assert_eq!(told(&fifty, Outcome::Flaky, true), "");
+        fifty[9] = Outcome::Flaky;
+        assert_eq!(told(&fifty, Outcome::Failed, false), "", "too seldom to explain a failure");
+        assert_eq!(told(&[Outcome::Errored], Outcome::Flaky, false), "");
     }
 
     #[test]

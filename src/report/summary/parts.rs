@@ -13,7 +13,7 @@ use crate::report::{Finding, Report, Row, run_wide, words};
 /// Most characters of a message that are shown.
 const MAX_MESSAGE: usize = 1_000;
 /// How much of a commit's hash is shown.
-const COMMIT: usize = 12;
+pub(super) const COMMIT: usize = 12;
 
 /// The run in one line, and an icon for it.
 pub(in crate::report) fn verdict(report: &Report) -> (&'static str, String) {

@@ -17,16 +17,16 @@ fn record(run: usize, example: usize) -> Record {
     Record {
         at: Timestamp::UNIX_EPOCH
             + SignedDuration::from_millis(1_700_000_000_123 + 3_600_000 * i64::try_from(run).unwrap()),
-        run: (17_000_000_000 + run).to_string(),
+        run: (17_000_000_000 + run).to_string().into(),
         attempt: 1,
-        commit: format!("{:040x}", run * 7_919),
+        commit: format!("{:040x}", run * 7_919).into(),
         example: ExampleId::new(format!(
             "examples/framework-{:02}/group-{:02}/train-{example:04}.yaml",
             example % 7,
             example / 20
         )),
-        framework: Some("pytorchjob".to_owned()),
-        kubernetes: Some("v1.34.0".to_owned()),
+        framework: Some("pytorchjob".into()),
+        kubernetes: Some("v1.34.0".into()),
         tier: Tier::Full,
         outcome: if failed { Outcome::Failed } else { Outcome::Passed },
         class: failed.then_some(CauseClass::Runtime),

@@ -71,19 +71,19 @@ fn read(text: &[u8]) -> Vec<Record> {
 }
 
 fn runs(records: &[Record]) -> Vec<(&str, &str)> {
-    records.iter().map(|record| (record.example.as_str(), record.run.as_str())).collect()
+    records.iter().map(|record| (record.example.as_str(), &*record.run)).collect()
 }
 
 fn past(example: &str, hours_ago: i64, duration_ms: u64) -> Record {
     let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours_ago);
     Record {
         at,
-        run: hours_ago.to_string(),
+        run: hours_ago.to_string().into(),
         attempt: 1,
-        commit: COMMIT.to_owned(),
+        commit: COMMIT.into(),
         example: ExampleId::new(format!("examples/{example}.yaml")),
-        framework: Some("job".to_owned()),
-        kubernetes: Some("v1.34.0".to_owned()),
+        framework: Some("job".into()),
+        kubernetes: Some("v1.34.0".into()),
         tier: Tier::Full,
         outcome: Outcome::Passed,
         class: None,
@@ -128,7 +128,7 @@ fn each_run_adds_its_lines_and_a_report_made_again_adds_none() {
 fn the_badge_has_the_score_of_the_repository_and_not_of_what_a_run_selects() {
     let root = repository(&["broken", "works"]);
     let on = |version: &str, example: &str, hours, outcome| Record {
-        kubernetes: Some(version.to_owned()),
+        kubernetes: Some(version.into()),
         outcome,
         ..past(example, hours, 60_000)
     };
@@ -144,7 +144,7 @@ fn the_badge_has_the_score_of_the_repository_and_not_of_what_a_run_selects() {
     let badge = std::fs::read_to_string(root.path().join("history.badge.json")).unwrap();
     let badge: Value = serde_json::from_str(&badge).unwrap();
     assert_eq!((&badge["message"], &badge["color"]), (&json!("69"), &json!("yellow")));
-    let of_run = records(root.path()).iter().filter(|record| record.run == "4").count();
+    let of_run = records(root.path()).iter().filter(|record| &*record.run == "4").count();
     assert_eq!(of_run, 4, "one of each example and version");
 }
 
@@ -162,7 +162,7 @@ fn processes_that_end_at_once_lose_nothing() {
         assert!(child.wait().unwrap().success());
     }
     let records = records(root.path());
-    let mut ids: Vec<_> = records.iter().map(|record| record.run.as_str()).collect();
+    let mut ids: Vec<_> = records.iter().map(|record| &*record.run).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!((records.len(), ids.len()), (12, 6));
@@ -325,7 +325,7 @@ async fn a_push_to_the_default_branch_begins_the_branch_and_adds_to_it() {
     let (a, b) = ("examples/a.yaml", "examples/b.yaml");
     assert_eq!(runs(&records), [(a, "7"), (b, "7"), (a, "8"), (b, "8"), (a, "8"), (b, "8")]);
     assert_eq!(records.iter().map(|record| record.attempt).collect::<Vec<_>>(), [1, 1, 1, 1, 2, 2]);
-    assert!(records.iter().all(|record| record.commit == COMMIT));
+    assert!(records.iter().all(|record| &*record.commit == COMMIT));
     github.branches(|branches| {
         let message = |run: &str| format!("Record run {run} of o/r at 0123456 [skip ci]");
         assert_eq!(branches.messages(BRANCH), [message("7"), message("8"), message("8"), message("8")]);
@@ -340,7 +340,7 @@ async fn a_push_to_the_default_branch_begins_the_branch_and_adds_to_it() {
 async fn a_history_that_could_not_be_read_leaves_the_badge_as_it_is() {
     let (github, root) = (Github::start().await, repository(&["a"]));
     let recorded: Vec<_> =
-        (1..=4).rev().map(|hours| Record { run: (10 - hours).to_string(), ..past("a", hours, 1) }).collect();
+        (1..=4).rev().map(|hours| Record { run: (10 - hours).to_string().into(), ..past("a", hours, 1) }).collect();
     github.branches(|branches| {
         branches.write(BRANCH, FILE, lines::text(&recorded), "a run's");
         branches.write(BRANCH, "badge.json", "92".to_owned(), "a run's");
@@ -378,7 +378,7 @@ fn a_run_in_a_clone_is_of_the_commit_that_is_checked_out() {
     git(&["commit", "--quiet", "-m", "x"]);
     let head = String::from_utf8(git(&["rev-parse", "HEAD"]).stdout).unwrap();
     run(root.path());
-    assert_eq!(records(root.path())[0].commit, head.trim());
+    assert_eq!(records(root.path())[0].commit.as_ref(), head.trim());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -418,7 +418,7 @@ async fn a_checkout_of_another_commit_does_not_write() {
     github.branches(|branches| assert!(branches.messages(BRANCH).is_empty()));
 
     done(push(&github, root.path()).args(["run", "--tier", "basic"]).env("GITHUB_SHA", head.trim()), 0);
-    assert_eq!(on_branch(&github)[0].commit, head.trim());
+    assert_eq!(on_branch(&github)[0].commit.as_ref(), head.trim());
     github.finish();
 }
 

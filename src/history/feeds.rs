@@ -86,7 +86,7 @@ mod tests {
     fn the_jobs_of_a_matrix_are_one_run_and_what_was_tried_again_is_judged_by_its_last_word() {
         let job = |version: &str, hour: u32, outcome| Record {
             at: format!("2026-11-08T{hour:02}:00:00Z").parse().unwrap(),
-            kubernetes: Some(version.to_owned()),
+            kubernetes: Some(version.into()),
             ..took("a", 8, outcome, 1)
         };
         let errored = [job("v1", 1, Outcome::Errored), job("v2", 2, Outcome::Passed)];
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_run_counts_when_every_version_came_to_a_verdict() {
-        let on = |version: &str, record: Record| Record { kubernetes: Some(version.to_owned()), ..record };
+        let on = |version: &str, record: Record| Record { kubernetes: Some(version.into()), ..record };
         let history = History::new([
             took("failed", 3, Outcome::Passed, 1),
             took("failed", 9, Outcome::Failed, 1),

@@ -90,7 +90,7 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn of(row: &Row, run: &'a Run, history: &'a History, now: Timestamp) -> Self {
-        let is_own = |record: &Record| !run.id.is_empty() && record.run == run.id && record.commit == run.commit;
+        let is_own = |record: &Record| !run.id.is_empty() && *record.run == run.id && *record.commit == run.commit;
         let kubernetes = row.kubernetes.as_deref();
         let all = history.of(&row.example).iter().filter(|record| !is_own(record));
         let earlier: Vec<_> = all.clone().filter(|record| record.kubernetes.as_deref() == kubernetes).collect();
@@ -154,7 +154,7 @@ fn past(earlier: &[&Record]) -> Vec<Past> {
     let tried = earlier.iter().rev().filter(|record| record.outcome != Outcome::Skipped).take(PAST);
     let past = |record: &&Record| Past {
         at: record.at.to_string(),
-        commit: record.commit.clone(),
+        commit: record.commit.to_string(),
         outcome: record.outcome,
         duration_ms: record.duration_ms,
     };

@@ -3,6 +3,7 @@
 use std::borrow::{Borrow, Cow};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -64,11 +65,11 @@ fn keep<R: Borrow<Record>>(records: Vec<R>) -> Vec<R> {
     if examples.values().all(is_small) {
         return records;
     }
-    let dropped: HashSet<(ExampleId, bool, String)> = examples
+    let dropped: HashSet<(ExampleId, bool, Arc<str>)> = examples
         .iter()
         .filter(|(_, records)| !is_small(records))
         .flat_map(|(example, records)| {
-            dropped(records).into_iter().map(|(on_cluster, run)| ((*example).clone(), on_cluster, run.to_owned()))
+            dropped(records).into_iter().map(|(on_cluster, run)| ((*example).clone(), on_cluster, Arc::from(run)))
         })
         .collect();
     let is_kept =
@@ -79,7 +80,7 @@ fn keep<R: Borrow<Record>>(records: Vec<R>) -> Vec<R> {
 /// The runs of an example that are one too many, each as whether it was on a cluster and its id.
 fn dropped<'a>(records: &[&'a Record]) -> Vec<(bool, &'a str)> {
     // As in `History::new`: a run that is tried again later is no newer for that.
-    let are_numbers = are_by_number(records.iter().map(|record| (record.run.as_str(), record.at)));
+    let are_numbers = are_by_number(records.iter().map(|record| (&*record.run, record.at)));
     let runs = |on_cluster: bool| {
         let of_kind = records.iter().filter(|record| record.kubernetes.is_some() == on_cluster);
         let mut newest: HashMap<&str, Timestamp> = HashMap::new();
@@ -141,11 +142,8 @@ fn bounded(lines: &[Line<'_>], strange: &[Strange<'_>], most: usize) -> Added {
     let checks = lines.len() - kept.len();
     let (old, _) = surplus(kept.iter().map(|line| &*line.text), room);
     let (oldest, kept) = kept.split_at(old);
-    let left_out: BTreeSet<&str> = oldest
-        .iter()
-        .map(|line| line.record.run.as_str())
-        .chain(older.iter().map(|strange| strange.run.as_str()))
-        .collect();
+    let left_out: BTreeSet<&str> =
+        oldest.iter().map(|line| &*line.record.run).chain(older.iter().map(|strange| strange.run.as_str())).collect();
     let mut all: Vec<(Timestamp, &str)> = kept.iter().map(|line| (line.record.at, &*line.text)).collect();
     if !strange.is_empty() {
         all.extend(strange.iter().map(|strange| (strange.at, strange.text)));
@@ -158,7 +156,7 @@ fn bounded(lines: &[Line<'_>], strange: &[Strange<'_>], most: usize) -> Added {
 /// Whether no run or attempt of these lines is newer than that of a record. What is tried again long after is no newer for that.
 fn is_newest(lines: &[Line<'_>], new: &Record) -> bool {
     let of = |record: &Record| (number(&record.run), record.at);
-    let are_numbers = are_by_number(lines.iter().map(|line| (line.record.run.as_str(), line.record.at)));
+    let are_numbers = are_by_number(lines.iter().map(|line| (&*line.record.run, line.record.at)));
     let is_newer = |record: &Record| {
         if record.run == new.run {
             return record.attempt > new.attempt;
@@ -206,7 +204,7 @@ mod tests {
     }
 
     fn on_version(example: &str, run: usize, version: Option<&str>) -> Record {
-        let kubernetes = version.map(str::to_owned);
+        let kubernetes = version.map(Into::into);
         Record { kubernetes, ..record(example, &run.to_string(), &at(run)) }
     }
 
@@ -237,9 +235,9 @@ mod tests {
         records.push(Record { attempt: 2, at: at(5_000).parse().unwrap(), ..records[0].clone() });
         assert_eq!(runs(&keep(records.clone()), "a", true), (1..=RUNS).collect());
         // One id that is no number, and time decides.
-        records[1].run = "local-1".to_owned();
+        records[1].run = "local-1".into();
         let kept = keep(records);
-        assert!(kept.iter().any(|record| record.run == "0") && kept.iter().all(|record| record.run != "local-1"));
+        assert!(kept.iter().any(|record| &*record.run == "0") && kept.iter().all(|record| &*record.run != "local-1"));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! It is read as it was found: by hand, by another version of this program, or cut in the middle of a line. What can't be read is counted,
 //! and costs nothing else.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
@@ -11,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Record;
+use crate::model::{CauseClass, ExampleId, Outcome, Tier};
 
 /// The longest line that is read, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -106,7 +109,9 @@ fn without_mark(text: &[u8]) -> &[u8] {
 pub fn is_something_else(text: &[u8]) -> bool {
     let lines = without_mark(text).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let mut lines = lines.filter(|line| !line.is_empty()).peekable();
-    let is_ours = |line: &[u8]| matches!(record(line, Timestamp::MAX), Some(Ok(_))) || Strange::of(line).is_some();
+    let mut words = Words::default();
+    let is_ours =
+        |line: &[u8]| matches!(record(line, Timestamp::MAX, &mut words), Some(Ok(_))) || Strange::of(line).is_some();
     lines.peek().is_some() && !lines.any(is_ours)
 }
 
@@ -151,7 +156,7 @@ impl<'t> Strange<'t> {
     /// Whether a record is of the same attempt at a run, example and version.
     pub fn is_of(&self, record: &Record) -> bool {
         let attempt = self.attempt.as_ref().map_or(Some(1), Value::as_u64);
-        self.run == record.run
+        self.run == *record.run
             && self.example == record.example.as_str()
             && attempt == Some(u64::from(record.attempt))
             && self.kubernetes.as_ref().and_then(Value::as_str) == record.kubernetes.as_deref()
@@ -162,9 +167,9 @@ impl<'t> Strange<'t> {
 pub(super) fn stored(text: &[u8], now: Timestamp) -> Stored<'_> {
     let latest = latest(now);
     let of_piece = |piece| {
-        let mut stored = Stored::default();
+        let (mut stored, mut words) = (Stored::default(), Words::default());
         for line in <[u8]>::split(piece, |byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
-            match record(line, latest) {
+            match record(line, latest, &mut words) {
                 None => {}
                 Some(Ok(record)) => stored.records.push((record, std::str::from_utf8(line).ok())),
                 Some(Err(_)) => stored.strange.extend(Strange::of(line)),
@@ -199,12 +204,12 @@ fn pieces(mut text: &[u8]) -> Vec<&[u8]> {
 fn read_piece(text: &[u8], latest: Timestamp) -> Piece {
     let mut piece = Piece { records: Vec::with_capacity(text.len() / USUAL), lines: 0, skipped: None };
     let text = text.strip_suffix(b"\n").unwrap_or(text);
-    let mut start = 0;
+    let (mut start, mut words) = (0, Words::default());
     for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
         piece.lines += 1;
         let line = text[start..end].trim_ascii();
         start = end + 1;
-        match record(line, latest) {
+        match record(line, latest, &mut words) {
             None => {}
             Some(Ok(record)) => piece.records.push(record),
             Some(Err(why)) => match &mut piece.skipped {
@@ -216,18 +221,88 @@ fn read_piece(text: &[u8], latest: Timestamp) -> Piece {
     piece
 }
 
+/// A record as its line has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'l> {
+    at: Timestamp,
+    #[serde(borrow)]
+    run: Cow<'l, str>,
+    attempt: Option<u32>,
+    #[serde(borrow, default)]
+    commit: Cow<'l, str>,
+    example: ExampleId,
+    #[serde(borrow)]
+    framework: Option<Text<'l>>,
+    #[serde(borrow)]
+    kubernetes: Option<Text<'l>>,
+    tier: Tier,
+    outcome: Outcome,
+    class: Option<CauseClass>,
+    #[serde(default)]
+    reason: String,
+    duration_ms: u64,
+    cpu_efficiency: Option<f64>,
+    memory_efficiency: Option<f64>,
+}
+
+/// A text that is copied only if it has escapes: of an optional one serde would copy all.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
+
+/// The texts of the last line. Those of one run follow each other, and differ in the example alone: to allocate the same again for each takes
+/// longer than to read it.
+#[derive(Default)]
+struct Words {
+    run: Arc<str>,
+    commit: Arc<str>,
+    framework: Arc<str>,
+    kubernetes: Arc<str>,
+}
+
+impl Words {
+    fn record(&mut self, line: Line<'_>) -> Record {
+        Record {
+            at: line.at,
+            run: shared(&mut self.run, &line.run),
+            attempt: line.attempt.unwrap_or(1),
+            commit: shared(&mut self.commit, &line.commit),
+            example: line.example,
+            framework: line.framework.map(|Text(text)| shared(&mut self.framework, &text)),
+            kubernetes: line.kubernetes.map(|Text(text)| shared(&mut self.kubernetes, &text)),
+            tier: line.tier,
+            outcome: line.outcome,
+            class: line.class,
+            reason: line.reason,
+            duration_ms: line.duration_ms,
+            cpu_efficiency: line.cpu_efficiency,
+            memory_efficiency: line.memory_efficiency,
+        }
+    }
+}
+
+/// The last text, if it is this one; else this one, which is then the last.
+fn shared(last: &mut Arc<str>, text: &str) -> Arc<str> {
+    if **last != *text {
+        *last = text.into();
+    }
+    Arc::clone(last)
+}
+
 /// The record of a line without white space around it, no later than `latest`; `None` if it is empty.
-fn record(line: &[u8], latest: Timestamp) -> Option<Result<Record, String>> {
+fn record(line: &[u8], latest: Timestamp, words: &mut Words) -> Option<Result<Record, String>> {
     if line.is_empty() {
         return None;
     }
     if line.len() > LONGEST {
         return Some(Err(format!("it has {} bytes, and {LONGEST} at most are read", line.len())));
     }
-    match serde_json::from_slice::<Record>(line) {
-        Ok(record) if record.at > latest => Some(Err(format!("it is of the future: {}", record.at))),
-        read => Some(read.map_err(|error| why(&error))),
-    }
+    Some(match serde_json::from_slice::<Line<'_>>(line) {
+        Ok(line) if line.at > latest => Err(format!("it is of the future: {}", line.at)),
+        Ok(line) => Ok(words.record(line)),
+        Err(error) => Err(why(&error)),
+    })
 }
 
 /// What is wrong with a line, without serde's own count of lines: it sees one.

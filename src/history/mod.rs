@@ -118,7 +118,7 @@ fn are_by_number<'a>(runs: impl Iterator<Item = (&'a str, Timestamp)>) -> bool {
 
 /// Orders an example's records, the oldest first. Stable: else equal ones stay in the order in which they were written.
 fn order(records: &mut [Record]) {
-    if are_by_number(records.iter().map(|record| (record.run.as_str(), record.at))) {
+    if are_by_number(records.iter().map(|record| (&*record.run, record.at))) {
         records.sort_by_cached_key(|record| (number(&record.run), record.attempt));
     } else {
         records.sort_by_key(|record| (record.at, record.attempt));
@@ -128,7 +128,7 @@ fn order(records: &mut [Record]) {
 /// Leaves of an example's records, which are ordered, the last of each run and version.
 fn keep_last_words(records: &mut Vec<Record>) {
     let mut seen = HashSet::with_capacity(records.len());
-    let cells = records.iter().rev().map(|record| (record.run.as_str(), record.kubernetes.as_deref()));
+    let cells = records.iter().rev().map(|record| (&*record.run, record.kubernetes.as_deref()));
     let mut is_last: Vec<bool> = cells.map(|cell| seen.insert(cell)).collect();
     if is_last.iter().all(|is_last| *is_last) {
         return;
@@ -144,7 +144,7 @@ mod tests {
 
     fn told(records: Vec<Record>) -> Vec<(String, u32)> {
         let history = History::new(records);
-        history.of(&ExampleId::new("a")).iter().map(|record| (record.run.clone(), record.attempt)).collect()
+        history.of(&ExampleId::new("a")).iter().map(|record| (record.run.to_string(), record.attempt)).collect()
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         let one = record("a", "7", "2026-11-20T12:00:00Z");
         let again =
             Record { attempt: 2, outcome: Outcome::Failed, at: "2026-11-20T13:00:00Z".parse().unwrap(), ..one.clone() };
-        let elsewhere = Record { kubernetes: Some("v1.33.4".to_owned()), ..one.clone() };
+        let elsewhere = Record { kubernetes: Some("v1.33.4".into()), ..one.clone() };
         let history = History::new([again.clone(), elsewhere.clone(), one]);
         assert_eq!(history.of(&ExampleId::new("a")), [elsewhere, again]);
     }

@@ -1,9 +1,10 @@
 //! One cell of one run, as a line of the history.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::model::{Cause, CauseClass, ExampleId, Outcome, Tier};
 use crate::report::{Report, Row, Run};
@@ -11,43 +12,38 @@ use crate::report::{Report, Row, Run};
 /// The most of a reason that is remembered, in characters: it is a word.
 const LONGEST_REASON: usize = 100;
 
-/// One cell of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One cell of one run. The texts that many share are kept once.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// When the run started.
     pub at: Timestamp,
     /// The run's id: the records of one run share it.
-    pub run: String,
+    pub run: Arc<str>,
     /// Which attempt at it, from 1; left out of the first.
-    #[serde(default = "first", skip_serializing_if = "is_first")]
+    #[serde(skip_serializing_if = "is_first")]
     pub attempt: u32,
     /// The commit that was tried.
-    #[serde(default)]
-    pub commit: String,
+    pub commit: Arc<str>,
     pub example: ExampleId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub framework: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub framework: Option<Arc<str>>,
     /// The version; left out if it was judged statically alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kubernetes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Arc<str>>,
     pub tier: Tier,
     pub outcome: Outcome,
     /// Of the cause, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<CauseClass>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
     pub duration_ms: u64,
     /// As in [`crate::report::Resources`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_efficiency: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_efficiency: Option<f64>,
-}
-
-fn first() -> u32 {
-    1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -62,12 +58,12 @@ impl Record {
         let resources = row.resources.as_ref();
         Self {
             at,
-            run: run.id.clone(),
-            attempt: first(),
-            commit: run.commit.clone(),
+            run: run.id.as_str().into(),
+            attempt: 1,
+            commit: run.commit.as_str().into(),
             example: row.example.clone(),
-            framework: row.framework.clone(),
-            kubernetes: row.kubernetes.clone(),
+            framework: row.framework.as_deref().map(Arc::from),
+            kubernetes: row.kubernetes.as_deref().map(Arc::from),
             tier: row.tier,
             outcome: row.outcome,
             class: row.cause.as_ref().map(|cause| cause.class),
@@ -151,7 +147,7 @@ mod tests {
         let ids: Vec<_> = records.iter().map(|record| record.example.as_str()).collect();
         assert_eq!(ids, ["errored", "failed", "flaky", "passed", "timed-out"]);
         assert!(records.iter().all(|record| record.at.to_string() == "2026-11-20T12:00:00.123Z"
-            && record.run == "7"
+            && &*record.run == "7"
             && record.attempt == 2));
     }
 
@@ -182,7 +178,7 @@ mod tests {
     #[test]
     fn a_run_without_an_id_gets_the_same_one_each_time() {
         let id = || records(&report("", vec![sample::row("a", Outcome::Passed)]), 1).unwrap()[0].run.clone();
-        assert_eq!((id(), id()), ("local-1795176000123".to_owned(), "local-1795176000123".to_owned()));
+        assert_eq!((id(), id()), ("local-1795176000123".into(), "local-1795176000123".into()));
     }
 
     #[test]

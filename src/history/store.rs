@@ -149,7 +149,7 @@ mod tests {
     fn stored(file: &Path) -> Vec<String> {
         let read = lines::read(&read(file).unwrap().unwrap(), Timestamp::MAX);
         assert_eq!(read.skipped, None);
-        read.records.into_iter().map(|record| record.run).collect()
+        read.records.into_iter().map(|record| record.run.to_string()).collect()
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Records that the tests of this room share.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::Record;
@@ -9,12 +11,12 @@ use crate::model::{CauseClass, ExampleId, Outcome, Tier};
 pub(crate) fn record(example: &str, run: &str, at: &str) -> Record {
     Record {
         at: at.parse().unwrap(),
-        run: run.to_owned(),
+        run: run.into(),
         attempt: 1,
-        commit: format!("c{run}"),
+        commit: format!("c{run}").into(),
         example: ExampleId::new(example),
-        framework: Some("job".to_owned()),
-        kubernetes: Some("v1.34.0".to_owned()),
+        framework: Some("job".into()),
+        kubernetes: Some("v1.34.0".into()),
         tier: Tier::Full,
         outcome: Outcome::Passed,
         class: None,
@@ -31,7 +33,7 @@ pub(crate) fn any_records() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    let version = proptest::option::of(prop_oneof![Just("v1.33.4".to_owned()), Just("v1.34.0".to_owned())]);
+    let version = proptest::option::of(prop_oneof![Just("v1.33.4"), Just("v1.34.0")].prop_map(Arc::from));
     let texts = (prop_oneof!["[ab]", "\\PC{1,12}"], "[1-4]", "\\PC{0,12}", version);
     let words = (
         proptest::sample::select(Tier::ALL),

@@ -123,7 +123,7 @@ fn in_use<'a>(rows: &'a [Row], history: &'a History) -> BTreeSet<&'a str> {
         let (mut last, mut count) = ("", 0);
         for record in records.iter().rev() {
             let Some(version) = &record.kubernetes else { continue };
-            if record.run != last {
+            if *record.run != *last {
                 (last, count) = (&record.run, count + 1);
             }
             if count > NEWEST {

@@ -278,7 +278,7 @@ fn the_past_is_the_newest_of_what_was_tried() {
 fn an_example_is_as_healthy_as_on_its_worst_version_and_a_repository_as_its_examples_are() {
     let of = |example: &str, version: &str, framework: Option<&str>, outcome| Row {
         example: ExampleId::new(example),
-        kubernetes: Some(version.to_owned()),
+        kubernetes: Some(version.into()),
         framework: framework.map(str::to_owned),
         ..row(outcome)
     };
@@ -295,7 +295,7 @@ fn an_example_is_as_healthy_as_on_its_worst_version_and_a_repository_as_its_exam
     let records = known.flat_map(|row| {
         (1..9).map(|hours| Record {
             example: row.example.clone(),
-            kubernetes: row.kubernetes.clone(),
+            kubernetes: row.kubernetes.as_deref().map(Into::into),
             ..record(hours, "c", row.outcome)
         })
     });
@@ -314,7 +314,7 @@ fn an_example_is_as_healthy_as_on_its_worst_version_and_a_repository_as_its_exam
 fn a_repository_is_as_healthy_as_its_examples_whatever_a_run_selects() {
     let of = |example: &str, version: Option<&str>, outcome| Row {
         example: ExampleId::new(example),
-        kubernetes: version.map(str::to_owned),
+        kubernetes: version.map(Into::into),
         ..row(outcome)
     };
     let records = |example: &str, version: Option<&str>, outcome, since: i64| {
@@ -371,7 +371,7 @@ fn some_records() -> impl Strategy<Value = Vec<Record>> {
     let record = |(outcome, duration_ms, hours, cpu_efficiency, version): (_, _, _, _, Option<&str>)| Record {
         duration_ms,
         cpu_efficiency,
-        kubernetes: version.map(str::to_owned),
+        kubernetes: version.map(Into::into),
         ..record(hours, "c", outcome)
     };
     prop::collection::vec(one.prop_map(record), 0..60)
@@ -432,7 +432,7 @@ proptest! {
             cpu_efficiency: Some(0.01),
             duration_ms: 1,
             at: super::tests::now() - Duration::from_secs(hours * 3_600),
-            run: format!("silent-{hours}"),
+            run: format!("silent-{hours}").into(),
             ..record(1, "silent", *outcome)
         });
         let all = History::new(told.of(&example).iter().cloned().chain(others));

@@ -149,7 +149,7 @@ fn is_known(before: &Reading, after: &Reading, pod: &str) -> bool {
     match (before.started.get(pod), after.started.get(pod)) {
         (_, None) => true,
         (None, Some(_)) => false,
-        (Some(earlier), Some(now)) => earlier == now || !pod.is_empty(),
+        (Some(earlier), Some(now)) => earlier.to_bits() == now.to_bits() || !pod.is_empty(),
     }
 }
 

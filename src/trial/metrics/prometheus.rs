@@ -76,7 +76,7 @@ pub(super) async fn read(endpoint: &Endpoint, query: &Query) -> Result<Reading, 
         Ok(_) => Some(scrape(endpoint, &query.text).await?),
         Err(_) => None,
     };
-    Ok(Reading { values, may_fall, scrape, doubt, ..Reading::default() })
+    Ok(Reading { values, may_fall, doubt, scrape, ..Reading::default() })
 }
 
 /// Whether a target says that a metric is none that only rises. Where nobody says anything it is held for a counter.

@@ -122,7 +122,9 @@ impl Scene {
         let metrics = get(async move || {
             let count = served.load(Ordering::SeqCst);
             format!(
-                "# TYPE jobs_total counter\njobs_total{{n=\"ev-1\",k=\"a\"}} {count}\njobs_total{{n=\"ev-1\",k=\"b\"}} 1\n"
+                "# TYPE jobs_total counter\njobs_total{{n=\"ev-1\",k=\"a\"}} {count}\njobs_total{{n=\"ev-1\",k=\"b\"}} 1\n\
+                 # TYPE queue_length gauge\nqueue_length {}\n",
+                100 - count
             )
         });
         let target = serve(Router::new().route("/metrics", metrics)).await;
@@ -233,6 +235,14 @@ async fn promql_is_asked_of_a_real_prometheus() {
     let (reason, message, _) = failed(scene.verdict(|wait| rises("scalar(sum(jobs_total))", 1.0, wait)).await);
     assert_eq!(reason, "MetricDidNotRise");
     assert!(message.contains("rose by 0 (10 -> 10), expected at least 1"), "{message}");
+
+    // It is known which metrics are gauges: one that falls was not reset.
+    let check = rises("queue_length", 1.0, 10);
+    let before = scene.before(&check).await;
+    scene.jobs.fetch_add(2, Ordering::SeqCst);
+    let (reason, message, _) = failed(scene.ask(&check, &before).await);
+    assert_eq!(reason, "MetricDidNotRise");
+    assert!(message.contains("rose by -2 (91 -> 89), expected at least 1"), "{message}");
 
     let (reason, message, hint) = failed(scene.verdict(|wait| at_least("jobs_totl", 1.0, wait)).await);
     assert_eq!((reason, hint.as_str()), ("MetricAbsent", "did you mean `jobs_total`?"));

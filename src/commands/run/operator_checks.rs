@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::AsyncBufReadExt;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ListParams, LogParams};
@@ -45,8 +44,9 @@ pub(super) struct OperatorChecks<'w, 'a> {
     before: Before,
     /// The operator's pods then, if checks are about their logs.
     pods: Option<Pods>,
+    /// The events that there were, if checks are about them; why they are not known.
+    events: Result<BTreeSet<String>, String>,
     began: Instant,
-    at: Timestamp,
 }
 
 impl<'w, 'a> OperatorChecks<'w, 'a> {
@@ -60,8 +60,8 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
             workloads,
             before: Before::default(),
             pods: None,
+            events: Ok(BTreeSet::new()),
             began: Instant::now(),
-            at: Timestamp::now(),
         };
         let before = async {
             let metrics = async {
@@ -74,19 +74,24 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
                 let pods = if begun.reads_logs() { in_time(begun.pods()).await.ok()?.ok()? } else { return None };
                 Some(pods.iter().map(|(_, pod)| counted(pod)).collect::<Pods>())
             };
-            tokio::join!(metrics, pods)
+            let (metrics, pods) = tokio::join!(metrics, pods);
+            // Last, since metrics may be waited for, and what happens until then is not the examples'.
+            let events = if begun.reads_events() { begun.all_events().await } else { Ok(Vec::new()) };
+            (metrics, pods, events.map(|events| events.iter().map(version).collect::<BTreeSet<_>>()))
         };
         let before = tokio::select! {
             before = before => Some(before),
             () = cancel.cancelled() => None,
         };
-        (begun.before, begun.pods) = before.unwrap_or_default();
-        (begun.began, begun.at) = (Instant::now(), Timestamp::now());
+        if let Some((before, pods, events)) = before {
+            (begun.before, begun.pods, begun.events) = (before, pods, events);
+        }
+        begun.began = Instant::now();
         begun
     }
 
-    /// What became of them, after the last cell, whose rows these are; at the deadline nobody can tell. Nothing can be said of a run
-    /// that was cancelled.
+    /// What became of them, after the last cell, whose rows these are; what was not decided at the deadline nobody can tell. Nothing can
+    /// be said of a run that was cancelled.
     pub(super) async fn end(
         &self,
         kubernetes: &str,
@@ -105,13 +110,14 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
                     None => std::future::pending().await,
                 }
             };
-            let incomplete = incomplete(rows);
-            results.extend(tokio::select! {
+            let (incomplete, mut decided) = (incomplete(rows), Vec::new());
+            let why = tokio::select! {
                 biased;
-                results = self.configured(kubernetes, incomplete.as_deref(), cancel) => results,
-                () = cancel.cancelled() => self.undecided("the run was cancelled"),
-                () = over => self.undecided("the deadline of the run came before it could be decided"),
-            });
+                end = self.configured(kubernetes, incomplete.as_deref(), cancel, &mut decided) => end.err(),
+                () = cancel.cancelled() => Some("the run was cancelled".to_owned()),
+                () = over => Some("the deadline of the run came before it could be decided".to_owned()),
+            };
+            results.extend(completed(decided, &self.world.config.checks, &why.unwrap_or_default()));
         }
         results.into_iter().map(|result| self.world.redacted_check(result)).collect()
     }
@@ -126,31 +132,30 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
         Some(CheckResult { check: "restarts".to_owned(), outcome: outcome.to_owned(), message, value: None })
     }
 
+    /// Evaluates the checks of the config, and hands out each result once it is decided.
+    ///
+    /// # Errors
+    /// Why none could be.
     async fn configured(
         &self,
         kubernetes: &str,
         incomplete: Option<&str>,
         cancel: &CancellationToken,
-    ) -> Vec<CheckResult> {
+        decided: &mut Vec<CheckResult>,
+    ) -> Result<(), String> {
         let world = self.world;
         // What stays longer than that is counted or not.
         let _ = tokio::time::timeout(LEAVING, world.janitor.idle()).await;
-        let checks = match Checks::new(&world.config.checks) {
-            Ok(checks) => checks,
-            Err(error) => return self.undecided(&error.to_string()),
-        };
+        let checks = Checks::new(&world.config.checks).map_err(|error| error.to_string())?;
         let folder = world.evidence.other(&format!("{kubernetes}/run-wide"));
-        if let Err(error) = folder.create() {
-            return self.undecided(&error.to_string());
-        }
+        folder.create().map_err(|error| error.to_string())?;
         let asks = |wanted: fn(&Check) -> bool| world.config.checks.iter().any(wanted);
         let logs_lost =
             if self.reads_logs() { in_time(self.scan_logs(&checks.scan())).await.unwrap_or_else(Some) } else { None };
-        let events =
-            if asks(|check| matches!(check, Check::Event { .. })) { self.events().await } else { Ok(Vec::new()) };
-        let events = match events {
-            Ok(events) => events,
-            Err(why) => return self.undecided(&why),
+        let events = if self.reads_events() { self.events().await } else { Ok(Vec::new()) };
+        let (events, events_lost) = match events {
+            Ok(events) => (events, None),
+            Err(why) => (Vec::new(), Some(why)),
         };
         let object = if asks(|check| matches!(check, Check::Cel(_))) { self.object().await } else { None };
         let facts = Facts {
@@ -176,19 +181,13 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
             cancel,
             redact: &redact,
         };
-        checks.evaluate(&facts, &context).await.0
-    }
-
-    /// All checks of the config, of which nobody can tell.
-    fn undecided(&self, why: &str) -> Vec<CheckResult> {
-        let checks = self.world.config.checks.iter();
-        let result = |check: &Check| CheckResult {
-            check: checks::kind(check).to_owned(),
-            outcome: "inconclusive".to_owned(),
-            message: why.to_owned(),
-            value: None,
+        let mut all = world.config.checks.iter();
+        let keep = |result| match (all.next(), &events_lost) {
+            (Some(check @ Check::Event { .. }), Some(why)) => decided.push(undecided(check, why)),
+            _ => decided.push(result),
         };
-        checks.map(result).collect()
+        checks.evaluate_each(&facts, &context, keep).await;
+        Ok(())
     }
 
     fn namespaces(&self) -> BTreeSet<&str> {
@@ -204,23 +203,28 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
         in_time(objects.get(&workload.name)).await.ok()?.ok()
     }
 
-    /// The events of the operator's namespaces since the first cell began.
+    /// The events of the operator's namespaces since the first cell began: those that were not there then, or not as they are now. No
+    /// clock is asked: that of the cluster is another one.
     async fn events(&self) -> Result<Vec<Arc<Json>>, String> {
+        let before = self.events.as_ref().map_err(|why| format!("before the first example: {why}"))?;
+        let all = self.all_events().await?;
+        Ok(all.into_iter().filter(|event| !before.contains(&version(event))).map(Arc::new).collect())
+    }
+
+    /// All events of the operator's namespaces.
+    async fn all_events(&self) -> Result<Vec<Json>, String> {
         let mut events = Vec::new();
         for namespace in self.namespaces() {
             let objects = Objects::core(&self.world.cluster.client, "events", Some(namespace));
             let found = in_time(objects.list(&ListParams::default())).await?;
             let found = found.map_err(|error| format!("the events of {namespace} can't be read: {error}"))?;
-            events.extend(found.into_iter().filter(|event| self.is_recent(event)).map(Arc::new));
+            events.extend(found);
         }
         Ok(events)
     }
 
-    /// Whether an event was seen since then. Times of events are to the second.
-    fn is_recent(&self, event: &Json) -> bool {
-        let fields = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"];
-        let times = fields.into_iter().filter_map(|field| text(event, field).parse::<Timestamp>().ok());
-        times.max().is_none_or(|at| at.as_second() >= self.at.as_second())
+    fn reads_events(&self) -> bool {
+        self.world.config.checks.iter().any(|check| matches!(check, Check::Event { .. }))
     }
 
     fn reads_logs(&self) -> bool {
@@ -282,7 +286,8 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
     ) -> Result<(), String> {
         let parameters = LogParams {
             container: Some(container.to_owned()),
-            since_time: Some(self.at),
+            // By the node's own clock. It counts whole seconds.
+            since_seconds: i64::try_from(self.began.elapsed().as_secs() + 1).ok(),
             limit_bytes: i64::try_from(LOG_BYTES).ok(),
             previous,
             ..LogParams::default()
@@ -299,6 +304,28 @@ impl<'w, 'a> OperatorChecks<'w, 'a> {
             return Ok(());
         }
         Err(format!("Pod/{pod}, container {container}, logged more than {} MiB", LOG_BYTES >> 20))
+    }
+}
+
+/// An event as it is remembered: one that happens again is written anew.
+fn version(event: &Json) -> String {
+    format!("{}@{}", text(event, "/metadata/uid"), text(event, "/metadata/resourceVersion"))
+}
+
+/// What was decided, which are the first of the checks, and the others, of which nobody can tell.
+fn completed(mut decided: Vec<CheckResult>, checks: &[Check], why: &str) -> Vec<CheckResult> {
+    let rest = checks.iter().skip(decided.len());
+    decided.extend(rest.map(|check| undecided(check, why)));
+    decided
+}
+
+/// A check of which nobody can tell.
+fn undecided(check: &Check, why: &str) -> CheckResult {
+    CheckResult {
+        check: checks::kind(check).to_owned(),
+        outcome: "inconclusive".to_owned(),
+        message: why.to_owned(),
+        value: None,
     }
 }
 
@@ -354,6 +381,24 @@ mod tests {
     fn pods(pods: &[(&str, i32)]) -> Pods {
         let restarts = |count| BTreeMap::from([("manager".to_owned(), count)]);
         pods.iter().map(|(uid, count)| ((*uid).to_owned(), (format!("op-{uid}"), restarts(*count)))).collect()
+    }
+
+    #[test]
+    fn what_was_decided_when_the_deadline_came_is_kept() {
+        let checks = ["true", "false", "1 == 1"].map(|text| Check::Cel(text.to_owned()));
+        let failed = CheckResult { outcome: "failed".to_owned(), ..undecided(&checks[0], "it is false") };
+        let all = completed(vec![failed], &checks, "too late");
+        let told: Vec<_> = all.iter().map(|result| (result.outcome.as_str(), result.message.as_str())).collect();
+        let late = ("inconclusive", "too late");
+        assert_eq!(told, [("failed", "it is false"), late, late]);
+    }
+
+    #[test]
+    fn an_event_that_happens_again_is_another_one() {
+        let event = |uid: &str, version: u32| serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version.to_string()}});
+        assert_eq!(version(&event("a", 1)), version(&event("a", 1)));
+        assert_ne!(version(&event("a", 1)), version(&event("a", 2)));
+        assert_ne!(version(&event("a", 1)), version(&event("b", 1)));
     }
 
     #[test]

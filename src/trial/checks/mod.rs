@@ -138,15 +138,26 @@ impl Checks {
     /// Evaluates every check, in the order of the config. The cause is that of the first one that failed.
     pub async fn evaluate(&self, facts: &Facts<'_>, context: &RunContext<'_>) -> (Vec<CheckResult>, Option<Cause>) {
         let mut results = Vec::with_capacity(self.list.len());
+        let cause = self.evaluate_each(facts, context, |result| results.push(result)).await;
+        (results, cause)
+    }
+
+    /// The same, and tells of each result as soon as it is decided: what is dropped before the end has told what it could.
+    pub async fn evaluate_each(
+        &self,
+        facts: &Facts<'_>,
+        context: &RunContext<'_>,
+        mut decided: impl FnMut(CheckResult),
+    ) -> Option<Cause> {
         let mut cause = None;
         for (place, check) in self.list.iter().enumerate() {
             let finding = self.decide(check, place, facts, context).await.excused(facts.incomplete);
             if let (Finding::Failed(failure), None) = (&finding, &cause) {
                 cause = Some(self::cause(failure, facts, context));
             }
-            results.push(result(kind(check), finding, context));
+            decided(result(kind(check), finding, context));
         }
-        (results, cause)
+        cause
     }
 
     async fn decide(&self, check: &Check, place: usize, facts: &Facts<'_>, context: &RunContext<'_>) -> Finding {

@@ -42,6 +42,17 @@ impl World {
     }
 
     async fn evaluate(&self, checks: &Checks, facts: &Facts<'_>) -> (Vec<CheckResult>, Option<Cause>) {
+        let mut results = Vec::new();
+        let cause = self.evaluate_each(checks, facts, |result| results.push(result)).await;
+        (results, cause)
+    }
+
+    async fn evaluate_each(
+        &self,
+        checks: &Checks,
+        facts: &Facts<'_>,
+        decided: impl FnMut(CheckResult),
+    ) -> Option<Cause> {
         let (root, path, config) = (self.path("root"), self.path("root/a.yaml"), self.path("config"));
         let (evidence, scratch) = (self.path("evidence"), self.path("scratch"));
         let context = RunContext {
@@ -58,7 +69,7 @@ impl World {
             cancel: &self.cancel,
             redact: &|text| text.replace("s3cret", "***"),
         };
-        checks.evaluate(facts, &context).await
+        checks.evaluate_each(facts, &context, decided).await
     }
 }
 
@@ -273,6 +284,23 @@ async fn cancelling_ends_a_program_without_a_verdict() {
     let checks = Checks::new(&[sh("sleep 300")]).unwrap();
     let (results, cause) = world.evaluate(&checks, &Facts::default()).await;
     assert_eq!((results[0].outcome.as_str(), cause), ("inconclusive", None));
+}
+
+#[tokio::test]
+async fn what_was_decided_is_known_though_the_rest_never_is() {
+    let world = World::new();
+    let checks = Checks::new(&[sh("exit 4"), sh("sleep 300"), sh("true")]).unwrap();
+    let (results, is_decided) = (std::cell::RefCell::new(Vec::new()), tokio::sync::Notify::new());
+    let facts = Facts::default();
+    let all = world.evaluate_each(&checks, &facts, |result| {
+        results.borrow_mut().push(result.outcome);
+        is_decided.notify_one();
+    });
+    tokio::select! {
+        _ = all => panic!("one of them never ends"),
+        () = is_decided.notified() => {}
+    }
+    assert_eq!(results.into_inner(), ["failed"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What values before and after come to. Pure.
 
 use super::Values;
-use super::read::Reading;
+use super::read::{Reading, pod_of};
 
 /// How far a value may be from what it should equal, in parts of that: a decimal fraction is not exact in binary.
 const TOLERANCE: f64 = 1e-9;
@@ -113,25 +113,55 @@ pub(super) enum Standing {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Rise {
     by: f64,
+    /// The part of it that there is for certain: without what may have been counted before, where nobody could see it.
+    least: f64,
     /// A counter began anew: its program restarted.
     was_reset: bool,
 }
 
 /// Compares. A series that was not there before counts from 0; a counter that went down was reset, and counts from 0 too. Of what may
 /// fall one that is gone fell to 0.
-fn rise(before: &Values, after: &Reading) -> Rise {
+fn rise(before: &Reading, after: &Reading) -> Rise {
     let mut rise = Rise::default();
     for (series, value) in &after.values {
-        let earlier = before.get(series).copied().unwrap_or(0.0);
+        let known = before.values.get(series).copied();
+        let earlier = known.unwrap_or(0.0);
         let is_reset = *value < earlier && !after.may_fall;
         rise.was_reset |= is_reset;
-        rise.by += if is_reset { *value } else { value - earlier };
+        let by = if is_reset { *value } else { value - earlier };
+        rise.by += by;
+        let is_all_seen = known.is_some() || before.doubt.is_none();
+        let is_certain = is_all_seen && (after.may_fall || is_known(before, after, pod_of(series)));
+        rise.least += if is_certain { by } else { by.min(0.0) };
     }
     if after.may_fall {
-        let gone = before.iter().filter(|(series, _)| !after.values.contains_key(*series));
-        rise.by -= gone.map(|(_, value)| value).sum::<f64>();
+        let gone = before.values.iter().filter(|(series, _)| !after.values.contains_key(*series));
+        let gone = gone.map(|(_, value)| value).sum::<f64>();
+        rise.by -= gone;
+        rise.least -= gone;
     }
     rise
+}
+
+/// Whether a program of which there is something now was seen before, so that all it has now was counted on top of what it had then, or
+/// since it started anew. Where nobody knows the pods another start may be that of another pod.
+fn is_known(before: &Reading, after: &Reading, pod: &str) -> bool {
+    match (before.started.get(pod), after.started.get(pod)) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(earlier), Some(now)) => earlier.to_bits() == now.to_bits() || !pod.is_empty(),
+    }
+}
+
+/// Whether a bound on the rise that holds, or is broken, is so for certain.
+pub(super) fn is_certain(bounds: &Bounds, before: Option<&Reading>, after: &Reading, standing: &Standing) -> bool {
+    let least = before.filter(|_| bounds.compares()).map(|before| rise(before, after).least);
+    let value = total(&after.values);
+    match standing {
+        Standing::Holds { .. } => bounds.missed_by(value, least).is_none(),
+        Standing::Exceeds { .. } => bounds.exceeded_by(value, least).is_some(),
+        _ => true,
+    }
 }
 
 /// The sum of all series. That of none is 0, where Rust's own sum is -0.
@@ -144,8 +174,12 @@ pub(super) fn lost(before: &Reading, after: &Reading) -> Option<&'static str> {
     if before.may_fall || after.may_fall {
         return None;
     }
-    if before.started != after.started {
+    let is_same = |(pod, at): (&String, &f64)| after.started.get(pod) == Some(at);
+    if !before.started.iter().all(is_same) {
         return Some("the operator restarted: what it had counted is lost");
+    }
+    if before.started.len() < after.started.len() {
+        return Some("a pod of the operator is new: what it had counted before is not known");
     }
     // One that goes on may leave out what it has no use for any more.
     let goes_on = !after.started.is_empty() && after.started.values().all(|at| *at > 0.0);
@@ -157,14 +191,14 @@ pub(super) fn lost(before: &Reading, after: &Reading) -> Option<&'static str> {
 }
 
 /// How the check stands. `before` is there if it compares. What it is judged by is in the value: the rise, or else the value.
-pub(super) fn judge(query: &str, bounds: &Bounds, before: Option<&Values>, after: &Reading) -> Standing {
+pub(super) fn judge(query: &str, bounds: &Bounds, before: Option<&Reading>, after: &Reading) -> Standing {
     if after.values.is_empty() {
         return Standing::Absent;
     }
     let count = after.values.len();
     let of = if count > 1 { format!(" (the sum of {count} series)") } else { String::new() };
     let value = total(&after.values);
-    let rose = before.filter(|_| bounds.compares()).map(|before| (rise(before, after), total(before)));
+    let rose = before.filter(|_| bounds.compares()).map(|before| (rise(before, after), total(&before.values)));
     let by = rose.map(|(rise, _)| rise.by);
     let is = format!("is {}{of}", number(value));
     let told = rose.map(|(rise, earlier)| {
@@ -205,7 +239,7 @@ mod tests {
     }
 
     fn judged(bounds: Bounds, before: Option<&[(&str, f64)]>, after: &[(&str, f64)], may_fall: bool) -> Standing {
-        let before = before.map(values);
+        let before = before.map(|before| reading(before, may_fall, &[]));
         judge("m", &bounds, before.as_ref(), &reading(after, may_fall, &[]))
     }
 
@@ -282,6 +316,36 @@ mod tests {
             lost(&reading(&[("a", 3.0)], true, &[("", 1.0)]), &reading(&[("a", 2.0)], true, &[("", 2.0)])),
             None
         );
+    }
+
+    #[test]
+    fn what_a_new_program_has_may_have_been_counted_before() {
+        let (a, b) = ("op-a\0m", "op-b\0m");
+        let before = reading(&[(a, 3.0)], false, &[("op-a", 100.0)]);
+        let both = [("op-a", 100.0), ("op-b", 50.0)];
+        let certain = |before: &Reading, after: &Reading, bounds: Bounds| {
+            is_certain(&bounds, Some(before), after, &judge("m", &bounds, Some(before), after))
+        };
+        let (least, most) = (
+            Bounds { increase: Some(4.0), ..Bounds::default() },
+            Bounds { max_increase: Some(3.0), ..Bounds::default() },
+        );
+        let joined = reading(&[(a, 3.0), (b, 4.0)], false, &both);
+        assert!(lost(&before, &joined).unwrap().starts_with("a pod of the operator is new"));
+        assert!(!certain(&before, &joined, least) && !certain(&before, &joined, most));
+        // What the other one counted alone is enough.
+        let risen = reading(&[(a, 7.0), (b, 4.0)], false, &both);
+        assert!(certain(&before, &risen, least) && certain(&before, &risen, most));
+        // One that is known and started anew has counted all that it has since then.
+        let anew = reading(&[(a, 4.0)], false, &[("op-a", 200.0)]);
+        assert!(certain(&reading(&[(a, 9.0)], false, &[("op-a", 100.0)]), &anew, least));
+        // Where the pods are not known it may be another one.
+        let (one, other) = (reading(&[], false, &[("", 100.0)]), reading(&[("m", 4.0)], false, &[("", 200.0)]));
+        assert!(!certain(&one, &other, least));
+        // A line that could not be read may have been of it.
+        let doubtful = Reading { doubt: Some("line 1".to_owned()), ..reading(&[], false, &[("op-a", 100.0)]) };
+        let after = reading(&[(a, 4.0)], false, &[("op-a", 100.0)]);
+        assert!(!certain(&doubtful, &after, least) && !certain(&doubtful, &after, most));
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod absent;
 pub mod exposition;
 mod judge;
 mod prometheus;
+#[cfg(test)]
+mod prometheus_tests;
 mod proxy;
 mod read;
 #[cfg(test)]
@@ -43,7 +45,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Most characters of a query in a message that tells more after it.
 const LONGEST: usize = 160;
 
-/// What a query comes to: the value of each series, by its name and labels.
+/// What a query comes to: the value of each series, by its pod (if that is known), name and labels.
 pub type Values = BTreeMap<String, f64>;
 
 /// What became of a metrics check.
@@ -103,9 +105,13 @@ impl Before {
         let readings = meter.read(&queries).await;
         let mut before = BTreeMap::new();
         for (asked, reading) in questions.iter().zip(readings) {
-            let is_moved = asked.bounds.compares() && !asked.query.names_namespace;
-            let reading = if is_moved { fresh(meter, &asked.query, reading).await } else { reading };
-            before.insert(asked.query.text.clone(), reading);
+            let text = asked.query.text.clone();
+            if asked.bounds.compares() && !asked.query.names_namespace {
+                before.insert(text, fresh(meter, &asked.query, reading).await);
+            } else {
+                // Another check may have had it read anew.
+                before.entry(text).or_insert(reading);
+            }
         }
         Self(before)
     }
@@ -148,7 +154,7 @@ pub async fn ask(meter: &Meter, check: &Check, namespace: &str, before: &Before,
     tokio::select! {
         biased;
         answer = asked(meter, &question, earlier) => answer,
-        () = cancel.cancelled() => Answer::Inconclusive("the run was cancelled".to_owned()),
+        () = cancel.cancelled() => Answer::Inconclusive("the run was cancelled, or its deadline came".to_owned()),
     }
 }
 
@@ -175,18 +181,19 @@ async fn asked(meter: &Meter, question: &Question, before: Option<&Reading>) -> 
             Err(_) => {}
             Ok(reading) => {
                 let ended = *example_ended.get_or_insert(reading.scrape.map(|scrape| scrape.asked));
-                let standing =
-                    judge::judge(&question.query.text, &question.bounds, before.map(|before| &before.values), &reading);
+                let standing = judge::judge(&question.query.text, &question.bounds, before, &reading);
+                let doubt = doubt(question, &reading, before, ended);
+                let is_certain = is_certain(question, &standing, before, &reading, is_old(&reading, ended));
                 let holds = matches!(standing, Standing::Holds { .. });
                 held = if holds { held.or(Some(now)) } else { None };
                 if let (Some(held), Some(settle)) = (held, settle) {
                     until = held + settle;
                 }
-                let is_settled = holds && !question.bounds.has_upper();
-                let is_over = now >= until || is_settled || matches!(standing, Standing::Exceeds { .. });
-                if is_over {
-                    let doubt = doubt(&reading, before, ended);
-                    return concluded(meter, question, standing, doubt.as_deref(), wait).await;
+                let is_met = holds && !question.bounds.has_upper();
+                let is_settled = is_certain && (is_met || matches!(standing, Standing::Exceeds { .. }));
+                if now >= until || is_settled {
+                    let doubt = doubt.as_deref().map(|why| Doubt { why, is_certain });
+                    return concluded(meter, question, standing, doubt, wait).await;
                 }
             }
         }
@@ -195,37 +202,68 @@ async fn asked(meter: &Meter, question: &Question, before: Option<&Reading>) -> 
 }
 
 /// Why a reading may not show everything that was counted.
-fn doubt(reading: &Reading, before: Option<&Reading>, ended: Option<f64>) -> Option<String> {
-    let lost = || before.and_then(|before| judge::lost(before, reading)).map(str::to_owned);
-    let is_old = reading.scrape.zip(ended).is_some_and(|(scrape, ended)| scrape.scraped.is_some_and(|at| at <= ended));
-    let old = || is_old.then(|| "the last scrape is older than the example's end".to_owned());
-    reading.doubt.clone().or_else(lost).or_else(old)
+#[derive(Clone, Copy)]
+struct Doubt<'a> {
+    why: &'a str,
+    /// What holds, or is too high, is so all the same.
+    is_certain: bool,
 }
 
-/// What it comes to in the end. What nobody can be sure of is neither a bound from above that holds nor one from below that does not.
+fn doubt(question: &Question, reading: &Reading, before: Option<&Reading>, ended: Option<f64>) -> Option<String> {
+    let compared = before.filter(|_| question.bounds.compares()).and_then(|before| before.doubt.as_ref());
+    let earlier = || compared.map(|why| format!("before the example: {why}"));
+    let lost = || before.and_then(|before| judge::lost(before, reading)).map(str::to_owned);
+    let old = || is_old(reading, ended).then(|| "the last scrape is older than the example's end".to_owned());
+    reading.doubt.clone().or_else(earlier).or_else(lost).or_else(old)
+}
+
+/// Whether the last scrape was not after the example's end.
+fn is_old(reading: &Reading, ended: Option<f64>) -> bool {
+    reading.scrape.zip(ended).is_some_and(|(scrape, ended)| scrape.scraped.is_some_and(|at| at <= ended))
+}
+
+/// Whether what holds, or is too high, is so whatever else there may be. What may fall may have fallen since its last scrape, and of
+/// what PromQL makes of a part nobody can tell what it makes of the whole.
+fn is_certain(
+    question: &Question,
+    standing: &Standing,
+    before: Option<&Reading>,
+    reading: &Reading,
+    is_old: bool,
+) -> bool {
+    let may_fall = reading.may_fall && is_old;
+    let is_partial = reading.doubt.is_some() && question.query.selector.is_err();
+    !may_fall && !is_partial && judge::is_certain(&question.bounds, before, reading, standing)
+}
+
+/// What it comes to in the end. What nobody can be sure of is neither a bound from above that holds nor one from below that does not,
+/// and where not even that is certain what was seen, neither the other way round.
 async fn concluded(
     meter: &Meter,
     question: &Question,
     standing: Standing,
-    doubt: Option<&str>,
+    doubt: Option<Doubt<'_>>,
     wait: Duration,
 ) -> Answer {
     let waited = crate::duration::format(wait);
     match (standing, doubt) {
-        (Standing::Holds { message, .. }, Some(doubt)) if question.bounds.has_upper() => {
-            Answer::Inconclusive(format!("{doubt}; {message}"))
+        (Standing::Holds { message, .. }, Some(doubt)) if question.bounds.has_upper() || !doubt.is_certain => {
+            Answer::Inconclusive(format!("{}; {message}", doubt.why))
+        }
+        (Standing::Exceeds { message, .. }, Some(doubt)) if !doubt.is_certain => {
+            Answer::Inconclusive(format!("{}; {message}", doubt.why))
         }
         (Standing::Holds { message, value }, _) => Answer::Passed { message, value },
         (Standing::Exceeds { reason, message, value }, _) => {
             Answer::Failed { reason, message, hint: String::new(), value }
         }
-        (Standing::Misses { message, .. }, Some(doubt)) => Answer::Inconclusive(format!("{doubt}; {message}")),
+        (Standing::Misses { message, .. }, Some(doubt)) => Answer::Inconclusive(format!("{}; {message}", doubt.why)),
         (Standing::Misses { reason, message, value }, None) => {
             let hint = String::new();
             Answer::Failed { reason, message: format!("waited {waited}: {message}"), hint, value }
         }
         (Standing::Unknown(why), _) => Answer::Inconclusive(why),
-        (Standing::Absent, doubt) => absent(meter, question, doubt, &waited).await,
+        (Standing::Absent, doubt) => absent(meter, question, doubt.map(|doubt| doubt.why), &waited).await,
     }
 }
 

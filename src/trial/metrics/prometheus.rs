@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::absent::Absent;
-use super::exposition::{Sample, quoted, series};
+use super::exposition::{self, Sample, quoted, series};
 use super::proxy::Endpoint;
 use super::read::{Query, Reading, Scrape, Unread};
 use crate::metric_selector::Selector;
@@ -26,8 +26,16 @@ struct Answer<T> {
     error: String,
     #[serde(default)]
     error_type: String,
+    /// Go writes a list that was never filled as `null`.
     #[serde(default)]
-    warnings: Vec<String>,
+    warnings: Option<Vec<String>>,
+}
+
+/// What a target says of a metric.
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(rename = "type")]
+    kind: String,
 }
 
 /// What a query comes to. The type stands in front of the result, so that nothing has to be kept twice.
@@ -54,8 +62,12 @@ struct Item {
 
 /// The values of an instant vector by series, or of a scalar. Of a selector also how old they are.
 pub(super) async fn read(endpoint: &Endpoint, query: &Query) -> Result<Reading, Unread> {
-    let samples = samples(endpoint, &query.text).await?;
-    let may_fall = samples.iter().any(|sample| sample.name.is_empty());
+    let (samples, doubt) = samples(endpoint, &query.text).await?;
+    let may_fall = match &query.selector {
+        Ok(selector) => is_no_counter(endpoint, &selector.name).await,
+        // What PromQL computed.
+        Err(_) => true,
+    };
     let is_absent = samples.is_empty();
     let values = samples.into_iter().map(|sample| (series(&sample.name, &sample.labels), sample.value)).collect();
     let scrape = match &query.selector {
@@ -64,7 +76,14 @@ pub(super) async fn read(endpoint: &Endpoint, query: &Query) -> Result<Reading, 
         Ok(_) => Some(scrape(endpoint, &query.text).await?),
         Err(_) => None,
     };
-    Ok(Reading { values, may_fall, scrape, ..Reading::default() })
+    Ok(Reading { values, may_fall, doubt, scrape, ..Reading::default() })
+}
+
+/// Whether a target says that a metric is none that only rises. Where nobody says anything it is held for a counter.
+async fn is_no_counter(endpoint: &Endpoint, name: &str) -> bool {
+    let path = format!("/api/v1/metadata?metric={}", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    let told = ask::<BTreeMap<String, Vec<Metadata>>>(endpoint, &path).await;
+    told.is_ok_and(|(told, _)| told.values().flatten().any(|of| exposition::may_fall(&of.kind)))
 }
 
 /// When what a selector means was scraped last.
@@ -83,7 +102,11 @@ fn by_name(selector: &Selector) -> String {
 
 /// What there is where a selector means nothing.
 pub(super) async fn others(endpoint: &Endpoint, selector: &Selector) -> Result<Absent, Unread> {
-    if let Some(absent) = Absent::same_metric(selector, &samples(endpoint, &by_name(selector)).await?) {
+    let (samples, doubt) = samples(endpoint, &by_name(selector)).await?;
+    if let Some(doubt) = doubt {
+        return Err(Unread::new(doubt));
+    }
+    if let Some(absent) = Absent::same_metric(selector, &samples) {
         return Ok(absent);
     }
     let names = ask::<BTreeSet<String>>(endpoint, "/api/v1/label/__name__/values").await?.0;
@@ -94,15 +117,21 @@ fn path(query: &str) -> String {
     format!("/api/v1/query?query={}", utf8_percent_encode(query, NON_ALPHANUMERIC))
 }
 
-async fn samples(endpoint: &Endpoint, query: &str) -> Result<Vec<Sample>, Unread> {
+/// The samples, and why they may not be all.
+async fn samples(endpoint: &Endpoint, query: &str) -> Result<(Vec<Sample>, Option<String>), Unread> {
+    // What it has to say of the query itself begins so.
+    const OF_QUERY: &str = "PromQL ";
     let (data, warnings) = ask::<Data>(endpoint, &path(query)).await?;
     let samples = values(data)?;
     match warnings.first() {
-        // A store behind it did not answer, say.
         Some(warning) if samples.is_empty() => {
             Err(Unread::new(format!("Prometheus found nothing, and warns: {warning}")))
         }
-        _ => Ok(samples),
+        // A store behind it did not answer, say.
+        _ => {
+            let warning = warnings.iter().find(|warning| !warning.starts_with(OF_QUERY));
+            Ok((samples, warning.map(|warning| format!("Prometheus warns: {warning}"))))
+        }
     }
 }
 
@@ -110,7 +139,9 @@ async fn samples(endpoint: &Endpoint, query: &str) -> Result<Vec<Sample>, Unread
 async fn ask<T: DeserializeOwned>(endpoint: &Endpoint, path: &str) -> Result<(T, Vec<String>), Unread> {
     let answer = endpoint.get_with_errors(path, ACCEPT, is_error).await?;
     match serde_json::from_slice::<Answer<T>>(&answer.body) {
-        Ok(Answer { status, data: Some(data), warnings, .. }) if status == "success" => Ok((data, warnings)),
+        Ok(Answer { status, data: Some(data), warnings, .. }) if status == "success" => {
+            Ok((data, warnings.unwrap_or_default()))
+        }
         Ok(answer) if answer.status == "error" => {
             Err(Unread::lasting(format!("Prometheus refuses the query: {}", answer.error)))
         }

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use futures::StreamExt;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{Request, StatusCode};
 use kube::Client;
@@ -60,6 +61,8 @@ pub(super) struct Endpoint {
     namespace: String,
     name: String,
     port: String,
+    /// Whether it is where a Prometheus is asked.
+    is_prometheus: bool,
     /// What it speaks, once that is known.
     speaks: Mutex<Option<Scheme>>,
 }
@@ -95,6 +98,8 @@ pub(super) struct Answer {
     /// Where it says to go on, if it does.
     location: String,
     pub(super) body: Bytes,
+    /// It has more than is read; then nothing of it is kept.
+    is_too_long: bool,
 }
 
 impl Answer {
@@ -108,56 +113,58 @@ impl Answer {
     }
 
     /// The beginning of what it says.
-    fn text(&self) -> String {
+    fn page(&self) -> String {
         let status = self.of_api_server().map(|status| status.message);
-        status.unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(&self.body[..self.body.len().min(4 << 10)]);
-            text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect()
-        })
+        status.unwrap_or_else(|| String::from_utf8_lossy(&self.body[..self.body.len().min(4 << 10)]).into_owned())
+    }
+
+    /// The first line of it, or the API server's own message.
+    fn text(&self) -> String {
+        if let Some(status) = self.of_api_server() {
+            return status.message;
+        }
+        self.page().lines().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect()
     }
 
     /// Whether the target turned out to speak the other one. Of an answer that broke off it is only likely.
     fn speaks_other(&self, scheme: Scheme) -> bool {
-        const HTTPS: [&str; 5] = [
-            "HTTP request to an HTTPS server",
-            "sent to HTTPS port",
-            "malformed HTTP response",
-            "EOF",
-            "connection reset",
-        ];
-        const HTTP: [&str; 4] = [
-            "server gave HTTP response to HTTPS client",
-            "does not look like a TLS handshake",
-            "EOF",
-            "connection reset",
-        ];
+        const HTTPS: [&str; 3] = ["HTTP request to an HTTPS server", "sent to HTTPS port", "malformed HTTP response"];
+        const HTTP: [&str; 2] = ["server gave HTTP response to HTTPS client", "does not look like a TLS handshake"];
+        const BROKEN: [&str; 2] = ["EOF", "connection reset"];
+        if self.code < 400 {
+            return false;
+        }
         let signs = if scheme == Scheme::Http { &HTTPS[..] } else { &HTTP[..] };
-        // Only what stands in front can be such a sign: a body of metrics may hold any text.
-        self.code >= 400 && signs.iter().any(|sign| self.text().contains(sign))
+        // A page of HTML says it somewhere below its first line.
+        let (page, text) = (self.page(), self.text());
+        signs.iter().any(|sign| page.contains(sign)) || BROKEN.iter().any(|sign| text.contains(sign))
     }
 }
 
 impl Endpoint {
     /// The port of a Service, `namespace/name:port`.
-    pub(super) fn new(client: Client, service: &str) -> Self {
+    pub(super) fn new(client: Client, service: &str, is_prometheus: bool) -> Self {
         let (namespace, rest) = service.split_once('/').unwrap_or_default();
         let (name, port) = rest.rsplit_once(':').unwrap_or((rest, ""));
         let [namespace, name, port] = [namespace, name, port].map(str::to_owned);
-        Self { client, kind: Kind::Service, namespace, name, port, speaks: Mutex::default() }
+        Self { client, kind: Kind::Service, namespace, name, port, is_prometheus, speaks: Mutex::default() }
     }
 
     /// The ready pods behind the Service, by their names. Empty where nobody can tell: then the service proxy has to do.
     ///
     /// # Errors
-    /// There are several, and the port or its number is not known.
+    /// Nobody could say in time, or there are several, and the port or its number is not known.
     pub(super) async fn pods(&self) -> Result<Vec<(String, Self)>, Unread> {
         let namespace = Some(self.namespace.as_str());
         let slices = resource(("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"));
         let slices = Objects::new(&self.client, &slices, namespace);
         let of_service = ListParams::default().labels(&format!("kubernetes.io/service-name={}", self.name));
-        // An identity that may not list them, or a Service that has none.
-        let Ok(Ok(slices)) = tokio::time::timeout(REQUEST, slices.list(&of_service)).await else {
-            return Ok(Vec::new());
+        let slices = match persist(LIMITS, || in_time(slices.list(&of_service))).await {
+            Ok(slices) => slices,
+            // An identity that may not list them, or an API server that has none.
+            Err(kube::Error::Api(status)) if [401, 403, 404].contains(&status.code) => return Ok(Vec::new()),
+            // Without them one pod would be asked, or all of them, as it happens.
+            Err(error) => return Err(Unread::new(format!("the pods behind {} can't be listed: {error}", self.told()))),
         };
         let known = ready(&slices, None);
         let Some(first) = known.keys().next() else { return Ok(Vec::new()) };
@@ -175,10 +182,12 @@ impl Endpoint {
             ))
         };
         let service = Objects::core(&self.client, "services", namespace);
-        let service = match tokio::time::timeout(REQUEST, service.get(&self.name)).await {
-            Ok(Ok(service)) => service,
-            Ok(Err(error)) => return Err(several(&format!("the Service can't be read: {error}"))),
-            Err(_) => return Err(Unread::new(format!("no answer within {} s", REQUEST.as_secs()))),
+        let service = match persist(LIMITS, || in_time(service.get(&self.name))).await {
+            Ok(service) => service,
+            Err(error) => {
+                let is_final = matches!(&error, kube::Error::Api(status) if status.code < 500);
+                return Err(Unread { is_final, ..several(&format!("the Service can't be read: {error}")) });
+            }
         };
         let Some(port) = port_name(&service, &self.port) else {
             return Err(several("the Service has no such port"));
@@ -198,6 +207,7 @@ impl Endpoint {
             namespace: namespace.clone(),
             name: pod.to_owned(),
             port: port.to_string(),
+            is_prometheus: self.is_prometheus,
             speaks: Mutex::new(*self.known()),
         }
     }
@@ -222,8 +232,12 @@ impl Endpoint {
     ) -> Result<Answer, Unread> {
         let mut first = None;
         for scheme in self.schemes() {
-            let answer = persist(LIMITS, || self.ask_in_time(scheme, path, accept, is_answer)).await;
+            let answer = persist(LIMITS, || in_time(self.ask(scheme, path, accept, is_answer))).await;
             let answer = answer.or_else(|error| self.unanswered(error))?;
+            if answer.is_too_long {
+                let most = MAX_BODY >> 20;
+                return Err(Unread::lasting(format!("{} serves more than {most} MiB at {path}", self.told())));
+            }
             if answer.speaks_other(scheme) {
                 first.get_or_insert(answer);
                 continue;
@@ -257,19 +271,6 @@ impl Endpoint {
         }
     }
 
-    async fn ask_in_time(
-        &self,
-        scheme: Scheme,
-        path: &str,
-        accept: &str,
-        is_answer: fn(&[u8]) -> bool,
-    ) -> Result<Answer, kube::Error> {
-        let late = |_| kube::Error::Service(format!("no answer in {} s", REQUEST.as_secs()).into());
-        tokio::time::timeout(REQUEST, self.ask(scheme, path, accept, is_answer))
-            .await
-            .unwrap_or_else(|error| Err(late(error)))
-    }
-
     async fn ask(
         &self,
         scheme: Scheme,
@@ -287,13 +288,16 @@ impl Endpoint {
         let header =
             |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let (content_type, location) = (header(CONTENT_TYPE), header(LOCATION));
-        let body = axum::body::to_bytes(axum::body::Body::new(body), MAX_BODY).await;
-        let body = body.map_err(|error| kube::Error::Service(error.into()))?;
-        let answer = Answer { code: parts.status.as_u16(), content_type, location, body };
+        let body = read_up_to(MAX_BODY, body).await?;
+        let is_too_long = body.is_none();
+        let body = body.unwrap_or_default();
+        let answer = Answer { code: parts.status.as_u16(), content_type, location, body, is_too_long };
         let passes = [429, 500, 502, 503, 504].contains(&answer.code) && !is_refusal(&answer, is_answer);
         let status = answer.of_api_server();
-        // That there is no such port, or that it speaks something else, does not change.
-        let stays = answer.speaks_other(scheme) || answer.text().starts_with("no service port");
+        // That there is no such port, or that it speaks something else, does not change. Of one that has answered before it does not
+        // mean that.
+        let is_known = self.known().is_some();
+        let stays = (!is_known && answer.speaks_other(scheme)) || answer.text().starts_with("no service port");
         if passes && !stays {
             let plain = || Status::failure(&answer.text(), "").with_code(answer.code);
             return Err(kube::Error::Api(status.unwrap_or_else(plain).boxed()));
@@ -334,6 +338,10 @@ impl Endpoint {
             (401 | 403, true) => {
                 format!("this identity may not `get` `{kind}/proxy` in the namespace {namespace}: {text}")
             }
+            (code @ (401 | 403), false) if self.is_prometheus => format!(
+                "{told} asks for credentials of its own (HTTP {code}), which can't be passed on through the API server: let it \
+                 answer without"
+            ),
             (code @ (401 | 403), false) => format!(
                 "{told} asks for credentials of its own (HTTP {code}), which can't be passed on through the API server: serve its \
                  metrics without, or let a Prometheus scrape them and set `metrics.prometheus`"
@@ -346,8 +354,28 @@ impl Endpoint {
             }
         };
         // Pods come and go; what is refused stays so.
-        Unread { is_final: answer.code < 500 || text.starts_with("no service port"), ..Unread::new(unread) }
+        let is_gone = self.kind == Kind::Pod && answer.code == 404 && is_own;
+        let is_final = !is_gone && (answer.code < 500 || text.starts_with("no service port"));
+        Unread { is_final, ..Unread::new(unread) }
     }
+}
+
+/// What a request comes to, unless it takes too long.
+async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let late = |_| Err(kube::Error::Service(format!("no answer in {} s", REQUEST.as_secs()).into()));
+    tokio::time::timeout(REQUEST, request).await.unwrap_or_else(late)
+}
+
+/// A whole body; `None` if it is longer than that.
+async fn read_up_to(most: usize, body: Body) -> Result<Option<Bytes>, kube::Error> {
+    let (mut chunks, mut whole) = (axum::body::Body::new(body).into_data_stream(), Vec::new());
+    while let Some(chunk) = chunks.next().await {
+        whole.extend_from_slice(&chunk.map_err(|error| kube::Error::Service(error.into()))?);
+        if whole.len() > most {
+            return Ok(None);
+        }
+    }
+    Ok(Some(whole.into()))
 }
 
 /// Whether the target's own refusal is an answer.
@@ -422,5 +450,8 @@ mod tests {
         assert!(broken("tls: first record does not look like a TLS handshake").speaks_other(Scheme::Https));
         assert!(!broken("dial tcp 10.0.0.1:8080: connect: connection refused").speaks_other(Scheme::Http));
         assert!(!answer(200, "# HELP a malformed HTTP response, EOF\n").speaks_other(Scheme::Http));
+        let nginx = "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n";
+        assert!(answer(400, nginx).speaks_other(Scheme::Http));
+        assert!(!answer(500, "<html>\nconnection reset\n").speaks_other(Scheme::Http));
     }
 }

@@ -50,7 +50,7 @@ impl Query {
 /// What a query comes to now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// The value of each series that it means.
+    /// The value of each series that it means, of each program for itself ([`pod_of`]).
     pub values: Values,
     /// Whether it is no counter: a gauge, or what PromQL computed.
     pub may_fall: bool,
@@ -108,7 +108,7 @@ impl Meter {
     #[must_use]
     pub fn new(client: Client, source: MetricsSource) -> Self {
         let (MetricsSource::Service { service, .. } | MetricsSource::Prometheus(service)) = &source;
-        Self { endpoint: Endpoint::new(client, service), source }
+        Self { endpoint: Endpoint::new(client, service, matches!(source, MetricsSource::Prometheus(_))), source }
     }
 
     /// Where it reads.
@@ -196,24 +196,31 @@ async fn expose(endpoint: &Endpoint, path: &str, wanted: &BTreeSet<&str>) -> Res
     }
 }
 
-/// What a query comes to; the same series of several programs are summed up.
+/// A series as [`Values`] have it: behind the pod whose program serves it, if that is known. It is never shown.
+fn key(pod: &str, series: String) -> String {
+    if pod.is_empty() { series } else { format!("{pod}\0{series}") }
+}
+
+/// The pod of a key of [`Values`]; empty if it is not known.
+pub(super) fn pod_of(key: &str) -> &str {
+    // No pod's name holds a brace; a label of a series without a pod may hold anything.
+    key.split_once('\0').map_or("", |(pod, _)| if pod.contains('{') { "" } else { pod })
+}
+
+/// What a query comes to; each program counts for itself, since each may start anew.
 fn selected(query: &Query, served: &[Served]) -> Result<Reading, Unread> {
     let why = |why: &String| Unread::lasting(format!("`{}` {why}", query.text));
     let selector = query.selector.as_ref().map_err(why)?;
     let mut reading = Reading::default();
     for Served { pod, exposition } in served {
-        let mut own = Values::new();
         for sample in exposition.samples.iter().filter(|sample| selector.is_met(&sample.name, &sample.labels)) {
             let mut labels = sample.labels.clone();
             labels.sort();
-            own.insert(series(&sample.name, &labels), sample.value);
-        }
-        for (series, value) in own {
-            *reading.values.entry(series).or_default() += value;
+            reading.values.insert(key(pod, series(&sample.name, &labels)), sample.value);
         }
         let started = exposition.samples.iter().filter(|sample| sample.name == STARTED).map(|sample| sample.value);
         reading.started.insert(pod.clone(), started.fold(0.0, f64::max));
-        reading.may_fall |= exposition.is_gauge(&selector.name);
+        reading.may_fall |= exposition.may_fall(&selector.name);
         if reading.doubt.is_none() {
             reading.doubt = exposition.doubt(&selector.name);
         }

@@ -16,6 +16,8 @@ struct Proxy {
     asked: Arc<Mutex<Vec<String>>>,
     /// The `EndpointSlices` and the Service that it may see; nothing may be seen of them otherwise.
     cluster: Arc<Mutex<Option<[serde_json::Value; 2]>>>,
+    /// How the first questions for `EndpointSlices` are refused.
+    refused: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Proxy {
@@ -41,6 +43,9 @@ impl Proxy {
 
 async fn answer(State(proxy): State<Proxy>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
+    if let Some(code) = proxy.refused.lock().unwrap().pop_if(|_| path.ends_with("/endpointslices")) {
+        return (StatusCode::from_u16(code).unwrap(), status(code, "not now")).into_response();
+    }
     if path.ends_with("/endpointslices") || path == "/api/v1/namespaces/kubeflow/services/op" {
         let cluster = proxy.cluster.lock().unwrap().clone();
         let [slices, service] = cluster.map_or([None, None], |cluster| cluster.map(Some));
@@ -194,14 +199,12 @@ async fn what_is_no_number_and_what_there_is_nothing_of_is_inconclusive() {
 #[tokio::test]
 async fn several_pods_behind_a_service_are_each_asked_and_summed_up() {
     let (proxy, client) = Proxy::serve(&[(200, "jobs_total 3\n"), (200, "jobs_total 4\n")]).await;
-    let endpoint = |name: &str| serde_json::json!({"conditions": {"ready": true}, "targetRef": {"name": name}});
-    let slices = serde_json::json!({"items": [{"endpoints": [endpoint("op-a"), endpoint("op-b")],
-        "ports": [{"name": "web", "port": 8443}, {"name": "metrics", "port": 9090}]}]});
-    let found = serde_json::json!({"spec": {"ports": [{"name": "metrics", "port": 8080}]}});
+    let [slices, found] = behind(&["op-a", "op-b"]);
     *proxy.cluster.lock().unwrap() = Some([slices.clone(), found]);
     let meter = Meter::new(client.clone(), service("8080"));
     let reading = meter.read_one(&Query::new("jobs_total", "")).await.unwrap();
-    assert_eq!(reading.values, Values::from([("jobs_total".to_owned(), 7.0)]));
+    let each = [("op-a\0jobs_total".to_owned(), 3.0), ("op-b\0jobs_total".to_owned(), 4.0)];
+    assert_eq!(reading.values, Values::from(each));
     assert_eq!(reading.started.keys().collect::<Vec<_>>(), ["op-a", "op-b"]);
     let pods = "/api/v1/namespaces/kubeflow/pods";
     let expected = ["op-a", "op-b"].map(|pod| format!("{pods}/{pod}:9090/proxy/metrics?a=b%20c"));
@@ -210,6 +213,118 @@ async fn several_pods_behind_a_service_are_each_asked_and_summed_up() {
     *proxy.cluster.lock().unwrap() = Some([slices, serde_json::json!({"spec": {"ports": []}})]);
     let unread = meter.read_one(&Query::new("jobs_total", "")).await.unwrap_err().to_string();
     assert!(unread.starts_with("2 pods are behind Service kubeflow/op:8080, and each counts for itself"), "{unread}");
+}
+
+/// The `EndpointSlices` and the Service that these pods are behind.
+fn behind(pods: &[&str]) -> [serde_json::Value; 2] {
+    let endpoint = |name: &&str| serde_json::json!({"conditions": {"ready": true}, "targetRef": {"name": name}});
+    let endpoints: Vec<_> = pods.iter().map(endpoint).collect();
+    let ports = serde_json::json!([{"name": "web", "port": 8443}, {"name": "metrics", "port": 9090}]);
+    [
+        serde_json::json!({"items": [{"endpoints": endpoints, "ports": ports}]}),
+        serde_json::json!({"spec": {"ports": [{"name": "metrics", "port": 8080}]}}),
+    ]
+}
+
+/// What becomes of a check where these pods are behind the Service before and after, and answer in turn.
+async fn of_pods(before: &[&str], after: &[&str], answers: &[(u16, &str)], check: Check) -> Answer {
+    let (proxy, client) = Proxy::serve(answers).await;
+    let meter = Meter::new(client, service("8080"));
+    *proxy.cluster.lock().unwrap() = Some(behind(before));
+    let checks = [check];
+    let read = Before::read(&meter, &checks, "").await;
+    *proxy.cluster.lock().unwrap() = Some(behind(after));
+    ask(&meter, &checks[0], "", &read, &CancellationToken::new()).await
+}
+
+fn rises_at_most(query: &str, most: f64) -> Check {
+    let (query, max_increase, wait) = (query.to_owned(), Some(most), Some(AT_ONCE));
+    Check::Metrics { query, min: None, max: None, equals: None, increase: None, max_increase, wait }
+}
+
+#[tokio::test]
+async fn one_of_several_pods_that_restarts_does_not_charge_the_others_with_all_that_they_ever_counted() {
+    let answers = ["errors_total 100\n", "errors_total 40\n", "errors_total 0\n", "errors_total 40\n"];
+    let (answers, pods) = (answers.map(|body| (200, body)), ["op-a", "op-b"]);
+    for check in [check("errors_total", Some(40.0), None, AT_ONCE), rises_at_most("errors_total", 0.0)] {
+        let why = inconclusive(of_pods(&pods, &pods, &answers, check).await);
+        assert!(why.starts_with("a counter was reset: what it had counted is lost; rose by 0 (140 -> 40"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_pod_that_is_new_had_counted_before_is_not_charged_to_the_example() {
+    let answers = |a: &'static str| [(200, "errors_total 3\n"), (200, a), (200, "errors_total 4\n")];
+    let joins = |a, check| async move { of_pods(&["op-a"], &["op-a", "op-b"], &answers(a), check).await };
+    for check in [check("errors_total", Some(4.0), None, AT_ONCE), rises_at_most("errors_total", 0.0)] {
+        let why = inconclusive(joins("errors_total 3\n", check).await);
+        assert!(
+            why.starts_with("a pod of the operator is new: what it had counted before is not known; rose by 4"),
+            "{why}"
+        );
+    }
+    // What the other one counted is enough.
+    let answer = joins("errors_total 7\n", check("errors_total", Some(4.0), None, AT_ONCE)).await;
+    assert!(matches!(answer, Answer::Passed { .. }), "{answer:?}");
+    let answer = joins("errors_total 7\n", rises_at_most("errors_total", 0.0)).await;
+    assert!(matches!(answer, Answer::Failed { reason: "MetricRose", .. }), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_pod_is_never_asked_for_all_since_they_could_not_be_listed_at_once() {
+    let (proxy, client) = Proxy::serve(&[(200, "jobs_total 3\n"), (200, "jobs_total 4\n")]).await;
+    *proxy.cluster.lock().unwrap() = Some(behind(&["op-a", "op-b"]));
+    let meter = Meter::new(client, service("8080"));
+    *proxy.refused.lock().unwrap() = vec![500];
+    assert_eq!(meter.read_one(&Query::new("jobs_total", "")).await.unwrap().values.len(), 2);
+    *proxy.refused.lock().unwrap() = vec![400];
+    let unread = meter.read_one(&Query::new("jobs_total", "")).await.unwrap_err();
+    assert!(unread.to_string().starts_with("the pods behind Service kubeflow/op:8080 can't be listed"), "{unread}");
+    assert!(!unread.is_final);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_gone_and_a_connection_that_breaks_once_are_asked_again() {
+    let gone = status(404, "pods \"op-b\" not found");
+    let up = (200, "jobs_total 1\n");
+    let answers = [up, up, up, (404, gone.as_str()), up];
+    let check = check("jobs_total", None, Some(2.0), Duration::from_secs(2));
+    let pods = ["op-a", "op-b"];
+    let answer = of_pods(&pods, &pods, &answers, check.clone()).await;
+    assert!(matches!(answer, Answer::Passed { .. }), "{answer:?}");
+    let (_, client) = Proxy::serve(&[up, (503, &status(503, "error trying to reach service: EOF")), up]).await;
+    let meter = Meter::new(client, service("8080"));
+    for _ in 0..2 {
+        assert_eq!(meter.read_one(&Query::new("jobs_total", "")).await.unwrap().values.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_asked_for_once() {
+    let long = format!("a{{l=\"{}\"}} 1\n", "x".repeat(exposition::MAX_BODY));
+    let (answer, asked) = asked(&[(200, &long)], check("up", None, Some(1.0), Duration::from_secs(60))).await;
+    let why = inconclusive(answer);
+    assert!(why.contains("serves more than 32 MiB at /metrics"), "{why}");
+    assert_eq!(asked.len(), 2, "once before, once after");
+}
+
+#[tokio::test]
+async fn a_line_that_could_not_be_read_before_leaves_a_rise_open() {
+    let answers = [(200, "jobs_total{n=\"a\" x\nother 1\n"), (200, "jobs_total{n=\"a\"} 9\nother 1\n")];
+    for check in [check("jobs_total", Some(1.0), None, AT_ONCE), rises_at_most("jobs_total", 0.0)] {
+        let why = inconclusive(asked(&answers, check).await.0);
+        assert!(why.starts_with("before the example: line 1 is no sample: "), "{why}");
+    }
+    let (answer, _) = asked(&answers, check("jobs_total", None, Some(10.0), AT_ONCE)).await;
+    assert!(matches!(answer, Answer::Passed { .. }), "nothing is compared: {answer:?}");
+}
+
+#[tokio::test]
+async fn https_is_found_out_by_a_page_that_says_it_below_its_first_line() {
+    let page = "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n";
+    let (_, client) = Proxy::serve(&[(400, page), (200, "up 1\n")]).await;
+    let reading = Meter::new(client, service("8080")).read_one(&Query::new("up", "")).await.unwrap();
+    assert_eq!(reading.values.len(), 1);
 }
 
 #[tokio::test]
@@ -272,7 +387,7 @@ async fn a_run_that_is_cancelled_is_not_waited_for() {
     let (check, cancel) = (check("up", None, Some(1.0), Duration::from_secs(600)), CancellationToken::new());
     let before = Before::default();
     let (answer, ()) = tokio::join!(ask(&meter, &check, "", &before, &cancel), async { cancel.cancel() });
-    assert_eq!(inconclusive(answer), "the run was cancelled");
+    assert_eq!(inconclusive(answer), "the run was cancelled, or its deadline came");
 }
 
 #[test]

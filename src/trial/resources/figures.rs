@@ -8,7 +8,7 @@ use super::advice::advice;
 use super::pods::{ContainerFacts, Life};
 use super::room::{PODS, Room, SERIES};
 use super::series::Series;
-use crate::report::{ContainerUse, Resources};
+use crate::report::{ContainerUse, Resources, plural};
 
 /// The most containers that a report tells apart.
 const SHOWN: usize = 100;
@@ -82,6 +82,11 @@ impl Room {
         if *missed > 0 && self.note.is_empty() {
             let times = if *missed == 1 { "once".to_owned() } else { format!("{missed} times") };
             parts.push(format!("{times} there was no answer: {why}"));
+        }
+        let halves = self.series.values().fold(0_u32, |sum, series| sum.saturating_add(series.halves()));
+        if halves > 0 {
+            let samples = plural(usize::try_from(halves).unwrap_or(usize::MAX), "sample");
+            parts.push(format!("{samples} told CPU or memory alone, and did not count"));
         }
         if self.is_truncated() {
             parts.push(format!(
@@ -217,6 +222,21 @@ mod tests {
         let mut room = sampled();
         room.pod(at(17), &pod("waits", "waiting", &json!({})));
         assert_eq!(room.figures(at(20)).unwrap().samples, 3);
+    }
+
+    #[test]
+    fn cpu_that_was_never_told_is_not_zero() {
+        let mut room = Room::default();
+        room.pod(at(1), &pod("a", "running", &json!({"requests": {"cpu": "500m", "memory": "64Mi"}})));
+        for second in [1_u32, 11, 21] {
+            let mut told = samples("a", second.into(), 0, 60 * MI);
+            told.containers[0].1.cpu = None;
+            room.take(at(second.into()), Source::Kubelet("n"), &[&told]);
+        }
+        let used = room.figures(at(30)).unwrap();
+        assert_eq!((used.samples, used.cpu_efficiency, used.memory_peak_bytes), (0, None, 60 * MI));
+        assert_eq!(used.note, "3 samples told CPU or memory alone, and did not count");
+        assert!(used.pods[0].advice.is_empty(), "{:?}", used.pods[0].advice);
     }
 
     #[test]

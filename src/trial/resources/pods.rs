@@ -19,7 +19,7 @@ pub struct PodFacts {
     pub truncated: bool,
 }
 
-/// A container of it. Amounts of 0: none was set.
+/// A container of it. Amounts of 0: none was set, neither for it nor for its pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerFacts {
     pub name: String,
@@ -54,6 +54,20 @@ impl PodFacts {
         let inits =
             list("/spec/initContainers").map(|container| (container, text(container, "/restartPolicy") != "Always"));
         let all = inits.chain(list("/spec/containers").map(|container| (container, false)));
+        let is_alone = list("/spec/containers").count() == 1
+            && !list("/spec/initContainers").any(|container| text(container, "/restartPolicy") == "Always");
+        let of_pod = pod.pointer("/spec").unwrap_or(&Json::Null);
+        // What the pod as a whole may use holds for each of its containers that has no limit of its own; what is set aside for it can
+        // be said of one alone.
+        let limit = |spec: &Json, resource: &str, unit: fn(Quantity) -> i64| {
+            let of = |spec: &Json| amount(spec, resource, unit, &["limits"]);
+            Some(of(spec)).filter(|own| *own > 0).unwrap_or_else(|| of(of_pod))
+        };
+        let request = |spec: &Json, resource: &str, unit: fn(Quantity) -> i64, is_init: bool| {
+            let of = |spec: &Json| amount(spec, resource, unit, &["requests", "limits"]);
+            let own = of(spec);
+            if own == 0 && is_alone && !is_init { of(of_pod) } else { own }
+        };
         let is_over = matches!(text(pod, "/status/phase"), "Succeeded" | "Failed");
         let container = |(spec, is_init): (&Json, bool)| {
             let name = text(spec, "/name");
@@ -72,10 +86,10 @@ impl PodFacts {
             };
             ContainerFacts {
                 is_init,
-                cpu_request_milli: amount(spec, "cpu", Quantity::milli, &["requests", "limits"]),
-                cpu_limit_milli: amount(spec, "cpu", Quantity::milli, &["limits"]),
-                memory_request_bytes: amount(spec, "memory", Quantity::units, &["requests", "limits"]),
-                memory_limit_bytes: amount(spec, "memory", Quantity::units, &["limits"]),
+                cpu_request_milli: request(spec, "cpu", Quantity::milli, is_init),
+                cpu_limit_milli: limit(spec, "cpu", Quantity::milli),
+                memory_request_bytes: request(spec, "memory", Quantity::units, is_init),
+                memory_limit_bytes: limit(spec, "memory", Quantity::units),
                 life,
                 oom_killed: ends.contains(&"OOMKilled") || known.is_some_and(|known| known.oom_killed),
                 name: name.to_owned(),
@@ -108,7 +122,7 @@ impl PodFacts {
     }
 }
 
-/// What a container sets of a resource, by the first of these keys that has it. An API server fills a missing request in with the
+/// What a container, or a pod, sets of a resource, by the first of these keys that has it. An API server fills a missing request in with the
 /// limit.
 fn amount(container: &Json, resource: &str, unit: fn(Quantity) -> i64, keys: &[&str]) -> u64 {
     let set = keys.iter().find_map(|key| {
@@ -125,6 +139,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_container_without_a_limit_of_its_own_is_held_to_that_of_its_pod() {
+        let of_pod = json!({"requests": {"memory": "64Mi"}, "limits": {"cpu": 1, "memory": "128Mi"}});
+        let amounts = |containers: Json| {
+            let spec = json!({"resources": of_pod, "initContainers": [{"name": "z"}], "containers": containers});
+            let facts = PodFacts::of(&json!({"spec": spec}), None);
+            let mebi = |found: &ContainerFacts| (found.memory_request_bytes >> 20, found.memory_limit_bytes >> 20);
+            facts.containers.iter().map(|found| (mebi(found), found.cpu_limit_milli)).collect::<Vec<_>>()
+        };
+        assert_eq!(amounts(json!([{"name": "a"}])), [((64, 128), 1000), ((0, 128), 1000)]);
+        let own = json!({"name": "b", "resources": {"limits": {"memory": "32Mi"}}});
+        let several = amounts(json!([{"name": "a"}, own]));
+        assert_eq!(several, [((0, 128), 1000), ((32, 32), 1000), ((0, 128), 1000)]);
+    }
 
     #[test]
     fn requests_limits_and_kills_are_read_and_what_was_seen_once_is_not_forgotten() {

@@ -20,7 +20,11 @@ const GRAIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     last: Option<(Duration, Sample)>,
+    /// When the last sample was read that told both CPU and memory, and its memory.
+    whole: Option<(Duration, u64)>,
+    /// How many told both, and how many one of them.
     samples: u32,
+    halves: u32,
     /// The run whose counter is read at present.
     run: Option<Run>,
     /// Core-nanoseconds that were used between the first and the last sample of each run before, and the time between them.
@@ -59,10 +63,11 @@ pub struct Point {
 }
 
 impl Series {
-    /// Takes a sample that was read at this moment; whether it is a new one, and not the last one told again.
+    /// Takes a sample that was read at this moment; whether it is a new one, and not the last one told again. One that tells CPU or
+    /// memory alone counts for peaks, and for nothing that needs to know that there was no more.
     pub fn take(&mut self, at: Duration, sample: Sample) -> bool {
-        let last = self.last;
-        let is_old = last.is_some_and(|(_, last)| sample == last || sample.time < last.time);
+        let is_again = |last: Sample| sample == last || sample.time < last.time || is_told_by_another(last, sample);
+        let is_old = self.last.is_some_and(|(_, last)| is_again(last));
         if is_old || (sample.cpu.is_none() && sample.cpu_total.is_none() && sample.memory.is_none()) {
             return false;
         }
@@ -79,23 +84,33 @@ impl Series {
             (None, None) => self.now.0,
         };
         let memory = sample.memory.unwrap_or(self.now.1);
-        if let Some((before, _)) = last {
+        self.cpu_peak = self.cpu_peak.max(cpu);
+        self.memory_peak = self.memory_peak.max(memory);
+        self.now = (cpu, memory);
+        self.last = Some((at, sample));
+        if sample.is_whole() {
+            self.keep(at, cpu, memory);
+        } else {
+            self.halves = self.halves.saturating_add(1);
+        }
+        true
+    }
+
+    /// Keeps what a sample that is whole says.
+    fn keep(&mut self, at: Duration, cpu: u64, memory: u64) {
+        if let Some((before, held)) = self.whole {
             let over = at.saturating_sub(before);
-            self.held += u128::midpoint(self.now.1.into(), memory.into()) * over.as_millis();
+            self.held += u128::midpoint(held.into(), memory.into()) * over.as_millis();
             self.held_over += over.as_millis();
             self.distances.truncate(DISTANCES - 1);
             self.distances.push_front(over);
         }
-        self.cpu_peak = self.cpu_peak.max(cpu);
-        self.memory_peak = self.memory_peak.max(memory);
-        self.now = (cpu, memory);
+        self.whole = Some((at, memory));
         self.samples = self.samples.saturating_add(1);
         self.points.push(Point { at, cpu_milli: cpu, memory_bytes: memory });
         if self.points.len() > POINTS {
             self.points = thinned(&self.points, POINTS / 2);
         }
-        self.last = Some((at, sample));
-        true
     }
 
     /// Reads the counter: what was used at least since the last time that it was asked this, in thousandths of a core, if that is long
@@ -129,9 +144,14 @@ impl Series {
         (self.used + used, self.used_over.saturating_add(over))
     }
 
-    /// How many samples there were.
+    /// How many samples there were that told both CPU and memory.
     pub fn samples(&self) -> u32 {
         self.samples
+    }
+
+    /// How many told one of them alone.
+    pub fn halves(&self) -> u32 {
+        self.halves
     }
 
     /// Thousandths of a core: what was used between the first sample and the last one (of each run), as far as clocks tell, else the
@@ -146,7 +166,7 @@ impl Series {
         if self.told.1 > 0 {
             return milli(u64::try_from(self.told.0 / u128::from(self.told.1)).unwrap_or(u64::MAX));
         }
-        let since_start = self.last.and_then(|(_, last)| {
+        let since_start = self.run.and_then(|Run { last: (_, last), .. }| {
             let lived = last.time?.duration_since(last.started?).max(jiff::SignedDuration::from_secs(1));
             Some(u128::from(last.cpu_total?) * 1000 / u128::try_from(lived.as_nanos()).ok()?)
         });
@@ -195,6 +215,13 @@ impl Series {
         };
         (points.len() > 1).then_some(curve)
     }
+}
+
+/// Whether a sample is the same measurement as the last one, told by the metrics server, which passes on what the kubelet measured and
+/// knows no counter, or by the kubelet after it.
+fn is_told_by_another(last: Sample, sample: Sample) -> bool {
+    let is_same = sample.time.is_some() && sample.time == last.time && last.is_whole();
+    is_same && sample.cpu_total.is_some() != last.cpu_total.is_some()
 }
 
 /// The time between two samples. Over a short one ours is finer, if the node's clock agrees with it (as far as that goes); else a
@@ -285,6 +312,37 @@ mod tests {
         let same = sample(10, 0, SECOND, 5);
         let series = taken(&[(11, same), (16, same), (21, sample(20, 0, 2 * SECOND, 5)), (26, sample(10, 0, 0, 1))]);
         assert_eq!((series.samples(), series.cpu_average()), (2, 100));
+    }
+
+    #[test]
+    fn one_measurement_that_two_sources_tell_counts_once() {
+        let by_kubelet = |at| Sample { cpu: Some(1), ..sample(at, 0, SECOND, 5) };
+        let by_server = |at| Sample { started: None, cpu_total: None, ..by_kubelet(at) };
+        let told = [
+            (11, by_kubelet(10)),
+            (12, by_server(10)),
+            (13, by_kubelet(10)),
+            (21, by_server(20)),
+            (22, by_kubelet(20)),
+        ];
+        assert_eq!(taken(&told).samples(), 2);
+    }
+
+    #[test]
+    fn a_sample_that_tells_cpu_or_memory_alone_does_not_count() {
+        let memory_alone = |at, memory| Sample { cpu_total: None, ..sample(at, 0, 0, memory) };
+        let series = taken(&[(10, memory_alone(10, 7)), (20, memory_alone(20, 9)), (30, memory_alone(30, 8))]);
+        assert_eq!((series.samples(), series.halves(), series.memory_peak(), series.curve()), (0, 3, 9, None));
+        // What was told is not lost, and what was not is no zero between.
+        let cpu_alone = |at, total| Sample { memory: None, ..sample(at, 0, total, 0) };
+        let series = taken(&[
+            (10, cpu_alone(10, 0)),
+            (20, sample(20, 0, SECOND, 100)),
+            (30, cpu_alone(30, 2 * SECOND)),
+            (40, sample(40, 0, 3 * SECOND, 100)),
+        ]);
+        assert_eq!((series.samples(), series.cpu_average(), series.memory_average()), (2, 100, 100));
+        assert_eq!(series.distances().collect::<Vec<_>>(), [Duration::from_secs(20)]);
     }
 
     #[test]

@@ -37,6 +37,13 @@ pub struct Sample {
     pub memory: Option<u64>,
 }
 
+impl Sample {
+    /// Whether both CPU and memory were told.
+    pub fn is_whole(&self) -> bool {
+        (self.cpu.is_some() || self.cpu_total.is_some()) && self.memory.is_some()
+    }
+}
+
 /// What a kubelet's summary says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeletSamples {

@@ -54,11 +54,22 @@ pub struct Exposition {
     doubts: BTreeMap<Option<String>, (usize, String)>,
 }
 
+/// What OpenMetrics puts behind the name of a family of the type `info`.
+const INFO: &str = "_info";
+
+/// Whether what has its family's own name may go down, in a family of this type: of a summary these are the quantiles. Its `_count`
+/// and `_sum`, and what a histogram has, have names of their own, and count.
+#[must_use]
+pub fn may_fall(kind: &str) -> bool {
+    ["gauge", "summary", "stateset", "info"].contains(&kind)
+}
+
 impl Exposition {
-    /// Whether values of this metric may go down and mean it: it is said to be no counter.
+    /// Whether values of this metric may go down and mean it: it is said to be no counter ([`may_fall`]).
     #[must_use]
-    pub fn is_gauge(&self, name: &str) -> bool {
-        self.types.get(name).is_some_and(|kind| kind == "gauge")
+    pub fn may_fall(&self, name: &str) -> bool {
+        let of_info = name.strip_suffix(INFO).and_then(|family| self.types.get(family));
+        self.types.get(name).is_some_and(|kind| may_fall(kind)) || of_info.is_some_and(|kind| kind == "info")
     }
 
     /// What is wrong with lines that could not be read; `None` if there are none.
@@ -118,6 +129,9 @@ pub fn parse_only(body: &[u8], wanted: &BTreeSet<&str>) -> Exposition {
 
 fn read(body: &[u8], wanted: Option<&BTreeSet<&str>>) -> Exposition {
     let mut exposition = Exposition::default();
+    let is_wanted = |name: &str| {
+        wanted.is_none_or(|wanted| wanted.contains(name) || wanted.contains(format!("{name}{INFO}").as_str()))
+    };
     for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let read = if line.len() > MAX_LINE {
@@ -127,7 +141,7 @@ fn read(body: &[u8], wanted: Option<&BTreeSet<&str>>) -> Exposition {
         };
         match read {
             Ok(line::Line::Sample(sample)) => exposition.keep(sample, wanted, index + 1),
-            Ok(line::Line::Type(name, kind)) if wanted.is_none_or(|wanted| wanted.contains(name.as_str())) => {
+            Ok(line::Line::Type(name, kind)) if is_wanted(&name) => {
                 exposition.types.insert(name, kind);
             }
             Ok(line::Line::Type(..) | line::Line::Nothing) => {}

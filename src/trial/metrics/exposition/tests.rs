@@ -66,7 +66,7 @@ fn open_metrics_is_read_up_to_its_end() {
         ]
     );
     assert_eq!(read.samples[4].labels, [("my.label".to_owned(), "é".to_owned())]);
-    assert!(read.is_gauge("my.metric") && !read.is_gauge("foo"));
+    assert!(read.may_fall("my.metric") && !read.may_fall("foo"));
     assert_eq!(read.bad_lines, 0);
 }
 
@@ -118,8 +118,29 @@ fn only_what_is_asked_for_is_kept_and_every_name_is_known() {
     let read = parse_only(text.as_bytes(), &BTreeSet::from(["a"]));
     assert_eq!(read.samples, [sample("a", &[], 1.0), sample("a", &[("l", "x")], 3.0)]);
     assert_eq!(read.names, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
-    assert_eq!((read.types.len(), read.is_gauge("a"), read.bad_lines), (1, true, 1));
+    assert_eq!((read.types.len(), read.may_fall("a"), read.bad_lines), (1, true, 1));
     assert_eq!(read.doubt("a"), None, "the line is of another metric");
+}
+
+#[test]
+fn what_is_no_counter_by_its_type_may_fall() {
+    let text = "# TYPE g gauge\n# TYPE s summary\n# TYPE h histogram\n# TYPE c counter\n# TYPE on stateset\n# TYPE build info\n# TYPE u untyped\n";
+    for (name, may_fall) in [
+        ("g", true),
+        ("s", true),
+        ("s_count", false),
+        ("s_sum", false),
+        ("h_bucket", false),
+        ("h_count", false),
+        ("c", false),
+        ("on", true),
+        ("build_info", true),
+        ("g_info", false),
+        ("u", false),
+        ("unknown", false),
+    ] {
+        assert_eq!(parse_only(text.as_bytes(), &BTreeSet::from([name])).may_fall(name), may_fall, "{name}");
+    }
 }
 
 #[test]

@@ -50,7 +50,10 @@ impl<'a> Progress<'a> {
             console.indented(&inert(&format!("{}: {}", cause_name(row), words::first_line(&cause.message))))?;
         }
         if !self.options.quiet && self.remarked.insert(row.example.clone()) {
-            console.remarks(row)?;
+            console.remarks(row, row.cause.is_some())?;
+        }
+        if !self.options.quiet {
+            console.undecided(row)?;
         }
         Ok(())
     }
@@ -59,6 +62,7 @@ impl<'a> Progress<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Severity;
     use crate::report::sample;
     use insta::assert_snapshot;
 
@@ -98,6 +102,18 @@ mod tests {
                  timeout/Timeout: ::error::␛[31m
                  warning[EV302] line 9: image `x` has no tag
         ");
+    }
+
+    #[test]
+    fn errors_and_checks_without_a_result_are_told_of_what_passed_and_a_cause_once() {
+        let mut row = rows().remove(0);
+        row.diagnostics =
+            vec![sample::finding("EV202", Severity::Error, "examples/a.yaml", 9, "no container `pytorch`")];
+        row.checks = vec![sample::check("logs", "inconclusive", "the logs are not whole: cut\nsecond line")];
+        let mut broken = sample::broken("examples/b.yaml");
+        broken.kubernetes = Some("v1.9.0".to_owned());
+        broken.diagnostics.insert(0, sample::finding("EV302", Severity::Warning, "examples/b.yaml", 9, "no tag"));
+        assert_snapshot!(shown(Options::default(), &[row, broken]), @"");
     }
 
     #[test]

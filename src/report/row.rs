@@ -81,7 +81,8 @@ const NOT_RENDERED: &str = "NotRendered";
 
 const ONLY_A_SERVER: &str = "expected to be rejected: no error was found in the file, so only an API server can tell";
 
-/// The row of an example that is judged statically alone. Any error fails it, its first one being the cause.
+/// The row of an example that is judged statically alone. Any error fails it, its first one being the cause; what is wrong with its own
+/// settings comes before all else.
 ///
 /// An example that is expected to be rejected passes with an error of which it is known that the API server refuses it, too.
 /// Without one it is skipped: only an API server can tell, and neither a pass nor a failure would be true.
@@ -94,6 +95,9 @@ pub fn static_row(judged: &Judged<'_>) -> Row {
         row.outcome = Outcome::Errored;
         row.cause =
             Some(Cause { class: CauseClass::Internal, reason: NOT_RENDERED.to_owned(), ..cause(judged.example, tool) });
+    } else if let Some(mistake) = judged.diagnostics.iter().find(|diagnostic| diagnostic.is_mistake()) {
+        row.outcome = Outcome::Failed;
+        row.cause = Some(cause(judged.example, mistake));
     } else if judged.example.settings.expect == Expect::Rejected {
         let refusal = judged.diagnostics.iter().find(|diagnostic| diagnostic.is_refusal());
         (row.outcome, row.reason) = match refusal.and_then(|refusal| refusal.code) {
@@ -215,6 +219,22 @@ mod tests {
         let warning = finding(&example, "EV302", Severity::Warning, "bad");
         let row = row_on(&example, &[warning], "2026-11-23");
         assert_eq!((row.outcome, row.cause, row.reason.as_str()), (Outcome::Passed, None, "basic: all"));
+    }
+
+    #[test]
+    fn settings_that_are_wrong_fail_whatever_is_expected() {
+        for expect in [Expect::Succeeded, Expect::Rejected] {
+            let example = example(expect);
+            let refusal = finding(&example, "EV105", Severity::Error, "bad");
+            let mistake = Diagnostic::error("`needs` names `x`, and there is no such example").with_help("no such");
+            let row = row_on(&example, &[refusal, mistake], "2026-11-23");
+            let cause = row.cause.unwrap();
+            assert_eq!((row.outcome, cause.class, cause.reason.as_str()), (Outcome::Failed, CauseClass::Manifest, ""));
+            assert_eq!(
+                (cause.message.as_str(), cause.hint.as_str()),
+                ("`needs` names `x`, and there is no such example", "no such")
+            );
+        }
     }
 
     #[test]

@@ -238,6 +238,30 @@ fn no_examples_are_told_with_what_to_do() {
 }
 
 #[test]
+fn that_nothing_ran_on_a_cluster_stands_at_the_end() {
+    let mut row = sample::row("examples/a.yaml", Outcome::Skipped);
+    (row.kubernetes, row.reason) = (Some("v1.34.0".to_owned()), "no cluster can be made: no `docker`".to_owned());
+    let text = shown(vec![row.clone()], &Details::default(), Options { quiet: true, ..Options::default() });
+    assert!(text.contains("Nothing ran on a cluster: no cluster can be made: no `docker`"), "{text}");
+    row.attempts = sample::slow("b", "v1.34.0").attempts;
+    let text = shown(vec![row], &Details::default(), Options::default());
+    assert!(!text.contains("Nothing ran on a cluster"), "{text}");
+}
+
+#[test]
+fn waiting_for_namespaces_to_go_is_told_where_it_took_long() {
+    let shown = |waited: u64| {
+        let mut report = sample::report();
+        report.clusters[0].phases.insert("cleanupMs".to_owned(), waited.into());
+        let mut out = Vec::new();
+        write(&mut out, &report, &Details::default(), Options::default()).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(shown(35_100).contains("35 s of it waiting for namespaces to be deleted."));
+    assert!(!shown(900).contains("namespaces"));
+}
+
+#[test]
 fn colours_are_only_there_when_asked_for() {
     let options = Options { colored: true, ..Options::default() };
     assert!(shown(rows(), &details(), options).contains("\u{1b}[1m\u{1b}[31m    FAIL\u{1b}[0m ["));

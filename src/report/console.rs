@@ -292,7 +292,7 @@ fn by_code(row: &Row, severity: Severity, cause_told: bool) -> Vec<Vec<&Finding>
     };
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    for finding in row.diagnostics.iter().filter(|finding| finding.severity == severity && !is_told(finding)) {
+    for finding in row.remarks().filter(|finding| finding.severity == severity && !is_told(finding)) {
         let place = *places.entry(&finding.code).or_insert(groups.len());
         if place == groups.len() {
             groups.push(Vec::new());
@@ -369,7 +369,9 @@ fn next_steps(report: &Report, bad: &[&Row]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let mut codes: Vec<_> = report.results.iter().flat_map(errors).map(|finding| inert(&finding.code)).collect();
+    let is_error = |finding: &&Finding| finding.severity == Severity::Error;
+    let mut codes: Vec<_> =
+        report.results.iter().flat_map(Row::remarks).filter(is_error).map(|finding| inert(&finding.code)).collect();
     codes.retain(|code| !code.is_empty());
     codes.sort();
     codes.dedup();

@@ -113,7 +113,17 @@ mod tests {
         let mut broken = sample::broken("examples/b.yaml");
         broken.kubernetes = Some("v1.9.0".to_owned());
         broken.diagnostics.insert(0, sample::finding("EV302", Severity::Warning, "examples/b.yaml", 9, "no tag"));
-        assert_snapshot!(shown(Options::default(), &[row, broken]), @"");
+        assert_snapshot!(shown(Options::default(), &[row, broken]), @"
+        Simulated: no real cluster was used, so that nothing here says whether the examples work.
+        For real: `--cluster kind` (needs a Docker engine), or `--cluster existing` (needs a kubeconfig).
+
+            PASS [  12.345s] full   v1.9.0  examples/a.yaml (PyTorchJob/x)  1 error, 1 check inconclusive
+                 error[EV202] line 9: no container `pytorch`
+                 inconclusive logs: the logs are not whole: cut
+            FAIL [   0.005s] basic  v1.9.0  examples/b.yaml (PyTorchJob/x)  1 error, 1 warning
+                 manifest/EV105: spec.x: unknown field
+                 warning[EV302] line 9: no tag
+        ");
     }
 
     #[test]

@@ -76,8 +76,19 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The findings that are worth a remark: without the errors for which an example passes that is to be rejected.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = &Finding> {
+        let is_rejected = self.outcome == Outcome::Passed && self.reason.starts_with(REJECTED);
+        self.diagnostics.iter().filter(move |finding| finding.severity != Severity::Error || !is_rejected)
+    }
+}
+
 /// Why an example could not be judged.
 const NOT_RENDERED: &str = "NotRendered";
+
+/// Why an example passes that is to be rejected; the code follows.
+const REJECTED: &str = "rejected, as expected, for ";
 
 const ONLY_A_SERVER: &str = "expected to be rejected: no error was found in the file, so only an API server can tell";
 
@@ -101,7 +112,7 @@ pub fn static_row(judged: &Judged<'_>) -> Row {
     } else if judged.example.settings.expect == Expect::Rejected {
         let refusal = judged.diagnostics.iter().find(|diagnostic| diagnostic.is_refusal());
         (row.outcome, row.reason) = match refusal.and_then(|refusal| refusal.code) {
-            Some(code) => (Outcome::Passed, format!("rejected, as expected, for {code}")),
+            Some(code) => (Outcome::Passed, format!("{REJECTED}{code}")),
             None => (Outcome::Skipped, ONLY_A_SERVER.to_owned()),
         };
     } else if let Some(error) = judged.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -243,6 +254,7 @@ mod tests {
         let refusal = finding(&example, "EV105", Severity::Error, "bad");
         let row = row_on(&example, &[refusal], "2026-11-23");
         assert_eq!((row.outcome, row.reason.as_str()), (Outcome::Passed, "rejected, as expected, for EV105"));
+        assert_eq!(row.remarks().count(), 0);
         let beyond = finding(&example, "EV202", Severity::Error, "bad");
         for diagnostics in [&[][..], &[beyond]] {
             let row = row_on(&example, diagnostics, "2026-11-23");

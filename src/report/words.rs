@@ -125,7 +125,7 @@ pub(super) fn past(outcome: Outcome) -> &'static str {
 
 /// `2 attempts, 1 error, 1 warning, 2 notes, 1 check inconclusive`; empty if there is nothing to remark.
 pub(super) fn remarks(row: &Row) -> String {
-    let count = |severity| row.diagnostics.iter().filter(|finding| finding.severity == severity).count();
+    let count = |severity| row.remarks().filter(|finding| finding.severity == severity).count();
     let attempts = if row.attempts.len() > 1 { row.attempts.len() } else { 0 };
     let parts = [
         (attempts, "attempt"),

@@ -196,7 +196,7 @@ pub(in crate::report) fn remarks_by_code(examples: &[&[Row]]) -> Vec<String> {
 /// The remarks on an example; what holds for every version is found in each row, and taken from the first.
 fn remarks(rows: &[Row]) -> impl Iterator<Item = &Finding> {
     let is_bad = rows.iter().any(Row::is_bad);
-    rows[0].diagnostics.iter().filter(move |finding| finding.severity != Severity::Error || !is_bad)
+    rows[0].remarks().filter(move |finding| finding.severity != Severity::Error || !is_bad)
 }
 
 /// The checks of an example that came to no result, on the versions on which nothing else is wrong.

@@ -150,7 +150,7 @@ fn a_crash_loop_at_the_end_of_the_time_needs_no_more_of_it() {
     let mut stage = Stage::with(&["batch/v1 Job/j"], |subject| subject.timeout = Duration::from_secs(20));
     stage.see(0.0, JOB).see(5.0, &crashed("OnFailure", 1, 3, "Error"));
     let (verdict, text) = stage.end();
-    assert_eq!(verdict, "timed-out timeout Timeout @ 20", "{text}");
+    assert_eq!(verdict, "timed-out timeout Timeout @ 25", "{text}");
     for mention in
         ["crashes each time that it is started (exit code 3): read its log", "0 of 1 pods run, 1 in a crash loop"]
     {
@@ -174,7 +174,7 @@ fn pods_that_run_and_are_not_ready_hint_at_their_probe() {
         ),
     );
     stage
-        .ends("timed-out timeout Timeout @ 20", &["container `main` of Pod/web-1 runs, but its readiness probe fails"]);
+        .ends("timed-out timeout Timeout @ 25", &["container `main` of Pod/web-1 runs, but its readiness probe fails"]);
 }
 
 #[test]

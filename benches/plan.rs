@@ -35,6 +35,7 @@ fn shards(criterion: &mut Criterion) {
         root: Path::new("/"),
         tier: None,
         event: "workflow_dispatch",
+        is_local: false,
         kubernetes: &kubernetes,
         cluster: config.cluster,
         shards: Some(SHARDS),

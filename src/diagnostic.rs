@@ -150,6 +150,13 @@ impl Diagnostic {
         Some((&location.source.path, line, column))
     }
 
+    /// Whether it is about what the example says to this tool (its comment line, its `needs`) or about reading it at all, so that
+    /// no cluster can tell more: an error without a code.
+    #[must_use]
+    pub fn is_mistake(&self) -> bool {
+        self.severity == Severity::Error && self.code.is_none()
+    }
+
     /// Whether an API server itself would refuse the object (`EV1xx`, as an error).
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -48,7 +48,7 @@ pub fn closure(needs: &Needs, roots: impl IntoIterator<Item = String>) -> BTreeS
 }
 
 fn unknown(id: &str, need: &str, known: &BTreeSet<String>) -> Problem {
-    let help = match nearest(need, known.iter().map(String::as_str)) {
+    let help = match nearest(need, known.iter().map(String::as_str).filter(|known| *known != id)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`needs` names examples by their path from the root, like examples/setup/etcd.yaml".to_owned(),
     };
@@ -124,6 +124,13 @@ mod tests {
         );
         assert_eq!(graph["a"], ["b", "d"]);
         assert!(graph["c"].is_empty() && graph["e"].is_empty());
+    }
+
+    #[test]
+    fn an_example_is_not_told_to_need_itself() {
+        let (mut graph, known) = needs(&[("a/job1.yaml", &["a/job2.yaml"])]);
+        let problems = resolve(&mut graph, &known);
+        assert!(!problems[0].help.contains("did you mean"), "{}", problems[0].help);
     }
 
     #[test]

@@ -122,7 +122,9 @@ fn find(access: &Access) -> Result<Found, Diagnostic> {
 }
 
 fn bad_kubeconfig(origin: &str, error: &dyn std::error::Error) -> Diagnostic {
-    Diagnostic::error(format!("can't use {origin}: {}", chain(error)))
+    // The library quotes what is quoted already: `from '"nope"'`.
+    let why = chain(error).replace("'\"", "'").replace("\"'", "'");
+    Diagnostic::error(format!("can't use {origin}: {why}"))
         .with_help("name the kubeconfig of a cluster with --kubeconfig, or in KUBECONFIG")
 }
 

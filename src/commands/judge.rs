@@ -74,7 +74,8 @@ pub struct Results {
     /// One row an example.
     pub rows: Vec<Row>,
     pub details: Details,
-    /// The examples that no cluster has to be asked about: an API server would refuse them, or they can't be judged at all.
+    /// The examples that no cluster has to be asked about: an API server would refuse them, their own settings are wrong, or they
+    /// can't be judged at all.
     pub settled: HashSet<ExampleId>,
 }
 
@@ -94,7 +95,8 @@ pub fn judge(
     for (example, Checked { diagnostics, duration }) in workspace.catalog.examples.iter().zip(checked) {
         let Some(reason) = reason(&example.id) else { continue };
         let judged = Judged { example, diagnostics: &diagnostics, reason: &reason, duration, today: start.today() };
-        if example.unrendered().is_some() || diagnostics.iter().any(Diagnostic::is_refusal) {
+        let is_settled = |diagnostic: &Diagnostic| diagnostic.is_refusal() || diagnostic.is_mistake();
+        if example.unrendered().is_some() || diagnostics.iter().any(is_settled) {
             results.settled.insert(example.id.clone());
         }
         results.rows.push(report::static_row(&judged));

@@ -35,7 +35,7 @@ pub fn plan(settings: &Settings, context: &RunContext, format: PlanFormat) -> Re
         tell(&sensitive.map(gather::warning).collect::<Vec<_>>(), context);
     }
     say(&match format {
-        PlanFormat::Table => for_log(&plan::table(&plan), context).into_owned(),
+        PlanFormat::Table => for_log(&plan::table(&plan, context.event_name.is_none()), context).into_owned(),
         PlanFormat::Json => neutral_json(&plan::json(&plan)),
         PlanFormat::GithubMatrix => neutral_json(&plan::github_matrix(&plan)?) + "\n",
     })
@@ -125,6 +125,7 @@ pub fn plan_of(
         root: &root,
         tier: settings.selection.tier,
         event: context.event(),
+        is_local: context.event_name.is_none(),
         kubernetes: &kubernetes,
         cluster: config.cluster,
         shards: settings.selection.shard.map(|shard| shard.count.get()),

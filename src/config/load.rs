@@ -11,7 +11,7 @@ use super::{Config, validate};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::error::{Error, Result};
 use crate::schema::{Dialect, Schema, Violation, ViolationKind};
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Node, Value};
 
 /// The config that is read when none is named, relative to the root.
 pub const DEFAULT_PATH: &str = ".github/example-validator.yml";
@@ -91,6 +91,28 @@ fn read_document(source: &Arc<Source>, root: Option<&Node>) -> std::result::Resu
     if found.is_empty() { Ok(config) } else { Err(found) }
 }
 
+/// What to do about a value of the wrong type that means something plain in its place: a time without its unit, a version that YAML takes
+/// for a number, a history by its name.
+fn advice(path: &str, node: &Node, text: &str) -> Option<String> {
+    let is_number = matches!(node.value, Value::Int(_) | Value::Float(_));
+    let written = text.get(node.span.range()).filter(|written| !written.is_empty() && written.len() < 20)?;
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let is_time = matches!(last, "timeout" | "every" | "wait") || path.starts_with("graces.");
+    if is_number && is_time {
+        return Some(format!("add a unit: {written}s"));
+    }
+    if is_number && path.starts_with("kubernetes[") {
+        return Some(format!("write v{written}"));
+    }
+    match (path, &node.value) {
+        ("history", Value::String(name)) => {
+            let branch = name.strip_prefix("branch:").unwrap_or(name);
+            Some(format!("write {{branch: {branch}}}, or {{file: PATH}}"))
+        }
+        _ => None,
+    }
+}
+
 /// What the config's own schema finds wrong.
 fn structure(source: &Arc<Source>, root: &Node) -> Vec<Diagnostic> {
     let schema = Schema::of_json_schema(&super::json_schema());
@@ -102,7 +124,8 @@ fn structure(source: &Arc<Source>, root: &Node) -> Vec<Diagnostic> {
             ViolationKind::UnknownField => violation.anchor.span(),
             _ => violation.anchor.node().span,
         };
-        Diagnostic { help: violation.help, ..diagnostic.at(source, span) }
+        let help = advice(&path, violation.anchor.node(), &source.text).or_else(|| violation.help_in(&source.text));
+        Diagnostic { help, ..diagnostic.at(source, span) }
     };
     schema.check(root, Dialect::Document).into_iter().map(tell).collect()
 }

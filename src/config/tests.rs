@@ -183,6 +183,19 @@ fn checks_are_checked() {
 }
 
 #[test]
+fn what_yaml_takes_for_a_number_is_told_as_it_should_be_written() {
+    assert_eq!(help("examples: [{paths: [a], timeout: 300}]"), "add a unit: 300s");
+    assert_eq!(help("graces: {unschedulable: 30}"), "add a unit: 30s");
+    assert_eq!(help("kubernetes: [1.30]"), "write v1.30");
+    assert_eq!(help("kind: {version: 0.30}"), "put it in quotes: \"0.30\"");
+    assert_eq!(help("history: runs"), "write {branch: runs}, or {file: PATH}");
+    let budget = |check: &str| format!("examples: [{{paths: [a], checks: [{{resources: {{{check}}}}}]}}]");
+    assert_eq!(help(&budget("min-cpu-efficiency: 20%")), "write 0.2");
+    assert!(mistake(&budget("max-memory: 512m")).2.contains("512m is 0.512 bytes"));
+    assert!(mistake(&budget("max-memory: 512m")).2.contains("did you mean 512Mi?"));
+}
+
+#[test]
 fn a_value_is_caught_by_a_logs_check_of_its_list() {
     let caught = "examples: [{paths: [x], checks: [{logs: {matches: 'a=(?P<a>.*)'}}, {value: {name: a, min: 1}}]}]";
     assert!(mistakes(caught).is_empty());

@@ -22,6 +22,12 @@ impl<'a> Findings<'a> {
         Self { source, root, diagnostics: Vec::new() }
     }
 
+    /// The text that it stands in.
+    #[must_use]
+    pub fn text(&self) -> &'a str {
+        &self.source.text
+    }
+
     /// The object.
     #[must_use]
     pub fn root(&self) -> &'a Node {

@@ -159,7 +159,8 @@ fn tell_at<'f>(findings: &'f mut Findings<'_>, field: &str, message: &str) -> &'
 fn report(violations: Vec<crate::schema::Violation<'_>>, findings: &mut Findings<'_>) {
     for violation in violations {
         let (code, severity) = code_of(violation.kind);
-        findings.add(code, severity, violation.anchor, &violation.message).help = violation.help;
+        let help = violation.help_in(findings.text());
+        findings.add(code, severity, violation.anchor, &violation.message).help = help;
     }
 }
 

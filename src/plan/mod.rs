@@ -57,6 +57,8 @@ pub struct PlanInputs<'a> {
     pub tier: Option<Tier>,
     /// The event's name; outside Actions `workflow_dispatch`.
     pub event: &'a str,
+    /// Whether this is outside Actions, so that nobody sent the event.
+    pub is_local: bool,
     /// The versions to run on; empty means kind's own default.
     pub kubernetes: &'a [String],
     /// Where clusters come from, after flags and config were merged.
@@ -129,7 +131,7 @@ pub struct PlanRow {
 #[must_use]
 pub fn make(inputs: &PlanInputs) -> Plan {
     let examples = &inputs.catalog.examples;
-    let policy = Policy::new(&inputs.config.tiers, inputs.event, inputs.tier);
+    let policy = Policy::new(&inputs.config.tiers, inputs.event, inputs.is_local, inputs.tier);
     let selector = Selector::new(inputs, &policy);
     let cluster = cluster_choices(examples, &selector);
     let basic = basic_choices(examples, &selector, &cluster);

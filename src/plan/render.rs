@@ -23,9 +23,10 @@ pub fn json(plan: &Plan) -> String {
     text
 }
 
-/// The plan for people, in plain text: one line an example, with its versions, expected duration and reason.
+/// The plan for people, in plain text: one line an example, with its versions, expected duration and reason. `is_local` if it is shown
+/// outside GitHub Actions, where nobody sent its event.
 #[must_use]
-pub fn table(plan: &Plan) -> String {
+pub fn table(plan: &Plan, is_local: bool) -> String {
     let lines: Vec<[String; 6]> = groups(&plan.rows).map(line).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths = [5, width(1).min(WIDEST_ID), width(2), width(3), width(4)];
@@ -43,7 +44,7 @@ pub fn table(plan: &Plan) -> String {
         text.push('\n');
     }
     plan.notes.iter().for_each(|note| text.push_str(&format!("Note: {}\n", printable(note))));
-    text.push_str(&summary(plan));
+    text.push_str(&summary(plan, is_local));
     text
 }
 
@@ -69,7 +70,7 @@ fn line(group: &[PlanRow]) -> [String; 6] {
     [action.to_owned(), id, row.tier.to_string(), printable(&versions), expected, printable(&row.reason)]
 }
 
-fn summary(plan: &Plan) -> String {
+fn summary(plan: &Plan, is_local: bool) -> String {
     let on_cluster: Vec<&PlanRow> = plan.selected().filter(|row| row.kubernetes.is_some()).collect();
     let distinct = |rows: &[&PlanRow]| rows.iter().map(|row| &row.example).collect::<BTreeSet<_>>().len();
     let all: Vec<&PlanRow> = plan.rows.iter().collect();
@@ -82,11 +83,12 @@ fn summary(plan: &Plan) -> String {
         1 => format!(" (1 cell on {}, about {})", plan.kubernetes.join(", "), about(work)),
         cells => format!(" ({cells} cells on {}, about {})", plan.kubernetes.join(", "), about(work)),
     };
+    let local = if is_local { "a local run, as for " } else { "" };
     format!(
-        "Plan for {} ({}): {} examples; {} on a cluster{}, {checked} checked statically alone, {} skipped\n",
+        "Plan for {local}{} ({}): {}; {} on a cluster{}, {checked} checked statically alone, {} skipped\n",
         printable(&plan.event),
         tiers.join(", "),
-        distinct(&all),
+        crate::report::plural(distinct(&all), "example"),
         distinct(&on_cluster),
         printable(&cells),
         distinct(&skipped),
@@ -164,13 +166,13 @@ check  examples/pv.yaml   basic  -                -      support file: nothing i
 Plan for workflow_dispatch (basic all, full all, periodic none): 3 examples; 1 on a cluster (2 cells on v1.33.4, v1.34.0, \
 about 5m), 1 checked statically alone, 1 skipped
 ";
-        assert_eq!(table(&world.plan()), expected);
+        assert_eq!(table(&world.plan(), false), expected);
     }
 
     #[test]
     fn no_name_breaks_out_of_its_line() {
         let world = World::jobs(&["a\n::error::x\u{1b}[31m.yaml"]);
-        let text = table(&world.plan());
+        let text = table(&world.plan(), false);
         assert!(text.starts_with("check  a\\n::error::x\\u{1b}[31m.yaml"), "{text}");
     }
 

@@ -161,6 +161,7 @@ impl World {
             root: Path::new("/repo"),
             tier: self.tier,
             event: self.event,
+            is_local: false,
             kubernetes: &self.kubernetes,
             cluster: self.config.cluster,
             shards: self.shards,

@@ -12,7 +12,7 @@ const ANY_EVENT: &str = "workflow_dispatch";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
     selections: BTreeMap<Tier, Selection>,
-    /// `--tier full`, `event push`.
+    /// `--tier full`, `event push`, `a local run`.
     pub(super) source: String,
 }
 
@@ -21,6 +21,7 @@ impl Policy {
     pub(super) fn new(
         table: &BTreeMap<String, BTreeMap<Tier, Selection>>,
         event: &str,
+        is_local: bool,
         requested: Option<Tier>,
     ) -> Self {
         if let Some(requested) = requested {
@@ -29,6 +30,7 @@ impl Policy {
         let row = [event, ANY_EVENT].into_iter().find_map(|row| Some((row, table.get(row)?)));
         let selections = row.map_or_else(|| up_to(Tier::Full), |(_, selections)| selections.clone());
         let source = match row {
+            _ if is_local => format!("a local run (as {event})"),
             Some((row, _)) if row == event => format!("event {event}"),
             _ => format!("event {event} (as {ANY_EVENT})"),
         };
@@ -76,7 +78,7 @@ mod tests {
     use crate::config::Config;
 
     fn policy(event: &str, requested: Option<Tier>) -> [Selection; 3] {
-        let policy = Policy::new(&Config::default().tiers, event, requested);
+        let policy = Policy::new(&Config::default().tiers, event, false, requested);
         [Tier::Basic, Tier::Full, Tier::Periodic].map(|tier| policy.selection(tier))
     }
 
@@ -110,8 +112,10 @@ mod tests {
     #[test]
     fn an_event_of_another_row_says_which() {
         let table = Config::default().tiers;
-        assert_eq!(Policy::new(&table, "merge_group", None).source, "event merge_group");
-        assert_eq!(Policy::new(&table, "release", None).source, "event release (as workflow_dispatch)");
-        assert_eq!(Policy::new(&table, "push", None).source, "event push");
+        assert_eq!(Policy::new(&table, "merge_group", false, None).source, "event merge_group");
+        assert_eq!(Policy::new(&table, "release", false, None).source, "event release (as workflow_dispatch)");
+        assert_eq!(Policy::new(&table, "push", false, None).source, "event push");
+        let local = Policy::new(&table, "workflow_dispatch", true, None);
+        assert_eq!(local.runs_all(Tier::Full), "a local run (as workflow_dispatch) runs all full examples");
     }
 }

@@ -15,7 +15,7 @@ use super::{Finding, Report, Row, run_wide, words};
 use crate::diagnostic::Severity;
 use crate::diagnostic::inert::inert;
 use crate::diagnostic::render::label;
-use crate::model::{Conclusion, Outcome, Tier};
+use crate::model::{Cause, Conclusion, Outcome, Tier};
 
 /// How the report is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,8 +140,9 @@ impl Console<'_, '_> {
             // What holds for every version of an example is said once.
             let said = before.is_some_and(|other| other.example == row.example && other.diagnostics == row.diagnostics);
             if !said {
-                self.remarks(row)?;
+                self.remarks(row, false)?;
             }
+            self.undecided(row)?;
             before = Some(row);
         }
         if self.options.github.is_some() {
@@ -175,16 +176,29 @@ impl Console<'_, '_> {
         self.text(&text)
     }
 
-    /// The reason of a skip, then warnings and notes, a line a code.
-    pub(super) fn remarks(&mut self, row: &Row) -> io::Result<()> {
+    /// The reason of a skip, then errors, warnings and notes, a line a code. With `cause_told` without the error that is the row's cause.
+    pub(super) fn remarks(&mut self, row: &Row, cause_told: bool) -> io::Result<()> {
         if row.outcome == Outcome::Skipped && !row.reason.is_empty() {
             self.indented(&inert(&row.reason))?;
         }
-        for (severity, style) in [(Severity::Warning, YELLOW), (Severity::Note, DIM)] {
-            for findings in by_code(row, severity) {
+        for (severity, style) in [(Severity::Error, RED), (Severity::Warning, YELLOW), (Severity::Note, DIM)] {
+            for findings in by_code(row, severity, cause_told) {
                 let name = self.paint(style, &label(severity, &inert(&findings[0].code)));
                 self.text(&format!("{INDENT}{name} {}", folded(&findings)))?;
             }
+        }
+        Ok(())
+    }
+
+    /// The checks that came to no result, where nothing else tells them.
+    pub(super) fn undecided(&mut self, row: &Row) -> io::Result<()> {
+        if row.is_bad() {
+            return Ok(());
+        }
+        for check in words::undecided(row) {
+            let name = self.paint(YELLOW, "inconclusive");
+            let text = format!("{}: {}", check.check, words::first_line(&check.message));
+            self.text(&format!("{INDENT}{name} {}", inert(&text)))?;
         }
         Ok(())
     }
@@ -223,7 +237,7 @@ impl Console<'_, '_> {
         let seconds = words::seconds(report.run.duration_ms);
         let scope = words::scope(report);
         self.text(&format!("{} [{seconds:>8}s] {scope}: {counts}", self.paint(style, " Summary")))?;
-        for line in run_wide::lines(report) {
+        for line in cleanup(report).into_iter().chain(run_wide::lines(report)) {
             self.text(&format!("{INDENT}{line}"))?;
         }
         for line in next_steps(report, bad) {
@@ -270,11 +284,15 @@ fn fails_alike(one: &Row, other: &Row) -> bool {
     is_static && one.example == other.example && one.cause == other.cause && one.diagnostics == other.diagnostics
 }
 
-/// The findings of one severity, by code, in the order in which the codes first occur.
-fn by_code(row: &Row, severity: Severity) -> Vec<Vec<&Finding>> {
+/// The findings of one severity, by code, in the order in which the codes first occur; without that which is the cause, if that is told.
+fn by_code(row: &Row, severity: Severity, cause_told: bool) -> Vec<Vec<&Finding>> {
+    let is_told = |finding: &&Finding| {
+        let is_cause = |cause: &Cause| cause.reason == finding.code && cause.message == finding.message;
+        cause_told && row.cause.as_ref().is_some_and(is_cause)
+    };
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    for finding in row.diagnostics.iter().filter(|finding| finding.severity == severity) {
+    for finding in row.remarks().filter(|finding| finding.severity == severity && !is_told(finding)) {
         let place = *places.entry(&finding.code).or_insert(groups.len());
         if place == groups.len() {
             groups.push(Vec::new());
@@ -307,6 +325,24 @@ fn folded(findings: &[&Finding]) -> String {
     text
 }
 
+/// How much of the time went into waiting for namespaces to be deleted, if that is worth a word.
+fn cleanup(report: &Report) -> Option<String> {
+    const LONG: u64 = 5_000;
+    let waited = report.clusters.iter().filter_map(|cluster| cluster.phases.get("cleanupMs")?.as_u64()).max()?;
+    (waited >= LONG).then(|| format!("{} of it waiting for namespaces to be deleted.", words::duration(waited)))
+}
+
+/// That nothing of what was meant for a cluster was tried on one, and why.
+fn nowhere(report: &Report) -> Option<String> {
+    let mut cells = report.results.iter().filter(|row| row.kubernetes.is_some()).peekable();
+    cells.peek()?;
+    if !report.clusters.is_empty() || report.results.iter().any(|row| !row.attempts.is_empty()) {
+        return None;
+    }
+    let why = cells.find(|row| row.outcome == Outcome::Skipped).filter(|row| !row.reason.is_empty())?;
+    Some(format!("Nothing ran on a cluster: {}", inert(words::first_line(&why.reason))))
+}
+
 /// What the counts alone do not say, and what to do about it, in a line each.
 fn next_steps(report: &Report, bad: &[&Row]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -321,6 +357,7 @@ fn next_steps(report: &Report, bad: &[&Row]) -> Vec<String> {
             "No examples were found: see `examples` in the config, or name files and folders as arguments.".to_owned(),
         );
     }
+    lines.extend(nowhere(report));
     let quarantined = bad.iter().filter(|row| row.quarantined).count();
     if quarantined > 0 {
         let verb = if quarantined == 1 { "does" } else { "do" };
@@ -332,7 +369,9 @@ fn next_steps(report: &Report, bad: &[&Row]) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let mut codes: Vec<_> = bad.iter().flat_map(|row| errors(row)).map(|finding| inert(&finding.code)).collect();
+    let is_error = |finding: &&Finding| finding.severity == Severity::Error;
+    let mut codes: Vec<_> =
+        report.results.iter().flat_map(Row::remarks).filter(is_error).map(|finding| inert(&finding.code)).collect();
     codes.retain(|code| !code.is_empty());
     codes.sort();
     codes.dedup();

@@ -108,11 +108,19 @@ pub struct Cluster {
     /// When the deployment of the operator began, RFC 3339; empty if it never did.
     #[serde(default)]
     pub operator_started_at: String,
-    /// How long each took: `createMs`, `operatorMs`, `pullMs`.
+    /// How long each took: `createMs`, `operatorMs`, `pullMs`; `cleanupMs` is what was waited, after the last example, for namespaces to be
+    /// deleted.
     pub phases: serde_json::Map<String, serde_json::Value>,
     /// The run-wide checks: what was expected of the operator over all examples.
     #[serde(default)]
     pub checks: Vec<CheckResult>,
+}
+
+impl Cluster {
+    /// Whether it was there before the run, so that what `createMs` says was no creation.
+    pub(crate) fn is_found(&self) -> bool {
+        self.provider == "existing"
+    }
 }
 
 /// An image that was built, or taken from the cache.

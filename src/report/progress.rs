@@ -50,7 +50,10 @@ impl<'a> Progress<'a> {
             console.indented(&inert(&format!("{}: {}", cause_name(row), words::first_line(&cause.message))))?;
         }
         if !self.options.quiet && self.remarked.insert(row.example.clone()) {
-            console.remarks(row)?;
+            console.remarks(row, row.cause.is_some())?;
+        }
+        if !self.options.quiet {
+            console.undecided(row)?;
         }
         Ok(())
     }
@@ -59,6 +62,7 @@ impl<'a> Progress<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Severity;
     use crate::report::sample;
     use insta::assert_snapshot;
 
@@ -97,6 +101,28 @@ mod tests {
          TIMEOUT [ 900.120s] full  v1.34.0  examples/##[group]b.yaml (PyTorchJob/x)  2 attempts, 1 warning
                  timeout/Timeout: ::error::␛[31m
                  warning[EV302] line 9: image `x` has no tag
+        ");
+    }
+
+    #[test]
+    fn errors_and_checks_without_a_result_are_told_of_what_passed_and_a_cause_once() {
+        let mut row = rows().remove(0);
+        row.diagnostics =
+            vec![sample::finding("EV202", Severity::Error, "examples/a.yaml", 9, "no container `pytorch`")];
+        row.checks = vec![sample::check("logs", "inconclusive", "the logs are not whole: cut\nsecond line")];
+        let mut broken = sample::broken("examples/b.yaml");
+        broken.kubernetes = Some("v1.9.0".to_owned());
+        broken.diagnostics.insert(0, sample::finding("EV302", Severity::Warning, "examples/b.yaml", 9, "no tag"));
+        assert_snapshot!(shown(Options::default(), &[row, broken]), @"
+        Simulated: no real cluster was used, so that nothing here says whether the examples work.
+        For real: `--cluster kind` (needs a Docker engine), or `--cluster existing` (needs a kubeconfig).
+
+            PASS [  12.345s] full   v1.9.0  examples/a.yaml (PyTorchJob/x)  1 error, 1 check inconclusive
+                 error[EV202] line 9: no container `pytorch`
+                 inconclusive logs: the logs are not whole: cut
+            FAIL [   0.005s] basic  v1.9.0  examples/b.yaml (PyTorchJob/x)  1 error, 1 warning
+                 manifest/EV105: spec.x: unknown field
+                 warning[EV302] line 9: no tag
         ");
     }
 

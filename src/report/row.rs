@@ -76,12 +76,24 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The findings that are worth a remark: without the errors for which an example passes that is to be rejected.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = &Finding> {
+        let is_rejected = self.outcome == Outcome::Passed && self.reason.starts_with(REJECTED);
+        self.diagnostics.iter().filter(move |finding| finding.severity != Severity::Error || !is_rejected)
+    }
+}
+
 /// Why an example could not be judged.
 const NOT_RENDERED: &str = "NotRendered";
 
+/// Why an example passes that is to be rejected; the code follows.
+const REJECTED: &str = "rejected, as expected, for ";
+
 const ONLY_A_SERVER: &str = "expected to be rejected: no error was found in the file, so only an API server can tell";
 
-/// The row of an example that is judged statically alone. Any error fails it, its first one being the cause.
+/// The row of an example that is judged statically alone. Any error fails it, its first one being the cause; what is wrong with its own
+/// settings comes before all else.
 ///
 /// An example that is expected to be rejected passes with an error of which it is known that the API server refuses it, too.
 /// Without one it is skipped: only an API server can tell, and neither a pass nor a failure would be true.
@@ -94,10 +106,13 @@ pub fn static_row(judged: &Judged<'_>) -> Row {
         row.outcome = Outcome::Errored;
         row.cause =
             Some(Cause { class: CauseClass::Internal, reason: NOT_RENDERED.to_owned(), ..cause(judged.example, tool) });
+    } else if let Some(mistake) = judged.diagnostics.iter().find(|diagnostic| diagnostic.is_mistake()) {
+        row.outcome = Outcome::Failed;
+        row.cause = Some(cause(judged.example, mistake));
     } else if judged.example.settings.expect == Expect::Rejected {
         let refusal = judged.diagnostics.iter().find(|diagnostic| diagnostic.is_refusal());
         (row.outcome, row.reason) = match refusal.and_then(|refusal| refusal.code) {
-            Some(code) => (Outcome::Passed, format!("rejected, as expected, for {code}")),
+            Some(code) => (Outcome::Passed, format!("{REJECTED}{code}")),
             None => (Outcome::Skipped, ONLY_A_SERVER.to_owned()),
         };
     } else if let Some(error) = judged.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -218,11 +233,28 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_are_wrong_fail_whatever_is_expected() {
+        for expect in [Expect::Succeeded, Expect::Rejected] {
+            let example = example(expect);
+            let refusal = finding(&example, "EV105", Severity::Error, "bad");
+            let mistake = Diagnostic::error("`needs` names `x`, and there is no such example").with_help("no such");
+            let row = row_on(&example, &[refusal, mistake], "2026-11-23");
+            let cause = row.cause.unwrap();
+            assert_eq!((row.outcome, cause.class, cause.reason.as_str()), (Outcome::Failed, CauseClass::Manifest, ""));
+            assert_eq!(
+                (cause.message.as_str(), cause.hint.as_str()),
+                ("`needs` names `x`, and there is no such example", "no such")
+            );
+        }
+    }
+
+    #[test]
     fn an_expected_rejection_passes_only_where_a_server_is_known_to_refuse() {
         let example = example(Expect::Rejected);
         let refusal = finding(&example, "EV105", Severity::Error, "bad");
         let row = row_on(&example, &[refusal], "2026-11-23");
         assert_eq!((row.outcome, row.reason.as_str()), (Outcome::Passed, "rejected, as expected, for EV105"));
+        assert_eq!(row.remarks().count(), 0);
         let beyond = finding(&example, "EV202", Severity::Error, "bad");
         for diagnostics in [&[][..], &[beyond]] {
             let row = row_on(&example, diagnostics, "2026-11-23");

@@ -215,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn errors_and_checks_without_a_result_are_told_of_what_passed() {
+        let mut row = sample::row("examples/a.yaml", Outcome::Passed);
+        row.kubernetes = Some("v1.34.0".to_owned());
+        row.diagnostics =
+            vec![sample::finding("EV202", Severity::Error, "examples/a.yaml", 9, "no container `pytorch`")];
+        row.checks = vec![sample::check("logs", "inconclusive", "the logs are not whole: cut\nsecond line")];
+        let text = shown(vec![row]);
+        assert!(text.contains("<summary>1 error and 1 inconclusive check in 1 example</summary>"), "{text}");
+        assert!(text.contains("  - `error[EV202]` line 9: no container `pytorch`"), "{text}");
+        assert!(text.contains("  - inconclusive on `v1.34.0`: logs: the logs are not whole: cut\n"), "{text}");
+        assert!(text.contains("| ✅ 1 check inconclusive |"), "{text}");
+    }
+
+    #[test]
     fn a_support_file_is_named_as_one() {
         let mut bare = sample::row("examples/claim.yaml", Outcome::Passed);
         (bare.framework, bare.support) = (None, true);

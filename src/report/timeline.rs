@@ -123,6 +123,7 @@ fn cluster_bars(cluster: &Cluster, zero: Timestamp) -> impl Iterator<Item = Bar>
         since(zero, &cluster.operator_started_at).unwrap_or_else(|| began.saturating_add(create.unwrap_or(0)));
     // What came last is what failed.
     let created = create
+        .filter(|_| !cluster.is_found())
         .and_then(|took| bar(Lane::Cluster(version()), "create", began, took, failed.filter(|_| operator.is_none())));
     let deployed = operator.and_then(|took| bar(Lane::Operator(version()), "deploy", deployed, took, failed));
     created.into_iter().chain(deployed)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Report, Row};
+use super::{CheckResult, Report, Row};
 use crate::diagnostic::Severity;
 use crate::model::Outcome;
 
@@ -36,14 +36,18 @@ pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// Milliseconds as a person says them: `5 ms`, `12 s`, `15 min 2 s`, `2 h 5 min`.
+/// Milliseconds as a person says them: `5 ms`, `12 s`, `15 min 2 s`, `2 h 5 min`; to the nearest of the last unit, so that 59.6 s are
+/// `1 min 0 s`.
 pub(crate) fn duration(ms: u64) -> String {
-    let s = ms / 1000;
+    if ms < 1000 {
+        return format!("{ms} ms");
+    }
+    let s = ms.saturating_add(500) / 1000;
+    let min = s.saturating_add(30) / 60;
     match s {
-        0 => format!("{ms} ms"),
-        1..60 => format!("{s} s"),
+        ..60 => format!("{s} s"),
         60..3600 => format!("{} min {} s", s / 60, s % 60),
-        _ => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} h {} min", min / 60, min % 60),
     }
 }
 
@@ -119,17 +123,29 @@ pub(super) fn past(outcome: Outcome) -> &'static str {
     }
 }
 
-/// `2 attempts, 1 warning, 2 notes`; empty if there is nothing to remark.
+/// `2 attempts, 1 error, 1 warning, 2 notes, 1 check inconclusive`; empty if there is nothing to remark.
 pub(super) fn remarks(row: &Row) -> String {
-    let count = |severity| row.diagnostics.iter().filter(|finding| finding.severity == severity).count();
+    let count = |severity| row.remarks().filter(|finding| finding.severity == severity).count();
     let attempts = if row.attempts.len() > 1 { row.attempts.len() } else { 0 };
-    let parts = [(attempts, "attempt"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
-    parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, noun)| plural(*count, noun))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let parts = [
+        (attempts, "attempt"),
+        (count(Severity::Error), "error"),
+        (count(Severity::Warning), "warning"),
+        (count(Severity::Note), "note"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| plural(*count, noun));
+    parts.chain(inconclusive(row)).collect::<Vec<_>>().join(", ")
+}
+
+/// `1 check inconclusive`, if that is so.
+pub(super) fn inconclusive(row: &Row) -> Option<String> {
+    let count = undecided(row).count();
+    (count > 0).then(|| format!("{} inconclusive", plural(count, "check")))
+}
+
+/// The checks of a row that did not come to a result.
+pub(super) fn undecided(row: &Row) -> impl Iterator<Item = &CheckResult> {
+    row.checks.iter().filter(|check| check.outcome == "inconclusive")
 }
 
 #[cfg(test)]
@@ -158,6 +174,20 @@ mod tests {
     fn durations_have_two_units() {
         let shown = [5, 999, 12_345, 902_000, 7_500_000].map(duration);
         assert_eq!(shown, ["5 ms", "999 ms", "12 s", "15 min 2 s", "2 h 5 min"]);
+        let rounded = [1_499, 50_907, 59_499, 59_600, 3_599_600, 7_199_000, u64::MAX].map(duration);
+        assert_eq!(rounded[..6], ["1 s", "51 s", "59 s", "1 min 0 s", "1 h 0 min", "2 h 0 min"]);
+    }
+
+    #[test]
+    fn errors_and_checks_without_a_result_are_remarked() {
+        let mut row = sample::row("a", Outcome::Passed);
+        row.diagnostics = vec![
+            sample::finding("EV302", Severity::Warning, "a", 1, "x"),
+            sample::finding("EV202", Severity::Error, "a", 1, "x"),
+        ];
+        assert_eq!(remarks(&row), "1 error, 1 warning");
+        row.checks = vec![sample::check("logs", "inconclusive", "the logs are not whole")];
+        assert_eq!(remarks(&row), "1 error, 1 warning, 1 check inconclusive");
     }
 
     #[test]

@@ -81,7 +81,13 @@ impl<'s, 'n> Checker<'s, 'n> {
         anchor: impl Into<Anchor<'n>>,
         message: impl Into<String>,
     ) -> &mut Violation<'n> {
-        self.found.push(Violation { kind, anchor: anchor.into(), message: message.into(), help: None });
+        self.found.push(Violation {
+            kind,
+            anchor: anchor.into(),
+            message: message.into(),
+            help: None,
+            is_unquoted: false,
+        });
         let last = self.found.len() - 1;
         &mut self.found[last]
     }
@@ -162,8 +168,10 @@ impl<'s, 'n> Checker<'s, 'n> {
             _ => shape.types.describe(),
         };
         let help = advice(shape, node);
-        self.tell(ViolationKind::WrongType, anchor, format!("expected {expected}, found {}", describe(node))).help =
-            help;
+        let told =
+            self.tell(ViolationKind::WrongType, anchor, format!("expected {expected}, found {}", describe(node)));
+        told.help = help;
+        told.is_unquoted = shape.types.has(Types::STRING);
     }
 }
 
@@ -212,14 +220,34 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The advice to put a number or a boolean in quotes as it was written; `None` if what was written is not the value itself (an alias,
+/// a tag).
+pub(super) fn in_quotes(written: &str, node: &Node) -> Option<String> {
+    let plain =
+        |written: &str| !written.is_empty() && written.chars().all(|c| c.is_ascii_alphanumeric() || "+-._".contains(c));
+    if !plain(written) {
+        return None;
+    }
+    match &node.value {
+        Value::Int(_) | Value::Float(_) => Some(format!("put it in quotes: \"{written}\"")),
+        Value::Bool(_) => {
+            Some(format!("put it in quotes: \"{written}\" (in YAML, yes, no, on and off are booleans as well)"))
+        }
+        _ => None,
+    }
+}
+
 /// What to do about a value of the wrong type, where that is plain.
 fn advice(shape: &Shape, node: &Node) -> Option<String> {
     let expects = |types| shape.types.has(types);
     match &node.value {
-        Value::Int(number) if expects(Types::STRING) => Some(format!("put it in quotes: \"{number}\"")),
-        Value::Float(number) if expects(Types::STRING) => Some(format!("put it in quotes: \"{number}\"")),
-        Value::Bool(flag) if expects(Types::STRING) => {
-            Some(format!("put it in quotes: \"{flag}\" (in YAML, yes, no, on and off are booleans as well)"))
+        Value::Int(number) if expects(Types::STRING) => in_quotes(&number.to_string(), node),
+        Value::Float(number) if expects(Types::STRING) => in_quotes(&number.to_string(), node),
+        Value::Bool(flag) if expects(Types::STRING) => in_quotes(if *flag { "true" } else { "false" }, node),
+        Value::String(text) if expects(Types::NUMBER) && text.ends_with('%') => {
+            let percent =
+                text.trim_end_matches('%').trim().parse::<f64>().ok().filter(|percent| percent.is_finite())?;
+            Some(format!("write {}", percent / 100.0))
         }
         Value::String(text) if expects(Types::INTEGER) && text.parse::<i64>().is_ok() => {
             Some(format!("leave out the quotes: {text}"))

@@ -117,7 +117,7 @@ impl<'n> Checker<'_, 'n> {
         let help = match (near, known().count()) {
             (Some(_), _) | (None, 0) => None,
             (None, count) => {
-                let names: Vec<_> = known().take(12).collect();
+                let names: Vec<_> = known().take(20).collect();
                 let rest = if count > names.len() { ", ..." } else { "" };
                 Some(format!("known fields here: {}{rest}", names.join(", ")))
             }

@@ -91,6 +91,19 @@ pub struct Violation<'n> {
     pub message: String,
     /// What to do about it, if that is known.
     pub help: Option<String>,
+    /// Whether it is a number or a boolean that should be a string: [`Violation::help_in`] then knows better.
+    pub is_unquoted: bool,
+}
+
+impl Violation<'_> {
+    /// What to do about it, where it stands in this text: what is to be put in quotes is what was written (`1.30`), not what it was
+    /// read as (`1.3`).
+    #[must_use]
+    pub fn help_in(&self, text: &str) -> Option<String> {
+        let node = self.anchor.node();
+        let written = text.get(node.span.range()).filter(|_| self.is_unquoted);
+        written.and_then(|written| check::in_quotes(written, node)).or_else(|| self.help.clone())
+    }
 }
 
 impl Schema {

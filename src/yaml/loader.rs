@@ -93,8 +93,12 @@ impl<'a> Loader<'a> {
             }
             Some(Err(error)) => {
                 let offset = error.marker().byte_offset().map_or(end, |offset| (base + offset).min(end));
-                let message = error.info();
-                let offset = if message.contains("tab") { tab_near(&self.text[..end], offset) } else { offset };
+                let mut message = error.info();
+                let is_tab = message.contains("tab");
+                let offset = if is_tab { tab_near(&self.text[..end], offset) } else { offset };
+                if is_tab {
+                    message.push_str(": indent with spaces");
+                }
                 Err(YamlError { kind: YamlErrorKind::Syntax, span: Span::new(offset, offset), message })
             }
             None => Ok((Event::StreamEnd, Span::new(end, end))),

@@ -49,7 +49,7 @@ impl Chosen {
         for row in of_shard {
             rows.entry(row.example.clone()).or_default().push(row);
         }
-        Self(rows.into_iter().map(|(id, rows)| (id, choice(&rows, plan, place))).collect())
+        Self(rows.into_iter().map(|(id, rows)| (id, choice(&rows, place))).collect())
     }
 
     /// What becomes of an example; `None` if it is not of this shard.
@@ -76,7 +76,7 @@ impl Chosen {
     }
 }
 
-fn choice(rows: &[&PlanRow], plan: &Plan, place: &Place) -> Choice {
+fn choice(rows: &[&PlanRow], place: &Place) -> Choice {
     let reason = rows.first().map(|row| row.reason.clone()).unwrap_or_default();
     if !rows.iter().any(|row| row.basic) {
         return Choice::Skipped(reason);
@@ -85,7 +85,7 @@ fn choice(rows: &[&PlanRow], plan: &Plan, place: &Place) -> Choice {
         .iter()
         .filter_map(|row| {
             let kubernetes = row.kubernetes.clone()?;
-            let skipped = if row.selected { place.not_judged(&kubernetes, plan) } else { Some(row.reason.clone()) };
+            let skipped = if row.selected { place.not_judged(&kubernetes) } else { Some(row.reason.clone()) };
             Some(Planned {
                 kubernetes,
                 tier: row.tier,

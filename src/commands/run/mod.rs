@@ -143,6 +143,7 @@ impl Found {
         let reading = unless_cancelled(signals, Kept::read(settings, context, &workspace.config));
         let mut kept = runtime.block_on(reading).transpose()?.unwrap_or_default();
         workspace.diagnostics.append(&mut kept.told);
+        workspace.diagnostics.extend(reached.unlike(settings, &config)?);
         let version = reached.version(&config);
         let plan = planning::plan_of(settings, context, &workspace, kept.history(), start.at, version)?;
         let (place, remarks) = runtime.block_on(reached.settle(settings, &workspace, &plan, &signals.cancel))?;

@@ -9,11 +9,11 @@ use super::ground::{Ground, Machine, cause};
 use crate::cluster::Cluster;
 use crate::cluster::existing::{self, Access, Unconnected};
 use crate::commands::workspace::Workspace;
-use crate::config::{ClusterKind, Config};
+use crate::config::{ClusterKind, Config, KubernetesVersion};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Cause, Tier};
-use crate::plan::Plan;
+use crate::plan::{DEFAULT_KUBERNETES, Plan};
 use crate::report;
 use crate::settings::{RunContext, Settings};
 
@@ -84,6 +84,20 @@ impl Reached {
         }
     }
 
+    /// What of the versions that were asked for is not judged, because there is one cluster and it has another one. A plan that was made
+    /// before has versions of its own: see [`Place::not_judged`].
+    ///
+    /// # Errors
+    /// The user's mistake: `--kubernetes` asks for other versions alone.
+    pub fn unlike(&self, settings: &Settings, config: &Config) -> Result<Option<Diagnostic>> {
+        match self {
+            Self::Place(Place::Existing(Ok(cluster))) if settings.selection.plan.is_none() => {
+                unlike(&cluster.kubernetes, settings.selection.kubernetes.as_deref(), &config.kubernetes)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The place of this plan, with what a person should know before the results. Nothing is created yet.
     ///
     /// # Errors
@@ -140,13 +154,13 @@ impl Place {
         }
     }
 
-    /// Why a version of the plan is not judged here: there is no cluster, or (a plan that was made before may have several versions)
-    /// another one.
-    pub fn not_judged(&self, kubernetes: &str, plan: &Plan) -> Option<String> {
+    /// Why a version of the plan is not judged here: there is no cluster, or (a plan that was made before knew of none) another one.
+    pub fn not_judged(&self, kubernetes: &str) -> Option<String> {
         match self {
             Self::Nowhere(why) => Some(why.clone()),
-            Self::Existing(Ok(cluster)) => (plan.kubernetes.len() > 1 && cluster.kubernetes != kubernetes)
-                .then(|| format!("the existing cluster is {}, not {kubernetes}", cluster.kubernetes)),
+            Self::Existing(Ok(cluster)) => (kubernetes != DEFAULT_KUBERNETES
+                && !means(kubernetes, &cluster.kubernetes))
+            .then(|| format!("the existing cluster is {}, not {kubernetes}", cluster.kubernetes)),
             _ => None,
         }
     }
@@ -157,6 +171,37 @@ impl Place {
         let why = ground.kind.leave().await.err()?;
         Some(Diagnostic::error(why).with_severity(Severity::Warning))
     }
+}
+
+/// What of these versions is not judged on a cluster of version `there`. `flag` is what `--kubernetes` asks for, `wanted` what flag or config
+/// do.
+fn unlike(there: &str, flag: Option<&[KubernetesVersion]>, wanted: &[KubernetesVersion]) -> Result<Option<Diagnostic>> {
+    let others: Vec<_> =
+        wanted.iter().map(|wanted| wanted.version.as_str()).filter(|version| !means(version, there)).collect();
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let named = others.join(", ");
+    if flag.is_some_and(|flag| flag.len() == others.len()) {
+        let message = format!("`--kubernetes {named}`: the existing cluster is {there}");
+        let help = "leave `--kubernetes` out to judge on that cluster, name its version, or choose another one with `--context`";
+        return Err(Error::usage(Diagnostic::error(message).with_help(help)));
+    }
+    let verb = if others.len() == 1 { "is" } else { "are" };
+    let message = format!("the existing cluster is {there}; {named} of `kubernetes` {verb} not judged");
+    let help = "other versions need clusters of their own: `--cluster kind`";
+    Ok(Some(Diagnostic::error(message).with_severity(Severity::Warning).with_help(help)))
+}
+
+/// Whether who asks for `wanted` means a cluster of version `there`: `v1.33` is any patch of it, and a distributor's suffix
+/// (`v1.33.4+k3s1`, `v1.33.4-gke.100`) parts nothing.
+fn means(wanted: &str, there: &str) -> bool {
+    let is_minor = wanted.split('.').count() == 2;
+    there.strip_prefix(wanted).is_some_and(|rest| match rest.chars().next() {
+        None | Some('+' | '-') => true,
+        Some('.') => is_minor,
+        Some(_) => false,
+    })
 }
 
 /// That planned cells are not tried.
@@ -171,4 +216,56 @@ fn nowhere(why: &str, plan: &Plan) -> Option<Diagnostic> {
     );
     let help = "start a Docker engine (`docker info` must answer), or judge on the cluster of your kubeconfig: `--cluster existing`";
     (!cells.is_empty()).then(|| Diagnostic::error(message).with_severity(Severity::Note).with_help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(texts: &[&str]) -> Vec<KubernetesVersion> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_version_means_its_patches_and_what_distributors_add() {
+        for (wanted, there, is_meant) in [
+            ("v1.33", "v1.33.4", true),
+            ("v1.33.4", "v1.33.4", true),
+            ("v1.33.4", "v1.33.4+k3s1", true),
+            ("v1.33.4", "v1.33.4-gke.100", true),
+            ("v1.33", "v1.330.4", false),
+            ("v1.33.4", "v1.33.40", false),
+            ("v1.33.4", "v1.33", false),
+            ("v1.34.0", "v1.33.4", false),
+        ] {
+            assert_eq!(means(wanted, there), is_meant, "{wanted} {there}");
+        }
+    }
+
+    #[test]
+    fn versions_of_the_config_that_the_cluster_has_not_are_told() {
+        let told = |texts: &[&str]| unlike("v1.33.4", None, &versions(texts)).unwrap().map(|told| told.message);
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&["v1.33"]), None);
+        assert_eq!(
+            told(&["v1.33.4", "v1.34.0"]).unwrap(),
+            "the existing cluster is v1.33.4; v1.34.0 of `kubernetes` is not judged"
+        );
+        assert_eq!(
+            told(&["v1.32", "v1.34.0"]).unwrap(),
+            "the existing cluster is v1.33.4; v1.32, v1.34.0 of `kubernetes` are not judged"
+        );
+    }
+
+    #[test]
+    fn a_flag_that_asks_for_other_versions_alone_is_a_mistake() {
+        let asked = |texts: &[&str]| {
+            let versions = versions(texts);
+            unlike("v1.33.4", Some(&versions), &versions)
+        };
+        assert!(asked(&["v1.33"]).unwrap().is_none());
+        assert!(asked(&["v1.33.4", "v1.34"]).unwrap().unwrap().message.contains("v1.34 of `kubernetes` is not judged"));
+        let Err(Error::Usage(told)) = asked(&["v1.34"]) else { panic!("it is refused") };
+        assert_eq!(told[0].message, "`--kubernetes v1.34`: the existing cluster is v1.33.4");
+    }
 }

@@ -246,7 +246,11 @@ impl<'a> Shared<'_, 'a, '_> {
             Vec::new()
         } else {
             let patience = if cancel.is_cancelled() { LEAVING_CANCELLED } else { LEAVING };
-            leftovers(&world.janitor.finish(patience).await)
+            let begun = std::time::Instant::now();
+            let left = leftovers(&world.janitor.finish(patience).await);
+            let waited = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            described.phases.insert("cleanupMs".to_owned(), waited.into());
+            left
         };
         world.hub.stop();
         Judged { rows, clusters: vec![described], remarks, ..Judged::default() }

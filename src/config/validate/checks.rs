@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use regex::Regex;
 
 use super::super::place::Place;
-use super::super::raw::{RawBudget, RawCheck, RawLogs, RawMetricCheck, RawValue};
+use super::super::raw::{RawCheck, RawLogs, RawMetricCheck, RawValue};
 use super::super::{Check, MetricsSource, forms};
-use super::examples::{command, quantity};
+use super::budget::budget;
+use super::examples::command;
 use super::time;
 use crate::framework::expression::Expression;
 use crate::metric_selector::NAMESPACE;
@@ -160,24 +161,6 @@ fn bounds(bounds: &[(&str, Option<f64>)], at: &Place<'_>) {
         && (low.is_some_and(|low| equals < low) || high.is_some_and(|high| equals > high))
     {
         at.key("equals").error(format!("{equals} is outside of `min` and `max`: no value can pass"));
-    }
-}
-
-fn budget(raw: &RawBudget, at: &Place<'_>) -> Check {
-    let shares = [("min-cpu-efficiency", raw.min_cpu_efficiency), ("min-memory-efficiency", raw.min_memory_efficiency)];
-    for (key, share) in shares {
-        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
-            at.key(key).error(format!("{share}: expected a part of what is requested, from 0 to 1"));
-        }
-    }
-    if raw.max_memory.is_none() && raw.max_cpu.is_none() && shares.iter().all(|(_, share)| share.is_none()) {
-        at.error("limits nothing: expected max-memory, max-cpu, min-cpu-efficiency or min-memory-efficiency");
-    }
-    Check::Resources {
-        max_memory: raw.max_memory.as_ref().and_then(|memory| quantity(memory, &at.key("max-memory"))),
-        max_cpu: raw.max_cpu.as_ref().and_then(|cpu| quantity(cpu, &at.key("max-cpu"))),
-        min_cpu_efficiency: raw.min_cpu_efficiency,
-        min_memory_efficiency: raw.min_memory_efficiency,
     }
 }
 

@@ -41,10 +41,7 @@ fn resources(raw: RawResources, at: &Place<'_>) -> Resources {
 
 /// An amount that is not negative.
 pub(super) fn quantity(raw: &RawQuantity, at: &Place<'_>) -> Option<Quantity> {
-    let text = match raw {
-        RawQuantity::Text(text) => text.clone(),
-        RawQuantity::Number(number) => number.to_string(),
-    };
+    let text = written(raw);
     let parsed = Quantity::parse(&text).filter(|quantity| *quantity >= Quantity::default());
     at.ok(parsed.ok_or_else(|| format!("`{text}` is not a quantity: expected an amount like 2, 500m or 4Gi")))
 }
@@ -60,6 +57,14 @@ fn quarantine(raw: &RawQuarantine, at: &Place<'_>) -> Option<Quarantine> {
 fn run(raw: RawRun, at: &Place<'_>) -> Run {
     let image = raw.image.and_then(|image| at.key("image").ok(forms::image(&image).map(|_| image.clone())));
     Run { image, command: command(raw.command, &at.key("command")) }
+}
+
+/// The text that an amount is read from.
+pub(super) fn written(raw: &RawQuantity) -> String {
+    match raw {
+        RawQuantity::Text(text) => text.clone(),
+        RawQuantity::Number(number) => number.to_string(),
+    }
 }
 
 /// A program to start. A line for a shell gets its values in environment variables alone, so that none is ever parsed by it.

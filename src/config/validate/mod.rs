@@ -1,6 +1,7 @@
 //! From the raw form to the validated one. Nothing stops at the first mistake: each is noted at its place, and what is
 //! returned counts only if there were none.
 
+mod budget;
 mod checks;
 mod examples;
 mod frameworks;

@@ -2,11 +2,16 @@
 
 use crate::model::Tier;
 use crate::plan::DEFAULT_KUBERNETES;
-use crate::report::Row;
+use crate::report::{Cluster, Row};
 
 /// The command for rows of one example that were judged alike, on one line. `simulated` if the run was; `arguments` are
-/// words that every command needs besides.
-pub(in crate::report) fn command(alike: &[&Row], simulated: bool, arguments: &[String]) -> String {
+/// words that every command needs besides; `clusters` are those of the run.
+pub(in crate::report) fn command(
+    alike: &[&Row],
+    simulated: bool,
+    clusters: &[Cluster],
+    arguments: &[String],
+) -> String {
     let versions: Vec<_> = alike.iter().filter_map(|row| row.kubernetes.as_deref()).collect();
     let mut words = vec!["example-validator".to_owned()];
     let mut add = |more: &[&str]| words.extend(more.iter().map(|word| quoted(word)));
@@ -15,8 +20,10 @@ pub(in crate::report) fn command(alike: &[&Row], simulated: bool, arguments: &[S
         add(&["lint"]);
     } else {
         add(&["run"]);
-        // kind's own default has no name that a flag would take.
-        if versions != [DEFAULT_KUBERNETES] {
+        let is_existing =
+            |version: &&str| clusters.iter().any(|cluster| cluster.kubernetes == **version && cluster.is_found());
+        // kind's own default has no name that a flag would take, and a cluster that is there has the version that it has.
+        if versions != [DEFAULT_KUBERNETES] && !versions.iter().any(is_existing) {
             add(&["--kubernetes", &versions.join(",")]);
         }
         // On the own machine what is periodic is not due by itself.
@@ -86,7 +93,25 @@ mod tests {
     fn a_default_version_and_a_cluster_that_is_told_already_are_left_out() {
         let row = sample::slow("a.yaml", DEFAULT_KUBERNETES);
         let arguments = ["--cluster".to_owned(), "simulated".to_owned()];
-        assert_eq!(command(&[&row], true, &arguments), "example-validator run --examples a.yaml --cluster simulated");
+        assert_eq!(
+            command(&[&row], true, &[], &arguments),
+            "example-validator run --examples a.yaml --cluster simulated"
+        );
+    }
+
+    #[test]
+    fn a_cluster_that_is_there_is_asked_for_no_version() {
+        let row = sample::slow("a.yaml", "v1.33.4");
+        let cluster = Cluster {
+            kubernetes: "v1.33.4".to_owned(),
+            provider: "existing".to_owned(),
+            ..sample::report().clusters.remove(0)
+        };
+        let arguments = ["--cluster".to_owned(), "existing".to_owned()];
+        assert_eq!(
+            command(&[&row], false, &[cluster], &arguments),
+            "example-validator run --examples a.yaml --cluster existing"
+        );
     }
 
     #[test]
@@ -94,19 +119,19 @@ mod tests {
         let rows = ["v1.33.4", "v1.34.0"].map(|version| sample::slow("examples/a.yaml", version));
         let alike: Vec<_> = rows.iter().collect();
         assert_eq!(
-            command(&alike, false, &[]),
+            command(&alike, false, &[], &[]),
             "example-validator run --kubernetes v1.33.4,v1.34.0 --examples examples/a.yaml"
         );
         let arguments = ["--config".to_owned(), "ci/my examples.yml".to_owned()];
         assert_eq!(
-            command(&alike[..1], true, &arguments),
+            command(&alike[..1], true, &[], &arguments),
             "example-validator run --kubernetes v1.33.4 --cluster simulated --examples examples/a.yaml --config \
              'ci/my examples.yml'"
         );
         let mut periodic = sample::slow("a.yaml", "v1.34.0");
         periodic.tier = Tier::Periodic;
         assert_eq!(
-            command(&[&periodic], false, &[]),
+            command(&[&periodic], false, &[], &[]),
             "example-validator run --kubernetes v1.34.0 --tier periodic --examples a.yaml"
         );
     }
@@ -114,7 +139,10 @@ mod tests {
     #[test]
     fn what_was_judged_statically_is_linted() {
         let row = sample::row("examples/it's [1].yaml", Outcome::Failed);
-        assert_eq!(command(&[&row], false, &[]), r"example-validator lint --examples 'examples/it'\''s [[]1].yaml'");
+        assert_eq!(
+            command(&[&row], false, &[], &[]),
+            r"example-validator lint --examples 'examples/it'\''s [[]1].yaml'"
+        );
     }
 
     #[test]

@@ -40,19 +40,21 @@ fn details() -> Details {
 #[test]
 fn a_static_run_reads_from_the_list_to_what_is_to_be_done() {
     assert_snapshot!(shown(rows(), &details(), Options::default()), @"
-        FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)  1 error
+             error[EV105] line 3: spec.x: unknown field
         PASS [   0.005s] basic  examples/etcd.yaml (support file)
         SKIP [   0.005s] basic  examples/gpu.yaml (PyTorchJob/x)
              needs nvidia.com/gpu, which no node of this run has
         PASS [   0.005s] basic  examples/remarked.yaml (PyTorchJob/x)  3 warnings, 1 note
              warning[EV302] line 12: no tag (and 2 more, at lines 30 and 48)
              note[EV501] line 4: namespace is rewritten
-        FAIL [   0.005s] basic  examples/spared.yaml (PyTorchJob/x) [quarantined]
+        FAIL [   0.005s] basic  examples/spared.yaml (PyTorchJob/x) [quarantined]  1 error
+             error[EV105] line 3: spec.x: unknown field
 
-        FAIL [   0.005s] basic  examples/spared.yaml (PyTorchJob/x) [quarantined]
+        FAIL [   0.005s] basic  examples/spared.yaml (PyTorchJob/x) [quarantined]  1 error
     error[EV105]: examples/spared.yaml:3:5: spec.x: unknown field (help: remove it)
 
-        FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)  1 error
     error[EV105]: spec.x: unknown field
      --> examples/broken.yaml:3:5
       |
@@ -74,8 +76,8 @@ fn what_the_manifest_has_wrong_is_told_once_for_all_versions() {
         |kubernetes: &str| Row { kubernetes: Some(kubernetes.to_owned()), ..sample::broken("examples/broken.yaml") };
     let options = Options { quiet: true, ..Options::default() };
     assert_snapshot!(shown(vec![on("v1.33.4"), on("v1.34.0")], &Details::default(), options), @"
-        FAIL [   0.005s] basic  v1.33.4  examples/broken.yaml (PyTorchJob/x)
-        FAIL [   0.005s] basic  v1.34.0  examples/broken.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  v1.33.4  examples/broken.yaml (PyTorchJob/x)  1 error
+        FAIL [   0.005s] basic  v1.34.0  examples/broken.yaml (PyTorchJob/x)  1 error
     error[EV105]: examples/broken.yaml:3:5: spec.x: unknown field (help: remove it)
     ────────────
      Summary [   0.021s] 1 example on v1.33.4 and v1.34.0 (2 results): 0 passed, 2 failed, 0 skipped
@@ -88,10 +90,10 @@ fn what_the_manifest_has_wrong_is_told_once_for_all_versions() {
 fn quiet_leaves_failures_and_the_summary() {
     let options = Options { quiet: true, ..Options::default() };
     assert_snapshot!(shown(rows(), &Details::default(), options), @"
-        FAIL [   0.005s] basic  examples/spared.yaml (PyTorchJob/x) [quarantined]
+        FAIL [   0.005s] basic  examples/spared.yaml (PyTorchJob/x) [quarantined]  1 error
     error[EV105]: examples/spared.yaml:3:5: spec.x: unknown field (help: remove it)
 
-        FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  examples/broken.yaml (PyTorchJob/x)  1 error
     error[EV105]: examples/broken.yaml:3:5: spec.x: unknown field (help: remove it)
     ────────────
      Summary [   0.021s] 5 examples: 2 passed, 2 failed (1 quarantined), 1 skipped
@@ -148,10 +150,11 @@ fn a_log_has_groups_and_annotations_and_obeys_no_text_of_others() {
     let options = Options { github: Some(""), ..Options::default() };
     assert_snapshot!(shown(vec![row], &Details::default(), options), @"
     ::group::1 example
-        FAIL [   0.005s] basic  examples/## [group]x.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  examples/## [group]x.yaml (PyTorchJob/x)  1 error
+             error[EV105] line 3: ␛[31m␊::error::x
     ::endgroup::
 
-        FAIL [   0.005s] basic  examples/## [group]x.yaml (PyTorchJob/x)
+        FAIL [   0.005s] basic  examples/## [group]x.yaml (PyTorchJob/x)  1 error
        cause: manifest/EV105: spec.x: unknown field
         hint: remove it
       object: PyTorchJob/x
@@ -235,6 +238,30 @@ fn no_examples_are_told_with_what_to_do() {
              No examples were found: see `examples` in the config, or name files and folders as arguments.
              Built-in kinds were checked by the schemas of Kubernetes v1.37.
     ");
+}
+
+#[test]
+fn that_nothing_ran_on_a_cluster_stands_at_the_end() {
+    let mut row = sample::row("examples/a.yaml", Outcome::Skipped);
+    (row.kubernetes, row.reason) = (Some("v1.34.0".to_owned()), "no cluster can be made: no `docker`".to_owned());
+    let text = shown(vec![row.clone()], &Details::default(), Options { quiet: true, ..Options::default() });
+    assert!(text.contains("Nothing ran on a cluster: no cluster can be made: no `docker`"), "{text}");
+    row.attempts = sample::slow("b", "v1.34.0").attempts;
+    let text = shown(vec![row], &Details::default(), Options::default());
+    assert!(!text.contains("Nothing ran on a cluster"), "{text}");
+}
+
+#[test]
+fn waiting_for_namespaces_to_go_is_told_where_it_took_long() {
+    let shown = |waited: u64| {
+        let mut report = sample::report();
+        report.clusters[0].phases.insert("cleanupMs".to_owned(), waited.into());
+        let mut out = Vec::new();
+        write(&mut out, &report, &Details::default(), Options::default()).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(shown(35_100).contains("35 s of it waiting for namespaces to be deleted."));
+    assert!(!shown(900).contains("namespaces"));
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(super) fn article(example: &Example<'_>, told: Told<'_>, level: Level) -> Re
     let again = match alike.as_slice() {
         [] => String::new(),
         _ if level == Level::Named => String::new(),
-        alike => reproduce::command(alike, told.report.run.simulated, &told.about.arguments),
+        alike => reproduce::command(alike, told.report.run.simulated, &told.report.clusters, &told.about.arguments),
     };
     let shown = if level == Level::Named { std::slice::from_ref(row) } else { example.rows };
     let cells = shown.iter().map(|row| cell::cell(example, row, told, level));

@@ -169,7 +169,9 @@ fn told_facts(row: &Row, told: Told<'_>) -> Vec<Fact> {
     }
     if let Some(evidence) = &row.evidence {
         let artifact = told.about.artifact_of(row).and_then(|Artifact { url, .. }| url.as_deref()).unwrap_or_default();
-        add("Evidence", true, Link::new(&format!("evidence/{evidence}"), artifact));
+        // The page lies beside a folder in an artifact, and beside an archive where the run wrote it.
+        let beside = if told.about.run.is_some() || !artifact.is_empty() { "evidence/" } else { "evidence.zip: " };
+        add("Evidence", true, Link::new(&format!("{beside}{evidence}"), artifact));
     }
     shown
 }

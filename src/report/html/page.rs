@@ -23,6 +23,9 @@ const IMAGES: usize = 60;
 const FRAMEWORKS: usize = 60;
 const NOTICES: usize = 20;
 
+/// What the id of a run outside GitHub Actions begins with.
+const LOCAL: &str = "local-";
+
 /// The page as its template has it.
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -213,7 +216,12 @@ fn facts(told: Told<'_>) -> Vec<(&'static str, Link)> {
     if let Some(number) = run.pull_request {
         add("pull request", &format!("#{number}"), &about.pull_request_url(number));
     }
-    add("event", &run.event, "");
+    // Nobody sent the event that a run outside GitHub Actions is planned for.
+    if run.id.starts_with(LOCAL) {
+        add("", "a local run", "");
+    } else {
+        add("event", &run.event, "");
+    }
     add("run", &run.id, &about.run_url());
     add("shard", run.shard.as_deref().unwrap_or_default(), "");
     add("started", &look::moment(&run.started_at), "");
@@ -255,7 +263,7 @@ fn share(report: &Report) -> Html {
 fn cluster_line(cluster: &Cluster, report: &Report) -> ClusterLine {
     let phase = |name, key: &str| {
         let took = cluster.phases.get(key).and_then(serde_json::Value::as_u64)?;
-        Some((name, words::duration(took)))
+        (key != "createMs" || !cluster.is_found()).then(|| (name, words::duration(took)))
     };
     let phases = [phase("created in", "createMs"), phase("operator in", "operatorMs"), phase("pulls", "pullMs")];
     let cause = cluster.cause.as_ref();

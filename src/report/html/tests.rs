@@ -59,6 +59,25 @@ fn a_failure_is_told_with_its_cause_place_log_and_command() {
     }
 }
 
+#[test]
+fn evidence_is_told_where_it_lies_and_what_was_not_measured_has_no_amount() {
+    let mut row = bad(1);
+    let container = crate::report::ContainerUse { pod: "x".to_owned(), ..crate::report::ContainerUse::default() };
+    row.resources = Some(Resources { pods: vec![container], ..Resources::default() });
+    let mut cluster = sample::report().clusters.remove(0);
+    cluster.provider = "existing".to_owned();
+    let run = Run { id: "local-1-2".to_owned(), event: "workflow_dispatch".to_owned(), ..Run::default() };
+    let report = Report::new(run, vec![cluster], vec![], vec![row], &[Outcome::TimedOut]);
+    let shown = |about: &About| render_within(&report, &Details::default(), about, LIMIT).unwrap();
+    let text = shown(&About::default());
+    assert!(text.contains("evidence.zip: v1.34.0/examples/bad-001.yaml"), "{text}");
+    assert!(text.contains("not measured") && !text.contains("average 0m"), "{text}");
+    assert!(text.contains("a local run") && !text.contains("workflow_dispatch"), "{text}");
+    assert!(text.contains("operator in") && !text.contains("created in"), "{text}");
+    let page = crate::report::comment::RunPage { id: "7".to_owned(), attempt: 1 };
+    assert!(shown(&About { run: Some(page), ..About::default() }).contains(">evidence/v1.34.0/examples/bad-001.yaml<"));
+}
+
 /// An example on twenty versions, with this outcome on the last.
 fn on_twenty(name: &str, outcome: Outcome, quarantined: bool) -> Vec<Row> {
     let row = |minor| {

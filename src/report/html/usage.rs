@@ -94,7 +94,11 @@ fn container(one: &ContainerUse, level: Level) -> Container {
     let amounts = |told: [u64; 4], shown: fn(u64) -> String| {
         let [average, peak, request, limit] = told;
         let set = |what: &str, amount: u64| (amount > 0).then(|| format!("{what} {}", shown(amount)));
-        let parts = [Some(format!("average {}", shown(average))), Some(format!("peak {}", shown(peak)))];
+        let parts = if one.samples == 0 {
+            [Some("not measured".to_owned()), None]
+        } else {
+            [Some(format!("average {}", shown(average))), Some(format!("peak {}", shown(peak)))]
+        };
         let parts = parts.into_iter().chain([set("request", request), set("limit", limit)]);
         parts.flatten().collect::<Vec<_>>().join(" · ")
     };

@@ -3,7 +3,7 @@
 use super::{health, parts};
 use crate::diagnostic::inert::inert;
 use crate::model::Outcome;
-use crate::report::comment::about::{About, Artifact};
+use crate::report::comment::about::About;
 use crate::report::comment::changes::{Change, Changes};
 use crate::report::comment::reproduce;
 use crate::report::details::{Details, Fact, errors, facts, place};
@@ -90,9 +90,10 @@ pub(in crate::report) fn failure(alike: &[&Row], frame: Frame<'_>, with_block: b
         facts: told(alike, frame),
         block: block.as_deref().map(Markdown::block),
         log: log.map(|(title, lines)| Log { title: capitalised(&title), text: Markdown::block(&lines.join("\n")) }),
-        command: frame
-            .about
-            .map(|about| Markdown::shell(&reproduce::command(alike, frame.report.run.simulated, &about.arguments))),
+        command: frame.about.map(|about| {
+            let report = frame.report;
+            Markdown::shell(&reproduce::command(alike, report.run.simulated, &report.clusters, &about.arguments))
+        }),
     }
 }
 
@@ -160,11 +161,16 @@ fn course(alike: &[&Row], frame: Frame<'_>) -> Markdown {
     }
 }
 
-/// Where the evidence of rows is: in which folder of which artifact. The folders of one example differ by their version alone.
+/// Where the evidence of rows is: in which folder of which artifact, or of the output folder's archive where there is none. The folders of one example differ by their version alone.
 fn evidence(alike: &[&Row], about: &About) -> Markdown {
     const MOST: usize = 3;
-    let link = |row: &Row| about.artifact_of(row).map(Artifact::link).unwrap_or_default();
-    let folder = |row: &&Row| Some((Markdown::code(&format!("evidence/{}", row.evidence.as_ref()?)), link(row)));
+    let folder = |row: &&Row| {
+        let path = row.evidence.as_ref()?;
+        Some(match about.artifact_of(row) {
+            Some(artifact) => (Markdown::code(&format!("evidence/{path}")), artifact.link()),
+            None => (Markdown::code(path), Markdown::code("evidence.zip")),
+        })
+    };
     let folders: Vec<_> = alike.iter().filter_map(folder).collect();
     let Some(((first, artifact), others)) = folders.split_first() else { return Markdown::default() };
     if others.iter().all(|(_, other)| other == artifact) {

@@ -8,7 +8,7 @@ use crate::diagnostic::render::label;
 use crate::model::{Conclusion, Outcome};
 use crate::report::comment::about::About;
 use crate::report::markdown::Markdown;
-use crate::report::{Finding, Report, Row, run_wide, words};
+use crate::report::{CheckResult, Finding, Report, Row, run_wide, words};
 
 /// Most characters of a message that are shown.
 const MAX_MESSAGE: usize = 1_000;
@@ -135,35 +135,40 @@ pub(in crate::report) fn pages(about: &About) -> String {
     run.into_iter().chain(artifact).collect::<Vec<_>>().join(" · ")
 }
 
-/// `12 warnings and 3 notes in 9 examples`.
+/// `1 error, 12 warnings and 3 notes in 9 examples`; what is an error, and checks without a result, are told elsewhere of an example that is
+/// not good.
 pub(in crate::report) fn remarks_title(examples: &[&[Row]]) -> String {
     let of =
         |severity| examples.iter().flat_map(|rows| remarks(rows)).filter(|found| found.severity == severity).count();
-    let counts = [(of(Severity::Warning), "warning"), (of(Severity::Note), "note")];
+    let no_result = examples.iter().flat_map(|rows| undecided(rows)).count();
+    let counts = [
+        (of(Severity::Error), "error"),
+        (of(Severity::Warning), "warning"),
+        (of(Severity::Note), "note"),
+        (no_result, "inconclusive check"),
+    ];
     let counts: Vec<_> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, noun)| words::plural(*count, noun)).collect();
-    let with = examples.iter().filter(|rows| remarks(rows).next().is_some()).count();
+    let has_some = |rows: &&&[Row]| remarks(rows).next().is_some() || undecided(rows).next().is_some();
+    let with = examples.iter().filter(has_some).count();
     format!("{} in {}", words::list(&counts), words::plural(with, "example"))
 }
 
-/// Every warning and note with its line, under its example.
+/// Every remark with its line, under its example.
 pub(in crate::report) fn each_remark(examples: &[&[Row]]) -> Vec<String> {
     let mut lines = Vec::new();
     for rows in examples {
-        let mut remarks = remarks(rows).peekable();
-        if remarks.peek().is_none() {
-            continue;
+        let undecided = undecided(rows).map(|(row, check)| no_result(row, check));
+        let found: Vec<_> = remarks(rows).map(remark).chain(undecided).collect();
+        if !found.is_empty() {
+            let name = Markdown::code(rows[0].example.as_str());
+            lines.push(format!("{name}\n  - {}", found.join("\n  - ")));
         }
-        let mut text = Markdown::code(rows[0].example.as_str()).to_string();
-        for finding in remarks {
-            text.push_str(&format!("\n  - {}", remark(finding)));
-        }
-        lines.push(text);
     }
     lines
 }
 
-/// The warnings and notes, counted by code.
+/// The remarks, counted by code.
 pub(in crate::report) fn remarks_by_code(examples: &[&[Row]]) -> Vec<String> {
     let mut counts: BTreeMap<(Severity, &str), (usize, usize)> = BTreeMap::new();
     for rows in examples {
@@ -180,12 +185,30 @@ pub(in crate::report) fn remarks_by_code(examples: &[&[Row]]) -> Vec<String> {
         let (name, examples) = (label(severity, code), words::plural(examples, "example"));
         format!("{}: {count} in {examples}", Markdown::code(&name))
     };
-    counts.into_iter().map(line).collect()
+    let mut lines: Vec<_> = counts.into_iter().map(line).collect();
+    let checks = examples.iter().flat_map(|rows| undecided(rows)).count();
+    if checks > 0 {
+        lines.push(words::plural(checks, "inconclusive check"));
+    }
+    lines
 }
 
-/// The warnings and notes of an example; what holds for every version is found in each row, and taken from the first.
+/// The remarks on an example; what holds for every version is found in each row, and taken from the first.
 fn remarks(rows: &[Row]) -> impl Iterator<Item = &Finding> {
-    rows[0].diagnostics.iter().filter(|finding| finding.severity != Severity::Error)
+    let is_bad = rows.iter().any(Row::is_bad);
+    rows[0].remarks().filter(move |finding| finding.severity != Severity::Error || !is_bad)
+}
+
+/// The checks of an example that came to no result, on the versions on which nothing else is wrong.
+fn undecided(rows: &[Row]) -> impl Iterator<Item = (&Row, &CheckResult)> {
+    let good = rows.iter().filter(|row| !row.is_bad());
+    good.flat_map(|row| words::undecided(row).map(move |check| (row, check)))
+}
+
+fn no_result(row: &Row, check: &CheckResult) -> String {
+    let on = row.kubernetes.as_deref().map(|version| format!(" on {}", Markdown::code(version))).unwrap_or_default();
+    let text = format!("{}: {}", check.check, words::first_line(&check.message));
+    format!("inconclusive{on}: {}", clipped(&text))
 }
 
 fn remark(finding: &Finding) -> String {

@@ -143,7 +143,10 @@ fn line(rows: &[Row], columns: &[Option<&str>], has_health: bool, report: &Repor
     let cell = |column: Option<&str>| {
         let row = rows.iter().find(|row| row.kubernetes.as_deref() == column);
         row.map_or_else(String::new, |row| match row.outcome {
-            Outcome::Passed => parts::sign(row.outcome, report).to_owned(),
+            Outcome::Passed => {
+                let undecided = words::inconclusive(row).map(|text| format!(" {text}")).unwrap_or_default();
+                format!("{}{undecided}", parts::sign(row.outcome, report))
+            }
             outcome => format!("{} {}{}", parts::icon(outcome), words::past(outcome), quarantined(row)),
         })
     };
@@ -171,7 +174,7 @@ fn left_out(detail: Detail, lines: usize, has_lists: bool, report: &Report) -> S
     for (is_shown, what) in [
         (detail.blocks, "source lines and logs"),
         (detail.quiet_rows, "the examples that passed or were skipped"),
-        (detail.remarks == Remarks::Each, "the lines of warnings and notes"),
+        (detail.remarks == Remarks::Each, "the lines of errors, warnings and notes"),
         (detail.lists > 0 || !has_lists, "the lists of what is flaky and of what was fixed"),
         (detail.gantt || bars(report).is_empty(), "the chart of where the time went"),
     ] {

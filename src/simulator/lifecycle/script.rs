@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 
 use super::image::Fault;
 use super::play::{End, Play};
+use crate::schema::closest;
 
 /// The annotation that chooses a script.
 pub const ANNOTATION: &str = "example-validator.dev/simulate";
@@ -104,7 +105,8 @@ pub const SCRIPTS: &[Script] = &[
     },
 ];
 
-/// The script that an annotation's value names for a container; `None` if it names none for it, or none that is known.
+/// The script that an annotation's value names for a container; `None` if it names none for it. A container whose script is not known
+/// can't be started, and says which is meant.
 #[must_use]
 pub fn act(annotation: &str, container: &str) -> Option<Act> {
     let words = annotation.split(',').map(str::trim);
@@ -113,8 +115,19 @@ pub fn act(annotation: &str, container: &str) -> Option<Act> {
         None => Some(word),
     });
     let (name, argument) = chosen.next_back().map(|script| script.split_once(':').unwrap_or((script, "")))?;
-    let known = SCRIPTS.iter().find(|script| script.name.split([':', '[']).next() == Some(name))?;
-    Some((known.act)(argument))
+    let bare = |script: &Script| script.name.split([':', '[']).next().unwrap_or_default();
+    Some(match SCRIPTS.iter().find(|script| bare(script) == name) {
+        Some(known) => (known.act)(argument),
+        None => run("", End::StartError { message: unknown(name, &SCRIPTS.iter().map(bare).collect::<Vec<_>>()) }),
+    })
+}
+
+fn unknown(name: &str, known: &[&str]) -> String {
+    let meant = match closest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", known.join(", ")),
+    };
+    format!("the annotation {ANNOTATION} names `{name}`, which is no script; {meant}")
 }
 
 /// The annotation of an object or of its pod template.
@@ -165,7 +178,19 @@ mod tests {
         assert!(matches!(act("main=hang, helper=fail", "main"), Some(Act::Run(Play { end: End::Never, .. }))));
         assert_eq!(act("helper=fail", "main"), None);
         assert_eq!(act("image-limited", "x"), Some(Act::Image(Fault::Status("429 Too Many Requests"))));
-        assert_eq!(act("no-such-script", "x"), None);
+        let Some(Act::Run(Play { end: End::StartError { message }, .. })) = act("crash-lop", "x") else { panic!() };
+        assert!(message.contains("`crash-lop`, which is no script; did you mean `crash-loop`?"), "{message}");
+    }
+
+    #[test]
+    fn the_document_has_the_table() {
+        let document = std::fs::read_to_string("docs/simulate.md").unwrap();
+        for script in SCRIPTS {
+            let line = format!("| `{}` | {} |", script.name, script.about);
+            assert!(document.contains(&line), "docs/simulate.md lacks: {line}");
+        }
+        let lines = document.lines().skip_while(|line| !line.starts_with("| Script")).skip(2);
+        assert_eq!(lines.take_while(|line| line.starts_with('|')).count(), SCRIPTS.len());
     }
 
     #[test]

@@ -42,10 +42,23 @@ impl Trial<'_, '_> {
         }
         let (results, cause) = self.checked(checks, watching.judge, logs, resources).await;
         if let Some(cause) = cause {
+            if cause.reason == "LogsDidNotMatch" {
+                self.searched(checks, logs);
+            }
             verdict.outcome = Outcome::Failed;
             verdict.cause = Some(cause);
         }
         (verdict, results)
+    }
+
+    /// Keeps the end of a log in which a check found nothing, for a person to see what is there instead.
+    fn searched(&self, checks: &Checks, logs: &Logs) {
+        let tails = logs.tails(TAIL, OTHERS, None);
+        let searched =
+            tails.iter().rev().find(|(of, log)| checks.searches_in_vain(&of.container) && !log.trim().is_empty());
+        if let Some((of, log)) = searched {
+            self.excerpt(of, log);
+        }
     }
 
     async fn checked(

@@ -103,6 +103,16 @@ impl Finding {
 }
 
 impl Checks {
+    /// Whether a `logs` check looked for a line in the logs of this container, and found none anywhere.
+    pub fn searches_in_vain(&self, container: &str) -> bool {
+        let is_meant = |check: &Check| match check {
+            Check::Logs { container: own, matches: Some(_), .. } => own.as_deref().is_none_or(|own| own == container),
+            _ => false,
+        };
+        let mut checks = self.list.iter().enumerate();
+        checks.any(|(place, check)| is_meant(check) && self.scan.seen(place).matched.is_none())
+    }
+
     /// Compiles the checks of a validated config.
     ///
     /// # Errors

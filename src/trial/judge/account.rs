@@ -51,7 +51,13 @@ impl Judge {
             return format!("{reference} {aim} (it has no pods)");
         }
         let of = |phase: &str| pods.iter().filter(|pod| pod.phase() == phase).count();
-        let mut text = format!("{reference} {aim} ({} of {} pods run", of("Running"), pods.len());
+        // Such a pod is still in its phase `Running`.
+        let crashes = |pod: &&&Pod| pod.phase() == "Running" && containers(&pod.object).any(|of| of.crashes());
+        let crashing = pods.iter().filter(crashes).count();
+        let mut text = format!("{reference} {aim} ({} of {} pods run", of("Running") - crashing, pods.len());
+        if crashing > 0 {
+            text.push_str(&format!(", {crashing} in a crash loop"));
+        }
         for (phase, word) in [("Pending", "pending"), ("Succeeded", "succeeded"), ("Failed", "failed")] {
             if of(phase) > 0 {
                 text.push_str(&format!(", {} {word}", of(phase)));

@@ -3,10 +3,11 @@
 use super::Judge;
 use super::agenda::Due;
 use super::finding::Finding;
-use super::starting;
+use super::{pod, starting};
 use crate::duration;
+use crate::framework::State;
 use crate::model::{CauseClass, Expect, Outcome};
-use crate::trial::{Moment, Verdict};
+use crate::trial::{Culprit, Moment, Verdict};
 
 impl Judge {
     /// The verdict on what is due.
@@ -114,7 +115,10 @@ impl Judge {
             return found;
         }
         let text = format!("time is up ({after}): {}", self.waiting_for());
-        let hint = if ran {
+        let why = self.crashing().or_else(|| self.unready());
+        let hint = if let Some((hint, _)) = &why {
+            hint.as_str()
+        } else if ran {
             "give it more time with `timeout`, or less to do"
         } else if self.own_pods().next().is_none() {
             "no pod was ever made: see that the operator that serves it is installed, and read its log"
@@ -122,12 +126,49 @@ impl Judge {
             "read the events of its pods"
         };
         let culprit = self.own_pods().find(|pod| pod.ran && !pod.is_over()).and_then(|pod| {
-            let running = super::pod::containers(&pod.object).find(|container| container.running)?.name.to_owned();
+            let running = pod::containers(&pod.object).find(|container| container.running)?.name.to_owned();
             Some(pod.culprit(&running))
         });
+        let culprit = why.as_ref().and_then(|(_, of)| of.clone()).or(culprit);
         Finding { outcome: Outcome::TimedOut, ..Finding::failed(CauseClass::Timeout, "Timeout", text, hint) }
             .of(object)
             .by(culprit)
+    }
+
+    /// A container that is started again and again, as a hint.
+    fn crashing(&self) -> Option<(String, Option<Culprit>)> {
+        let open = self.own_pods().filter(|pod| !pod.is_over());
+        let found = open.flat_map(|pod| pod::containers(&pod.object).map(move |container| (pod, container)));
+        let (pod, container) = found.into_iter().find(|(_, container)| container.crashes())?;
+        let what = match container.ended_before.or(container.ended) {
+            Some(end) if end.code == 0 => "ends each time that it is started (exit code 0), and is to stay".to_owned(),
+            Some(end) => format!("crashes each time that it is started (exit code {})", end.code),
+            None => "crashes each time that it is started".to_owned(),
+        };
+        let hint = format!("container `{}` of {} {what}: read its log", container.name, pod.reference());
+        Some((hint, Some(pod.culprit(container.name))))
+    }
+
+    /// A container that runs, and is not found ready by its probe, as a hint; where that is what is waited for.
+    fn unready(&self) -> Option<(String, Option<Culprit>)> {
+        let waits = |index: usize| {
+            let judged = &self.judged[index];
+            judged.state != State::Succeeded && !judged.object.framework.finishes
+        };
+        let pods = (0..self.judged.len()).filter(|index| waits(*index)).flat_map(|index| self.pods_of(index));
+        let (pod, name) = pods.filter(|pod| !pod.is_over()).find_map(|pod| {
+            let unready = pod::containers(&pod.object).find(|container| {
+                let probe =
+                    pod::container_spec(&pod.object, container.name).and_then(|spec| spec.get("readinessProbe"));
+                container.running && !container.ready && probe.is_some_and(|probe| !probe.is_null())
+            });
+            Some((pod, unready?.name.to_owned()))
+        })?;
+        let hint = format!(
+            "container `{name}` of {} runs, but its readiness probe fails: see the probe, and its log",
+            pod.reference()
+        );
+        Some((hint, Some(pod.culprit(&name))))
     }
 }
 

@@ -48,10 +48,18 @@ pub struct Container<'a> {
     /// Why it waits, and the text to it.
     pub waiting: Option<(&'a str, &'a str)>,
     pub running: bool,
+    pub ready: bool,
     /// How it ended, unless it was started again.
     pub ended: Option<End>,
     /// How it ended the time before.
     pub ended_before: Option<End>,
+}
+
+impl Container<'_> {
+    /// Whether the kubelet holds its next start back, because it ended so often.
+    pub fn crashes(&self) -> bool {
+        self.waiting.is_some_and(|(reason, _)| reason == "CrashLoopBackOff")
+    }
 }
 
 /// The containers of a pod that have a status: first the init containers, in their order.
@@ -72,6 +80,7 @@ pub fn containers(pod: &Json) -> impl Iterator<Item = Container<'_>> {
                 restarts: u32::try_from(restarts).unwrap_or(u32::MAX),
                 waiting: waiting.map(|waiting| (key(waiting, "reason"), key(waiting, "message"))),
                 running: state.get("running").is_some_and(Json::is_object),
+                ready: status.get("ready").and_then(Json::as_bool).unwrap_or_default(),
                 ended: End::read(status, "state"),
                 ended_before: End::read(status, "lastState"),
             }

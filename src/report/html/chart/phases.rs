@@ -21,23 +21,30 @@ fn ended(attempt: &Attempt, key: &str) -> Option<u64> {
     attempt.phases.get(key).and_then(serde_json::Value::as_u64)
 }
 
+/// What went on after these phases.
+fn after(parts: &[(&'static str, &'static str, u64, u64)]) -> (&'static str, &'static str) {
+    match parts.last() {
+        Some((_, "started", ..)) => ("run", "ran"),
+        Some((_, "waited for a node", ..)) => ("start", "started"),
+        Some((_, "applied", ..)) => ("schedule", "waited for a node"),
+        _ => ("rest", "went on"),
+    }
+}
+
 /// One attempt, on a scale that ends at `whole` milliseconds. `took` is when it ended, where no phase says so.
 pub(in crate::report::html) fn phases(attempt: &Attempt, took: Option<u64>, whole: u64) -> Html {
     let mut parts = Vec::new();
     let mut from = 0;
     for (key, class, what) in PHASES {
         if let Some(end) = ended(attempt, key) {
+            // The end of the attempt is that of whatever was going on.
+            let (class, what) = if class == "run" { after(&parts) } else { (class, what) };
             parts.push((class, what, from, end.max(from)));
             from = end.max(from);
         }
     }
     if let Some(took) = took.filter(|took| *took > from) {
-        let (class, what) = match parts.last() {
-            Some((_, "started", ..)) => ("run", "ran"),
-            Some((_, "waited for a node", ..)) => ("start", "started"),
-            Some((_, "applied", ..)) => ("schedule", "waited for a node"),
-            _ => ("rest", "went on"),
-        };
+        let (class, what) = after(&parts);
         parts.push((class, what, from, took));
     }
     let said: Vec<_> =

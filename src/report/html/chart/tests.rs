@@ -71,6 +71,11 @@ fn phases_follow_each_other_and_what_is_not_known_ends_with_the_attempt() {
     assert!(svg.contains(r#"<rect class="run" x="50%" width="50%""#), "{svg}");
     let stuck = phases::phases(&attempt(serde_json::json!({"applyMs": 100})), Some(900), 1_000).to_string();
     assert!(stuck.contains("waited for a node 800 ms"), "{stuck}");
+    let never = |seen: serde_json::Value| phases::phases(&attempt(seen), None, 1_000).to_string();
+    let unscheduled = never(serde_json::json!({"applyMs": 100, "finishedMs": 1_000}));
+    assert!(unscheduled.contains(r#"aria-label="applied 100 ms, waited for a node 900 ms""#), "{unscheduled}");
+    let unstarted = never(serde_json::json!({"applyMs": 100, "scheduledMs": 200, "finishedMs": 1_000}));
+    assert!(unstarted.contains("waited for a node 100 ms, started 800 ms"), "{unstarted}");
 }
 
 #[test]

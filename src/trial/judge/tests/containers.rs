@@ -146,6 +146,38 @@ fn a_liveness_probe_that_kills_is_named() {
 }
 
 #[test]
+fn a_crash_loop_at_the_end_of_the_time_needs_no_more_of_it() {
+    let mut stage = Stage::with(&["batch/v1 Job/j"], |subject| subject.timeout = Duration::from_secs(20));
+    stage.see(0.0, JOB).see(5.0, &crashed("OnFailure", 1, 3, "Error"));
+    let (verdict, text) = stage.end();
+    assert_eq!(verdict, "timed-out timeout Timeout @ 25", "{text}");
+    for mention in
+        ["crashes each time that it is started (exit code 3): read its log", "0 of 1 pods run, 1 in a crash loop"]
+    {
+        assert!(text.contains(mention), "`{mention}` is not in: {text}");
+    }
+    assert!(!text.contains("give it more time"), "{text}");
+    assert_eq!(stage.verdict.unwrap().culprit.unwrap().container, "main");
+}
+
+#[test]
+fn pods_that_run_and_are_not_ready_hint_at_their_probe() {
+    let mut stage = Stage::with(&["apps/v1 Deployment/web"], |subject| subject.timeout = Duration::from_secs(20));
+    let web = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 1}, status: {observedGeneration: 1, replicas: 1, unavailableReplicas: 1}}";
+    stage.see(0.0, web).see(
+        5.0,
+        &pod(
+            "apps/v1 Deployment/web",
+            "web-1",
+            "containers: [{name: main, image: \"a:1\", readinessProbe: {httpGet: {port: 80}}}]",
+            "phase: Running, containerStatuses: [{name: main, ready: false, restartCount: 0, state: {running: {}}}]",
+        ),
+    );
+    stage
+        .ends("timed-out timeout Timeout @ 25", &["container `main` of Pod/web-1 runs, but its readiness probe fails"]);
+}
+
+#[test]
 fn a_container_that_ends_well_after_restarts_passes() {
     let mut stage = job();
     stage.see(5.0, &crashed("OnFailure", 2, 1, "Error"));

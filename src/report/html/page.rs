@@ -47,6 +47,7 @@ pub(super) struct Page {
     /// What is said of versions without a column.
     more_columns: String,
     roles: Vec<Text>,
+    more_roles: usize,
     has_health: bool,
     gantt: Gantt,
     took: String,
@@ -152,6 +153,7 @@ pub(super) fn page(told: Told<'_>) -> Page {
         scope: Text::new(&words::scope(report)),
         columns: columns.shown.iter().map(|column| version(*column)).collect(),
         more_columns: more_columns(&columns),
+        more_roles: roles.len().saturating_sub(FRAMEWORKS),
         roles: roles.iter().take(FRAMEWORKS).map(|role| Text::clipped(role, 140)).collect(),
         has_health: report.results.iter().any(|row| row.health.is_some()),
         gantt: gantt(&timeline::bars(report), report.run.duration_ms),

@@ -43,6 +43,16 @@ fn the_policy_names_what_is_in_the_page() {
 }
 
 #[test]
+fn how_many_frameworks_the_filter_leaves_out_is_said() {
+    let of = |count: usize| {
+        let framework = |index| Row { framework: Some(format!("framework-{index:02}")), ..good(index) };
+        page((0..count).map(framework).collect(), LIMIT)
+    };
+    assert!(!of(60).contains("search for them"));
+    assert!(of(70).contains("<option disabled>and 10 more: search for them</option>"));
+}
+
+#[test]
 fn a_failure_is_told_with_its_cause_place_log_and_command() {
     let text = page(vec![bad(1)], LIMIT);
     for part in [

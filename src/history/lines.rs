@@ -225,7 +225,8 @@ fn read_piece(text: &[u8], latest: Timestamp) -> Piece {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'l> {
-    at: Timestamp,
+    #[serde(borrow)]
+    at: Cow<'l, str>,
     #[serde(borrow)]
     run: Cow<'l, str>,
     attempt: Option<u32>,
@@ -255,6 +256,8 @@ struct Text<'l>(#[serde(borrow)] Cow<'l, str>);
 /// longer than to read it.
 #[derive(Default)]
 struct Words {
+    /// The time of the last line, as it is written and what that means.
+    at: Option<(String, Timestamp)>,
     run: Arc<str>,
     commit: Arc<str>,
     framework: Arc<str>,
@@ -262,9 +265,20 @@ struct Words {
 }
 
 impl Words {
-    fn record(&mut self, line: Line<'_>) -> Record {
-        Record {
-            at: line.at,
+    /// The record of a line that is no later than `latest`.
+    fn record(&mut self, line: Line<'_>, latest: Timestamp) -> Result<Record, String> {
+        let at = match &self.at {
+            Some((text, at)) if *text == line.at => *at,
+            _ => {
+                let at = line.at.parse().map_err(|error| format!("`at` is no time: {error}"))?;
+                self.at.insert((line.at.into_owned(), at)).1
+            }
+        };
+        if at > latest {
+            return Err(format!("it is of the future: {at}"));
+        }
+        Ok(Record {
+            at,
             run: shared(&mut self.run, &line.run),
             attempt: line.attempt.unwrap_or(1),
             commit: shared(&mut self.commit, &line.commit),
@@ -278,7 +292,7 @@ impl Words {
             duration_ms: line.duration_ms,
             cpu_efficiency: line.cpu_efficiency,
             memory_efficiency: line.memory_efficiency,
-        }
+        })
     }
 }
 
@@ -298,11 +312,9 @@ fn record(line: &[u8], latest: Timestamp, words: &mut Words) -> Option<Result<Re
     if line.len() > LONGEST {
         return Some(Err(format!("it has {} bytes, and {LONGEST} at most are read", line.len())));
     }
-    Some(match serde_json::from_slice::<Line<'_>>(line) {
-        Ok(line) if line.at > latest => Err(format!("it is of the future: {}", line.at)),
-        Ok(line) => Ok(words.record(line)),
-        Err(error) => Err(why(&error)),
-    })
+    let Ok(text) = std::str::from_utf8(line) else { return Some(Err("it is no text in UTF-8".to_owned())) };
+    let line = serde_json::from_str::<Line<'_>>(text).map_err(|error| why(&error));
+    Some(line.and_then(|line| words.record(line, latest)))
 }
 
 /// What is wrong with a line, without serde's own count of lines: it sees one.
@@ -414,6 +426,7 @@ mod tests {
         let good = line(&record("a", "7", "2026-11-20T12:00:00Z"));
         for (text, expected) in [
             (String::new(), false),
+            (good.replace("2026-11-20T12:00:00Z", ""), true),
             (" \n\r\n".to_owned(), false),
             ("{\"at\": 1}\n[1]\n".to_owned(), true),
             (format!("<<<<<<< HEAD\n\n{good}"), false),

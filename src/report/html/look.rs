@@ -26,14 +26,15 @@ pub(super) fn urgency(outcome: Outcome) -> u8 {
     }
 }
 
-/// A time for a narrow place: `5ms`, `12s`, `2m 3s`, `1h 5m`.
+/// A time for a narrow place: `5ms`, `12s`, `2m 3s`, `1h 5m`; rounded as [`crate::report::words::duration`] rounds it.
 pub(super) fn short(ms: u64) -> String {
-    let s = ms / 1000;
+    let s = ms.saturating_add(500) / 1000;
+    let min = s.saturating_add(30) / 60;
     match s {
-        0 => format!("{ms}ms"),
-        1..60 => format!("{s}s"),
+        _ if ms < 1000 => format!("{ms}ms"),
+        ..60 => format!("{s}s"),
         60..3600 => format!("{}m {}s", s / 60, s % 60),
-        _ => format!("{}h {}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}h {}m", min / 60, min % 60),
     }
 }
 
@@ -116,7 +117,10 @@ mod tests {
 
     #[test]
     fn amounts_have_a_unit_that_fits() {
-        assert_eq!([5, 12_300, 123_000, 3_900_000].map(short), ["5ms", "12s", "2m 3s", "1h 5m"]);
+        assert_eq!(
+            [5, 2_859, 12_300, 59_600, 123_000, 3_900_000].map(short),
+            ["5ms", "3s", "12s", "1m 0s", "2m 3s", "1h 5m"]
+        );
         assert_eq!([0, 500, 30_000, 90_000, 7_200_000].map(tick), ["0", "500 ms", "30 s", "90 s", "2 h"]);
         assert_eq!([0, 250, 1_000, 1_530, 16_000].map(cpu), ["0m", "250m", "1 core", "1.5 cores", "16 cores"]);
         assert_eq!(

@@ -176,6 +176,9 @@ impl Eye {
         if let Some(follower) = self.followers.get(namespace) {
             follower.pod(pod);
         }
+        for secret in self.secrets.changed_since(pod) {
+            self.sync_pod(pod, &secret);
+        }
     }
 
     /// Pods may be seen before what says whose they are.
@@ -186,23 +189,30 @@ impl Eye {
         }
     }
 
-    /// Changes the pods that were started with a Secret's old content, so that their kubelets bring them the new one now.
+    /// Brings a Secret that changed to the pods that were started with its old content.
     fn sync(&self, secret: &Arc<Json>) {
         let namespace = text(secret, "/metadata/namespace");
-        let mark = format!("{}.{}", text(secret, "/metadata/name"), text(secret, "/metadata/resourceVersion"));
         for pod in self.world.list("Pod", namespace).filter(|pod| is_mounted(secret, pod)) {
-            if self.settled || !is_of_operator(pod, &self.world, &self.expected) {
-                continue;
+            if is_of_operator(pod, &self.world, &self.expected) {
+                self.sync_pod(pod, secret);
             }
-            let pods = Objects::core(&self.client, "pods", Some(namespace));
-            let patch = json!({"metadata": {"annotations": {SYNCED: mark}}});
-            let name = text(pod, "/metadata/name").to_owned();
-            tokio::spawn(async move {
-                if let Err(error) = pods.merge(&name, &patch).await {
-                    tracing::debug!("Pod/{name} gets its Secret only later: {error}");
-                }
-            });
         }
+    }
+
+    /// Changes a pod, so that its kubelet brings it a Secret's new content now.
+    fn sync_pod(&self, pod: &Json, secret: &Json) {
+        if self.settled {
+            return;
+        }
+        let pods = Objects::core(&self.client, "pods", Some(text(pod, "/metadata/namespace")));
+        let mark = format!("{}.{}", text(secret, "/metadata/name"), text(secret, "/metadata/resourceVersion"));
+        let patch = json!({"metadata": {"annotations": {SYNCED: mark}}});
+        let name = text(pod, "/metadata/name").to_owned();
+        tokio::spawn(async move {
+            if let Err(error) = pods.merge(&name, &patch).await {
+                tracing::debug!("Pod/{name} gets its Secret only later: {error}");
+            }
+        });
     }
 
     fn expect(&mut self, expected: Expected) {

@@ -52,7 +52,12 @@ pub fn load(path: &Path, config: &Config, overrides: &Overrides, frameworks: &Fr
     };
     let mut drafts = loader.read(found.candidates.into_values().collect());
     let mut diagnostics = found.diagnostics;
-    diagnostics.extend(loader.empty_handed(&drafts));
+    let empty = loader.empty_handed(&drafts);
+    if drafts.is_empty() && overrides.paths.is_empty() && !loader.rules.by_convention {
+        // The config says where examples are, and they are gone: a run of nothing would be green from then on.
+        return Err(Error::Usage(empty.into_iter().map(|found| found.with_severity(Severity::Error)).collect()));
+    }
+    diagnostics.extend(empty);
 
     let (settings, mut needs) = loader.settle(&mut drafts);
     report(needs::resolve(&mut needs, &drafts.keys().cloned().collect()), &mut drafts);
@@ -258,6 +263,9 @@ impl Loader<'_> {
         };
         let mut diagnostics = draft.diagnostics;
         diagnostics.extend(draft.comment.diagnostics);
+        if idle && !needed && set.support.is_none() {
+            diagnostics.extend(judge::unjudged(&draft.objects, self.frameworks, &draft.source));
+        }
         Example {
             id: ExampleId::new(draft.id),
             kind: draft.kind,

@@ -269,6 +269,12 @@ fn what_matches_nothing_is_a_warning_and_what_is_wrong_with_the_asking_an_error(
     let bad = with(Overrides::default(), vec![rule(&["a/[b"])]);
     assert!(matches!(bad, Err(Error::Usage(found)) if found[0].message.contains("a/[b")));
 
+    let moved = with(Overrides::default(), vec![rule(&["samples/**"]), rule(&["docs/**"])]);
+    let Err(Error::Usage(moved)) = moved else { panic!("a config whose every entry matches nothing was taken") };
+    let entries = ["samples/**", "docs/**"].map(|path| format!("this entry of `examples` matches no example: {path}"));
+    assert_eq!(moved.iter().map(|found| found.message.as_str()).collect::<Vec<_>>(), entries);
+    assert!(moved.iter().all(|found| found.severity == Severity::Error));
+
     let empty = tempfile::tempdir().unwrap();
     assert!(load_plain(&empty).diagnostics[0].message.contains("no example was found"));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Object;
+use crate::diagnostic::{Diagnostic, Severity, Source, code};
 use crate::framework::{Framework, Frameworks};
 
 /// The judged objects of an example: indices into its objects, each with its framework.
@@ -22,6 +23,25 @@ pub fn judged(objects: &[Object], frameworks: &Frameworks) -> Judged {
     }
     let batch: Judged = described.iter().filter(|(_, framework)| framework.finishes).cloned().collect();
     if batch.is_empty() { described } else { batch }
+}
+
+/// Notes on the custom resources of an example in which nothing is judged: it may be meant to run, and is not tried.
+#[must_use]
+pub fn unjudged(objects: &[Object], frameworks: &Frameworks, source: &Arc<Source>) -> Vec<Diagnostic> {
+    let undescribed = objects.iter().filter(|object| frameworks.is_undescribed(object));
+    let note = |object: &Object| {
+        let message = format!(
+            "{} is checked, but not tried on a cluster: no framework describes {} {}",
+            object.reference(),
+            object.api_version,
+            object.kind
+        );
+        let anchor = object.root.get("kind").unwrap_or(&object.root);
+        let help = "say under `frameworks` in the config when it has succeeded; or, if it only helps others, set `support: true`";
+        let found = Diagnostic::error(message).with_severity(Severity::Note).at(source, anchor.span).with_help(help);
+        Diagnostic { code: Some(code::UNJUDGED), ..found }
+    };
+    undescribed.map(note).collect()
 }
 
 /// How long an attempt may take: as long as the slowest of them may, for they run side by side.
@@ -67,6 +87,20 @@ mod tests {
     fn a_kind_that_nobody_described_is_judged_only_where_nothing_else_is() {
         assert_eq!(names(&["example.com/v1 Training", "v1 ConfigMap"]), ["0 training"]);
         assert_eq!(names(&["example.com/v1 Training", "batch/v1 Job"]), ["1 job"]);
+    }
+
+    #[test]
+    fn a_custom_resource_that_nobody_can_judge_is_noted_and_one_that_helps_others_is_not() {
+        let text = "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: p}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: \
+                    {name: c}\n---\napiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: s}\n---\napiVersion: \
+                    rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\n";
+        let source = Source::new("a.yaml", text);
+        let (objects, _) = objects(parse(text).documents, &source);
+        let found = unjudged(&objects, &Frameworks::default(), &source);
+        let told: Vec<_> = found.iter().map(|note| (note.severity, note.code, note.message.as_str())).collect();
+        let message =
+            "PipelineRun/p is checked, but not tried on a cluster: no framework describes tekton.dev/v1 PipelineRun";
+        assert_eq!(told, [(Severity::Note, Some(code::UNJUDGED), message)]);
     }
 
     #[test]

@@ -75,6 +75,8 @@ codes! {
     RUNTIME = "EV210";
     /// Duplicate container names or ports in a custom resource's pod template.
     TEMPLATE_DUPLICATE = "EV211";
+    /// A custom resource of a kind that no framework describes: it is not tried on a cluster.
+    UNJUDGED = "EV212";
 
     /// A malformed image reference.
     IMAGE_REFERENCE = "EV301";

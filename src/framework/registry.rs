@@ -64,8 +64,7 @@ impl Frameworks {
     #[must_use]
     pub fn generic(&self, object: &Object) -> Option<Arc<Framework>> {
         let group = object.group();
-        let custom = group.contains('.') && (!group.ends_with(".k8s.io") || group.ends_with(".x-k8s.io"));
-        if !custom || Self::is_template(object) || self.find(object).is_some() {
+        if !self.is_undescribed(object) {
             return None;
         }
         let shows_conditions = object.root.at(&["status", "conditions"]).is_some_and(|found| found.as_seq().is_some());
@@ -86,6 +85,14 @@ impl Frameworks {
                 },
             })
         })
+    }
+
+    /// Whether it is a custom resource that may run something, and no framework describes its kind.
+    #[must_use]
+    pub fn is_undescribed(&self, object: &Object) -> bool {
+        let group = object.group();
+        let custom = group.contains('.') && (!group.ends_with(".k8s.io") || group.ends_with(".x-k8s.io"));
+        custom && !Self::is_template(object) && self.find(object).is_none()
     }
 
     /// Whether the object only holds pod templates for others to use: nothing runs because of it.

@@ -118,9 +118,11 @@ fn on_engine(context: &RunContext, whose: Whose<'_>) -> Result<u8> {
             warn(&clusters.iter().filter_map(|left| young_cluster(left, now)).collect::<Vec<_>>(), context);
         }
         let mut removed = Removed { gone: Vec::new(), left: Vec::new(), warnings: Vec::new() };
+        // Nobody holds them any more, whose run ever it was.
+        let places = context.runner_temp.iter().cloned().chain([std::env::temp_dir()]);
+        let abandoned = places.flat_map(|place| remove_abandoned(&place));
+        removed.gone.extend(abandoned.map(|path| format!("the folder {}", path.display())));
         if whose.run().is_none() {
-            let abandoned = remove_abandoned(&std::env::temp_dir());
-            removed.gone.extend(abandoned.into_iter().map(|path| format!("the folder {}", path.display())));
             removed.gone.extend(engine.remove_built().await.into_iter().map(|tag| format!("the image {tag}")));
         }
         let docker = Tool::new("docker", environment::for_docker(&context.environment), folder.path());

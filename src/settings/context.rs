@@ -88,6 +88,8 @@ pub struct RunContext {
     pub run_attempt: Option<u32>,
     /// The checked-out repository.
     pub workspace: Option<PathBuf>,
+    /// The job's folder for temporary files. An action's container shares it with the runner, unlike its own `/tmp`.
+    pub runner_temp: Option<PathBuf>,
     /// The file that takes the job's summary.
     pub step_summary: Option<PathBuf>,
     /// The file that takes the step's outputs.
@@ -140,6 +142,7 @@ impl RunContext {
             run_id: github("GITHUB_RUN_ID"),
             run_attempt: github("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
             workspace: path("GITHUB_WORKSPACE"),
+            runner_temp: path("RUNNER_TEMP"),
             step_summary: path("GITHUB_STEP_SUMMARY"),
             output_file: path("GITHUB_OUTPUT"),
             state_file: path("GITHUB_STATE"),

@@ -43,7 +43,7 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let start = Start::now();
     let signals = Signals::install()?;
     let runtime = super::runtime()?;
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new(context.runner_temp.as_deref())?;
     let world = Found::look(settings, context, &start, &signals, &runtime, scratch.path())?;
     let Found { mut workspace, kept, plan, place, helm } = world;
     let chosen = Chosen::new(&plan, settings, &place);

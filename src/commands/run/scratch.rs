@@ -23,13 +23,17 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes it.
+    /// Makes it: in the job's folder for temporary files, if there is one, since what containers of scripts are given must be on
+    /// a volume that the action's own container shares with the runner.
     ///
     /// # Errors
     /// Nothing can be written where temporary files go.
-    pub fn new() -> Result<Self> {
+    pub fn new(runner_temp: Option<&Path>) -> Result<Self> {
         let failed = |error| Error::io("create", "a temporary folder", error);
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir().map_err(failed)?;
+        let mut named = tempfile::Builder::new();
+        named.prefix(PREFIX);
+        let shared = runner_temp.and_then(|folder| named.tempdir_in(folder).ok());
+        let folder = shared.map_or_else(|| named.tempdir(), Ok).map_err(failed)?;
         let lock = File::create(folder.path().join(LOCK)).map_err(failed)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed(error.into()))?;
         Ok(Self { folder, _lock: lock })
@@ -61,6 +65,18 @@ fn is_abandoned(folder: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_lies_where_a_job_has_its_temporary_files_if_that_can_be_written() {
+        let runner_temp = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(Some(runner_temp.path())).unwrap();
+        assert_eq!(scratch.path().parent(), Some(runner_temp.path()));
+        let gone = runner_temp.path().join("gone");
+        for elsewhere in [None, Some(gone.as_path())] {
+            let scratch = Scratch::new(elsewhere).unwrap();
+            assert_eq!(scratch.path().parent(), Some(std::env::temp_dir().as_path()));
+        }
+    }
 
     #[test]
     fn only_what_nobody_holds_any_more_is_deleted() {

@@ -3,6 +3,7 @@
 mod changes;
 mod clean;
 mod gather;
+mod give_back;
 mod history;
 mod init;
 mod judge;
@@ -36,7 +37,7 @@ pub use workspace::Workspace;
 /// What kept it from being done.
 pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
     trust::check(context, settings.github.allow_untrusted, &settings.command)?;
-    match &settings.command {
+    let done = match &settings.command {
         Command::Run(format) => run::run(settings, context, *format),
         Command::Lint(format) => judge::lint(settings, context, *format),
         Command::Plan(format) => planning::plan(settings, context, *format),
@@ -47,7 +48,9 @@ pub fn dispatch(settings: &Settings, context: &RunContext) -> Result<u8> {
         Command::Clean { own: true } => Ok(clean::clean_own(settings, context)),
         Command::Clean { own: false } => clean::clean(settings, context),
         Command::Simulate => simulate::simulate(settings),
-    }
+    };
+    give_back::give_back(&settings.output, context);
+    done
 }
 
 /// Tells a step's reader, and the steps after it, that the program could not do its work: by an annotation, which GitHub shows on the run's

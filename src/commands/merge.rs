@@ -31,6 +31,7 @@ const MOST_SHARDS: usize = crate::plan::MAX_JOBS;
 /// Merges the reports of the folders that were named, or of the artifacts of a workflow run (of `--output`, where there is
 /// neither), writes the merged one and prints it.
 pub fn report(settings: &Settings, context: &RunContext, format: Format, from_run: Option<u64>) -> Result<u8> {
+    report::output::check_place(&settings.output, &settings.root)?;
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
     let mut gathered = match gather::gather(settings, context, &config, from_run)? {
         Found::Results(gathered) => *gathered,

@@ -6,10 +6,28 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 
 /// A file's contents under its plain name.
 pub type File<'a> = (&'a str, &'a [u8]);
+
+/// Sees that a report's files may go into `folder`: it is neither the repository's root nor above it, where they would lie among files that are
+/// not theirs, and go into an artifact with them.
+///
+/// # Errors
+/// [`Error::Usage`].
+pub fn check_place(folder: &Path, root: &Path) -> Result<()> {
+    let (Ok(place), Ok(root)) = (folder.canonicalize(), root.canonicalize()) else { return Ok(()) };
+    if !root.starts_with(&place) {
+        return Ok(());
+    }
+    let message =
+        format!("--output {}: a report needs a folder of its own, and this one holds the repository", folder.display());
+    Err(Error::usage(
+        Diagnostic::error(message).with_help("leave it out (`example-validator-report`), or name another"),
+    ))
+}
 
 /// Writes the files into the folder, which is created if it is missing. Each appears whole, and either all of them are new or
 /// none is: they are first written beside their places, then renamed into them; what could not be replaced is put back.
@@ -111,6 +129,21 @@ mod tests {
         assert_eq!(names(&folder), ["x.json", "y.md"]);
         assert_eq!(fs::read(folder.join("x.json")).unwrap(), b"3");
         assert_eq!(fs::read(folder.join("y.md")).unwrap(), b"2");
+    }
+
+    #[test]
+    fn a_report_lies_beside_the_repositorys_files_and_not_among_them() {
+        let root = tempfile::tempdir().unwrap();
+        let within = root.path().join("out");
+        assert!(check_place(&within, root.path()).is_ok(), "it is not there yet");
+        fs::create_dir(&within).unwrap();
+        assert!(check_place(&within, root.path()).is_ok());
+        let above = root.path().join("out/..");
+        for (folder, root) in [(root.path(), root.path()), (&above, root.path()), (root.path(), &within)] {
+            let error = check_place(folder, root).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().starts_with(&format!("--output {}: ", folder.display())), "{error}");
+        }
     }
 
     #[test]

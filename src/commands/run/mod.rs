@@ -40,6 +40,7 @@ use scratch::Scratch;
 
 /// Everything; the exit code is the design's.
 pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<u8> {
+    report::output::check_place(&settings.output, &settings.root)?;
     let start = Start::now();
     let signals = Signals::install()?;
     let runtime = super::runtime()?;

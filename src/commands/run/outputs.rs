@@ -9,7 +9,7 @@ use crate::commands::{judge, publish};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result};
 use crate::evidence::archive::{self, ARCHIVE, COLLECTED, Contents};
-use crate::evidence::journal::{Header, Journal};
+use crate::evidence::journal::{self, Header, Journal};
 use crate::evidence::{Evidence, Limits, Redactor};
 use crate::model::Tier;
 use crate::plan::Plan;
@@ -66,7 +66,8 @@ impl<'a> Outputs<'a> {
             format,
             cells: None,
         };
-        // What an earlier run collected is none of this one's evidence.
+        // What an earlier run collected is none of this one's evidence; what another collected is none of ours.
+        is_of_a_run(&settings.output, &collected)?;
         clear(&collected)?;
         remove(&settings.output.join(ARCHIVE))?;
         if cells.is_empty() {
@@ -158,6 +159,16 @@ fn remove(file: &Path) -> Result<()> {
 /// Whether there is nothing. A folder that is no folder is told when it is written.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Sees that a folder of evidence is what a run left, which has a report or a journal beside it.
+fn is_of_a_run(output: &Path, collected: &Path) -> Result<()> {
+    let is_filled = std::fs::read_dir(collected).is_ok_and(|mut entries| entries.next().is_some());
+    if !is_filled || ["report.json", journal::NAME].iter().any(|name| output.join(name).exists()) {
+        return Ok(());
+    }
+    let message = format!("{} holds files that no run left there, and a run would delete them", collected.display());
+    Err(Error::usage(Diagnostic::error(message).with_help("name another folder with --output, or move them away")))
 }
 
 fn clear(folder: &Path) -> Result<()> {

@@ -1,15 +1,18 @@
-//! The program's own diagnostics (`-v`, `RUNNER_DEBUG`): tracing events on stderr, as `::debug::` under GitHub Actions.
+//! The program's own diagnostics: tracing events on stderr. Under GitHub Actions details (`-v`, `RUNNER_DEBUG`) are `::debug::` commands,
+//! which the runner shows only where step debugging is on; warnings and errors are plain lines, which everybody sees.
 
 use std::fmt;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Compact, Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::report::annotations::neutral;
 
 /// Starts to write this program's events of `level` and above to stderr; other crates only warn, and only where details are
 /// wanted: what they know of a request that failed, its cause tells. A second call in one process changes nothing.
@@ -28,7 +31,7 @@ pub fn start(level: LevelFilter, under_actions: bool) {
     };
 }
 
-/// Writes each event as a `::debug::` workflow command, one line, with the runner's escapes.
+/// Writes a detail as a `::debug::` workflow command, one line, with the runner's escapes; a warning as lines that are no commands.
 struct Commands(Format<Compact, ()>);
 
 impl<S, N> FormatEvent<S, N> for Commands
@@ -39,6 +42,9 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut text = String::new();
         self.0.format_event(context, Writer::new(&mut text), event)?;
+        if *event.metadata().level() <= Level::WARN {
+            return text.trim_end().lines().try_for_each(|line| writeln!(writer, "{}", neutral(line)));
+        }
         let escaped = text.trim_end().replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
         writeln!(writer, "::debug::{escaped}")
     }

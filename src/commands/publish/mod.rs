@@ -16,7 +16,6 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::github::cache::policy::is_of_default_branch;
 use crate::github::outputs::Output;
 use crate::github::pull_request::PullRequest;
-use crate::model::Conclusion;
 use crate::report::comment::{About, RunPage, State};
 use crate::report::{Details, Report};
 use crate::settings::{RunContext, Settings};
@@ -67,7 +66,8 @@ impl Finished<'_> {
             return Vec::new();
         }
         let mut told = Told::default();
-        if self.report.summary.conclusion == Conclusion::Cancelled {
+        // Not by the report: one that merges a shard that was cancelled has all the time that there is.
+        if self.cancel.is_cancelled() {
             // What is quick comes first: there may be no time for the rest.
             step::summary(self.context, self.report, self.details, &self.about, &mut told);
             let artifact = tokio::time::timeout(LAST, artifact::upload(&self, &mut told)).await;

@@ -219,6 +219,7 @@ scenarios! {
     a_command_that_is_not_there_fails: "command-not-found" => "failed", "runtime", ["StartError", "RunContainerError"], "/no/such/program";
     a_missing_config_map_fails: "configmap-key-missing" => "failed", "runtime", ["CreateContainerConfigError"], "absent-settings";
     a_cron_job_passes_by_its_first_job: "cronjob" => "passed";
+    a_cron_job_whose_time_is_far_is_started_by_hand: "cronjob-nightly" => "passed";
     a_daemon_set_passes_when_ready: "daemonset-ready" => "passed";
     a_job_past_its_own_deadline_fails: "deadline-exceeded" => "failed", "runtime", ["DeadlineExceeded"], "5";
     a_deployment_passes_when_available: "deployment-available" => "passed";

@@ -9,6 +9,7 @@
 //! one table ([`answer`]); what it says of the manifest is found by its field paths ([`locate`]).
 
 pub mod answer;
+pub mod cron;
 pub mod locate;
 mod namespace;
 mod owned;

@@ -31,6 +31,7 @@ use super::metrics::Before;
 use super::resources::Share;
 use super::{Attempted, Change, Moment, Phases, Verdict};
 use crate::cluster::discovery::Lookup;
+use crate::error::chain;
 use crate::evidence::{Folder, LogFollower, LogLine, OnLine};
 use crate::model::{Cause, CauseClass, Expect, Outcome};
 use crate::report::{Attempt, CheckResult, Resources};
@@ -191,12 +192,28 @@ impl Trial<'_, '_> {
             Ok(applied) => applied,
             Err(refused) => return self.untried(*refused, Some(traces)),
         };
-        let notes: Vec<_> =
+        let mut notes: Vec<_> =
             isolated.notes.iter().map(|note| format!("{}:{}: {}", note.file, note.line, note.message)).collect();
+        tokio::select! {
+            biased;
+            () = self.turn.stop.cancelled() => return self.stopped(Some(traces), Phases::default()),
+            told = self.start_cron_jobs(&applied) => notes.extend(told),
+        }
         let answers = applied.objects.iter().map(|made| Arc::clone(&made.object)).collect();
         let mut tried = self.judged(&applied, traces, changes).await;
         tried.notes.splice(..0, notes);
         Tried { applied: answers, ..tried }
+    }
+
+    /// Starts the CronJobs that are judged, whose time may not come; says which could not be.
+    async fn start_cron_jobs(&self, applied: &Applied) -> Vec<String> {
+        let mut notes = Vec::new();
+        for made in applied.objects.iter().filter(|made| self.is_judged(made) && apply::cron::is_startable(made)) {
+            if let Err(error) = apply::cron::start(&self.world.target, made).await {
+                notes.push(format!("CronJob/{} waits for its schedule: {}", made.name, chain(&error)));
+            }
+        }
+        notes
     }
 
     /// Starts the clock that the report goes by.

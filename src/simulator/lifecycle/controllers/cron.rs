@@ -1,4 +1,5 @@
-//! CronJobs (`pkg/controller/cronjob`). The next time always comes at once: nobody waits for a minute to pass.
+//! CronJobs (`pkg/controller/cronjob`). What is due every minute is due at once, so that nobody waits for one to pass; any other time does not
+//! come.
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub fn reconcile(cron: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
     for job in &jobs {
         let is_known = list(&status, "/active").iter().any(|active| text(active, "/uid") == uid(job));
         let over = ["Complete", "Failed"].into_iter().find(|kind| condition(job, kind) == "True");
+        let by_hand = text(job, "/metadata/annotations/cronjob.kubernetes.io~1instantiate") == "manual";
         match over {
             Some(kind) if is_known => {
                 let message = format!("Saw completed job: {}, condition: {kind}", name(job));
@@ -38,11 +40,23 @@ pub fn reconcile(cron: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
                 }
                 set_active(&mut status, uid(job), None);
             }
+            // One that somebody else made is taken note of when it has succeeded, if none has before.
+            Some("Complete") if by_hand && status.get("lastSuccessfulTime").is_none() => {
+                status["lastSuccessfulTime"] = job.pointer("/status/completionTime").cloned().unwrap_or_default();
+            }
+            None if by_hand => {
+                let mark = format!("unexpected {}", uid(job));
+                if !world.is_marked(cron, &mark) {
+                    let message = format!("Saw a job that the controller did not create or forgot: {}", name(job));
+                    actions.push(Happening::warning(cron, CONTROLLER, "UnexpectedJob", message).into());
+                    actions.push(Action::Mark(uid(cron).to_owned(), mark));
+                }
+            }
             None if !is_known => set_active(&mut status, uid(job), Some(job)),
             _ => {}
         }
     }
-    let is_first = !world.is_marked(cron, "begun");
+    let is_first = is_due_every_minute(text(cron, "/spec/schedule")) && !world.is_marked(cron, "begun");
     let is_next = matches!(cue, Cue::Again(_)) && !is_busy(cron, &status);
     if is_first {
         actions.push(Action::Mark(uid(cron).to_owned(), "begun".to_owned()));
@@ -62,6 +76,10 @@ pub fn reconcile(cron: &Json, cue: &Cue, world: World<'_>) -> Vec<Action> {
     }
     actions.push(Action::Status(key, status));
     actions
+}
+
+fn is_due_every_minute(schedule: &str) -> bool {
+    schedule.split_whitespace().all(|field| matches!(field, "*" | "*/1"))
 }
 
 /// Whether a job is at work that another one must not run beside.

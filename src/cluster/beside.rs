@@ -249,6 +249,21 @@ users: [{name: u, user: {token: t}}]
         }
     }
 
+    #[tokio::test]
+    async fn a_client_takes_an_address_as_the_name_of_a_certificate() {
+        crate::http_client::choose_cryptography();
+        for old in ["127.0.0.1", "0.0.0.0", "[::1]", "localhost"] {
+            let text = KUBECONFIG.replace("127.0.0.1", old).replace(", certificate-authority-data: AAAA", "");
+            let mut config = kubeconfig(&text);
+            rewrite(&mut config, "kind-chart-testing", "k3d_a-serverlb", 6443);
+            let config = kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default())
+                .await
+                .unwrap();
+            assert_eq!(config.tls_server_name.as_deref(), Some(old.trim_matches(['[', ']'])));
+            kube::Client::try_from(config).unwrap();
+        }
+    }
+
     async fn own(world: &World) -> Own {
         Own::find_as(world.environment(), &world.path("scratch"), Some("abc".to_owned()), "").await
     }

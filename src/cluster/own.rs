@@ -61,7 +61,7 @@ impl Own {
     }
 
     /// The same for a process with these mounts, in the container of this id or hostname, if in any.
-    pub(super) async fn find_as(
+    pub(crate) async fn find_as(
         environment: &[Variable],
         scratch: &Path,
         guess: Option<String>,

@@ -153,12 +153,16 @@ async fn existing(
     cancel: &CancellationToken,
 ) -> Result<Place> {
     let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
-    let mut own = tokio::select! {
-        own = Own::find(&context.environment, scratch) => own,
-        () = cancel.cancelled() => return Ok(Place::Cancelled),
-    };
+    tokio::select! {
+        own = Own::find(&context.environment, scratch) => connected(&access, scratch, own, cancel).await,
+        () = cancel.cancelled() => Ok(Place::Cancelled),
+    }
+}
+
+/// The cluster, as it is reached from where `own` is. Only with it a network stays joined.
+async fn connected(access: &Access, scratch: &Path, mut own: Own, cancel: &CancellationToken) -> Result<Place> {
     let connected = tokio::select! {
-        connected = connect_from(&access, scratch, &mut own) => connected.map_err(Some),
+        connected = connect_from(access, scratch, &mut own) => connected.map_err(Some),
         () = cancel.cancelled() => Err(None),
     };
     let why = match connected {
@@ -260,7 +264,57 @@ fn nowhere(why: &str, plan: &Plan) -> Option<Diagnostic> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::cluster::kind::testing::World;
+    use crate::simulator::{Options, Simulator};
+
+    /// A container of ours beside one that publishes its `port` as 1, and a kubeconfig that names it so.
+    async fn beside(world: &World, port: u16) -> (Access, Own) {
+        let found = json!([{"Id": "abc", "Name": "/localhost", "HostConfig": {"NetworkMode": "bridge"},
+            "NetworkSettings": {"Networks": {"kind": {"IPAddress": "172.18.0.2"}},
+                "Ports": {format!("{port}/tcp"): [{"HostIp": "127.0.0.1", "HostPort": "1"}]}}}]);
+        world.says("inspect", &format!("echo '{found}'"));
+        world.says("ps", "echo abc");
+        let kubeconfig = world.path("config");
+        let text = "current-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a, user: {}}]\n\
+                    clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]\n";
+        std::fs::write(&kubeconfig, text).unwrap();
+        let own = Own::find_as(world.environment(), &world.path("scratch"), Some("abc".to_owned()), "").await;
+        (Access { kubeconfig: Some(kubeconfig), context: None }, own)
+    }
+
+    #[tokio::test]
+    async fn the_network_of_a_cluster_that_was_there_is_left_at_the_end() {
+        let (world, simulator) = (World::new(), Simulator::start(Options::default()).await.unwrap());
+        world.says("network", ":");
+        let port = simulator.url().rsplit_once(':').unwrap().1.trim_end_matches('/').parse().unwrap();
+        let (access, own) = beside(&world, port).await;
+        let place = connected(&access, &world.path("scratch"), own, &CancellationToken::new()).await.unwrap();
+        let Place::Existing(Ok(there)) = &place else { panic!("it is not reached") };
+        assert_eq!(there.containers(Vec::new()).network.as_deref(), Some("kind"));
+        assert_eq!((world.count("docker network connect"), world.count("docker network disconnect")), (1, 0));
+        assert!(place.leave().await.is_none());
+        assert_eq!(world.count("docker network disconnect kind abc"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_network_that_is_being_joined_when_the_run_is_cancelled_is_left() {
+        let (world, cancel) = (World::new(), CancellationToken::new());
+        world.says("network", "[ \"$2\" = disconnect ] || sleep 1000");
+        let (access, own) = beside(&world, 6443).await;
+        let scratch = world.path("scratch");
+        let cancelling = async {
+            while world.count("docker network connect") == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            cancel.cancel();
+        };
+        let (place, ()) = tokio::join!(connected(&access, &scratch, own, &cancel), cancelling);
+        assert!(matches!(place.unwrap(), Place::Cancelled));
+        assert_eq!(world.count("docker network disconnect kind abc"), 1);
+    }
 
     fn versions(texts: &[&str]) -> Vec<KubernetesVersion> {
         texts.iter().map(|text| text.parse().unwrap()).collect()

@@ -9,6 +9,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value as Json, json};
 
+use super::beside::{self, Way};
+use super::own::Own;
 use super::{Cluster, nodes};
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, chain};
@@ -24,6 +26,8 @@ const SILENCE: Duration = Duration::from_secs(900);
 const GREETING: Limits = Limits { transient: Duration::from_secs(10), lagging: Duration::ZERO };
 /// How long the count of what its nodes have to offer may take.
 const COUNTING: Duration = Duration::from_secs(30);
+/// The reason where nothing answers.
+const UNREACHABLE: &str = "Unreachable";
 /// Where a pod finds its own credentials.
 const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -51,17 +55,46 @@ pub enum Unconnected {
 /// # Errors
 /// There is no such kubeconfig or context; the cluster does not answer, or does not know us.
 pub async fn connect(access: &Access, folder: &Path) -> Result<Cluster, Unconnected> {
+    let found = find(access).map_err(|found| Unconnected::Usage(Error::usage(found)))?;
+    connect_to(&found, folder).await
+}
+
+/// The same from where `own` is: in a container it joins the network of a cluster in containers beside it. That is left ([`Own::leave`])
+/// by the caller, also after an error. With the network on which other containers reach the cluster, if it was needed.
+///
+/// # Errors
+/// Those of [`connect`].
+pub async fn connect_from(
+    access: &Access,
+    folder: &Path,
+    own: &mut Own,
+) -> Result<(Cluster, Option<String>), Unconnected> {
+    let mut found = find(access).map_err(|found| Unconnected::Usage(Error::usage(found)))?;
+    let way = match &mut found {
+        Found::Pod => Way::Direct,
+        Found::Context(kubeconfig, name) => beside::reach(own, kubeconfig, name).await.map_err(Unconnected::Cluster)?,
+    };
+    match (connect_to(&found, folder).await, way) {
+        (Ok(cluster), Way::Network(network)) => Ok((cluster, Some(network))),
+        (Ok(cluster), Way::Direct | Way::Nowhere) => Ok((cluster, None)),
+        (Err(Unconnected::Cluster(cause)), Way::Nowhere) if cause.reason == UNREACHABLE => {
+            Err(Unconnected::Cluster(Box::new(Cause { hint: beside::HINT.to_owned(), ..*cause })))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+async fn connect_to(found: &Found, folder: &Path) -> Result<Cluster, Unconnected> {
     // The client's TLS needs one, and only the first counts.
     crate::http_client::choose_cryptography();
-    let found = find(access).map_err(|found| Unconnected::Usage(Error::usage(found)))?;
-    let mut config = configure(&found).await.map_err(|found| Unconnected::Usage(Error::usage(found)))?;
+    let mut config = configure(found).await.map_err(|found| Unconnected::Usage(Error::usage(found)))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     // What is worth another try is tried by who asks (`persist`, the watches), with bounds of their own: a second, hidden loop
     // below them let a watch that was refused once come back half a minute late.
     config.default_retry = false;
-    let kubeconfig = private(&found, folder).map_err(Unconnected::Usage)?;
+    let kubeconfig = private(found, folder).map_err(Unconnected::Usage)?;
     let server = config.cluster_url.to_string();
     let client =
         Client::try_from(config).map_err(|error| Unconnected::Cluster(Box::new(unreachable(&server, &error))))?;
@@ -155,7 +188,7 @@ fn unreachable(server: &str, error: &kube::Error) -> Cause {
         kube::Error::Auth(_) => {
             ("Unauthorized", "the kubeconfig's credentials could not be had: does its login program work?")
         }
-        _ => ("Unreachable", "is the cluster running, and does the kubeconfig name the right one?"),
+        _ => (UNREACHABLE, "is the cluster running, and does the kubeconfig name the right one?"),
     };
     let why = match error {
         // Its own name tells nobody anything.
@@ -248,6 +281,8 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
+    use crate::cluster::kind::testing::World;
+    use crate::simulator::{Options, Simulator};
 
     fn kubeconfig(folder: &Path, server: &str) -> PathBuf {
         let path = folder.join("config");
@@ -284,6 +319,55 @@ mod tests {
         assert!(written.contains("secret-token") && !written.contains("other"), "{written}");
         assert_eq!(std::fs::metadata(&cluster.kubeconfig).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(Kubeconfig::read_from(&cluster.kubeconfig).is_ok());
+    }
+
+    /// Connects from a container on Docker's default network.
+    async fn connected_from(world: &World, server: &str) -> (Result<(Cluster, Option<String>), Unconnected>, Own) {
+        let scratch = world.path("scratch");
+        let mut own = Own::find_as(world.environment(), &scratch, Some("abc".to_owned()), "").await;
+        let access = Access { kubeconfig: Some(kubeconfig(&world.path("."), server)), context: None };
+        let connected = connect_from(&access, &scratch, &mut own).await;
+        (connected, own)
+    }
+
+    #[tokio::test]
+    async fn from_a_container_a_cluster_beside_it_is_reached_on_its_network() {
+        let (world, simulator) = (World::new(), Simulator::start(Options::default()).await.unwrap());
+        let port = reqwest::Url::parse(&simulator.url()).unwrap().port().unwrap();
+        // Its name resolves, as a container's does on its network. Port 1 of our own loopback is nobody's.
+        let node = json!({"Name": "/localhost", "NetworkSettings": {"Networks": {"k3d-a": {"IPAddress": "172.20.0.3"}},
+            "Ports": {format!("{port}/tcp"): [{"HostIp": "0.0.0.0", "HostPort": "1"}]}}});
+        world.says(
+            "inspect",
+            &format!(
+                r#"case "$*" in
+  *node*) echo '[{node}]'; echo 'Error: No such container: gone' >&2; exit 1 ;;
+  *) echo '[{{"Id":"abc","HostConfig":{{"NetworkMode":"bridge"}},"Mounts":[{{"Source":"/h","Destination":"/o"}}]}}]' ;;
+esac"#
+            ),
+        );
+        world.says("ps", "echo node; echo gone");
+        world.says("network", ":");
+        let (connected, own) = connected_from(&world, "http://0.0.0.0:1").await;
+        let (cluster, network) = connected.unwrap();
+        assert_eq!(network.as_deref(), Some("k3d-a"));
+        let written = std::fs::read_to_string(&cluster.kubeconfig).unwrap();
+        assert!(written.contains(&format!("http://localhost:{port}\"")) && !written.contains("0.0.0.0"), "{written}");
+        let containers = own.containers(network, Vec::new());
+        assert_eq!((containers.network.as_deref(), containers.host_paths.len()), (Some("k3d-a"), 1));
+        own.leave().await.unwrap();
+        let networks: Vec<_> = world.calls().into_iter().filter(|call| call.starts_with("docker network")).collect();
+        assert_eq!(networks, ["docker network connect k3d-a abc", "docker network disconnect k3d-a abc"]);
+    }
+
+    #[tokio::test]
+    async fn from_a_container_a_port_that_no_container_publishes_is_explained() {
+        let world = World::new();
+        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
+        world.says("ps", "echo abc");
+        let (connected, _) = connected_from(&world, "https://127.0.0.1:1").await;
+        let Err(Unconnected::Cluster(cause)) = connected.map(|_| ()) else { panic!("no cause") };
+        assert!(cause.reason == "Unreachable" && cause.hint.contains("loopback is not the machine's"), "{cause:?}");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Clusters: where examples are judged.
 
+mod beside;
 pub mod discovery;
 pub mod existing;
 pub mod kind;

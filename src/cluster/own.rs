@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::child::{Answer, ChildError, Tool, Variable, environment};
 use crate::trial::apply::request::text;
+use crate::trial::script::Containers;
 
 /// The network that kind puts nodes on.
 const KIND: &str = "kind";
@@ -60,7 +61,7 @@ impl Own {
     }
 
     /// The same for a process with these mounts, in the container of this id or hostname, if in any.
-    pub(super) async fn find_as(
+    pub(crate) async fn find_as(
         environment: &[Variable],
         scratch: &Path,
         guess: Option<String>,
@@ -80,6 +81,21 @@ impl Own {
     #[must_use]
     pub fn network(&self) -> &str {
         &self.network
+    }
+
+    /// Takes another network for that of the clusters; before one is joined.
+    pub(super) fn set_network(&mut self, network: String) {
+        self.network = network;
+    }
+
+    /// How script examples are started beside clusters on this network; `None` is Docker's default.
+    pub(crate) fn containers(&self, network: Option<String>, labels: Vec<(String, String)>) -> Containers {
+        Containers { network, labels, host_paths: self.host_paths().to_vec() }
+    }
+
+    /// The engine's running containers, as `docker inspect` tells of them; none if it does not answer.
+    pub(super) async fn running(&self) -> Vec<Json> {
+        running(&self.docker).await.unwrap_or_default()
     }
 
     /// Where folders of ours are for the Docker engine; empty if both see the same files.
@@ -106,13 +122,14 @@ impl Own {
         if *joined {
             return Ok(());
         }
+        // Who gives up while Docker is at it does not know, and leaves.
+        *joined = true;
         let answer = self.docker.ask(&["network", "connect", &self.network, &container.owner], ANSWER).await;
+        *joined = answer.as_ref().is_ok_and(|answer| answer.succeeded);
         match answer.map_err(|error| error.to_string())? {
-            answer if answer.succeeded => *joined = true,
-            answer if answer.err.contains("already exists") => {}
-            answer => return Err(answer.last_line().to_owned()),
+            answer if answer.succeeded || answer.err.contains("already exists") => Ok(()),
+            answer => Err(answer.last_line().to_owned()),
         }
-        Ok(())
     }
 
     /// Where a server of ours can be reached from the clusters: at the gateway of their network, which is this machine, or at our
@@ -193,14 +210,18 @@ async fn look(docker: &Tool, guess: &str, mountinfo: &str) -> Option<Container> 
 
 /// Our own container among those that run; `None` if that can't be told.
 async fn own(docker: &Tool, mountinfo: &str) -> Option<Json> {
-    let running = answered(docker.ask(&["ps", "--quiet", "--no-trunc"], ANSWER).await)?;
-    let ids: Vec<_> = running.out.split_whitespace().collect();
-    inspect(docker, &ids).await?.into_iter().find(|container| has_our_root(container, mountinfo))
+    running(docker).await?.into_iter().find(|container| has_our_root(container, mountinfo))
 }
 
+async fn running(docker: &Tool) -> Option<Vec<Json>> {
+    let running = answered(docker.ask(&["ps", "--quiet", "--no-trunc"], ANSWER).await)?;
+    inspect(docker, &running.out.split_whitespace().collect::<Vec<_>>()).await
+}
+
+/// Those of these containers that there are: one may have gone since it was listed.
 async fn inspect(docker: &Tool, ids: &[&str]) -> Option<Vec<Json>> {
     let arguments: Vec<_> = ["inspect", "--type", "container"].iter().chain(ids).copied().collect();
-    serde_json::from_str(&answered(docker.ask(&arguments, ANSWER).await)?.out).ok()
+    serde_json::from_str(&docker.ask(&arguments, ANSWER).await.ok()?.out).ok()
 }
 
 fn answered(answer: Result<Answer, ChildError>) -> Option<Answer> {

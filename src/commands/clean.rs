@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::say;
 use crate::child::{Tool, environment};
-use crate::cluster::existing::{Access, Unconnected, connect};
+use crate::cluster::existing::{Access, Unconnected, connect_from};
 use crate::cluster::kind::{Kind, Leftover as Cluster, end_orphans, names};
 use crate::cluster::own::Own;
 use crate::commands::run::scratch::remove_abandoned;
@@ -84,8 +84,9 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
     let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
     let runtime = super::runtime()?;
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
+    let mut own = runtime.block_on(Own::find(&context.environment, folder.path()));
     let found = runtime.block_on(async {
-        let cluster = connect(&access, folder.path()).await.map_err(unconnected)?;
+        let (cluster, _) = connect_from(&access, folder.path(), &mut own).await.map_err(unconnected)?;
         let target = Target::new(cluster.client);
         let found = cleanup::leftovers(&target, whose.run()).await;
         let found = found.map_err(|error| Error::Internal(format!("can't look for leftovers: {}", chain(&error))))?;
@@ -96,8 +97,9 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
             warn(&found.iter().filter_map(|left| still_young(left, Timestamp::now())).collect::<Vec<_>>(), context);
         }
         Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, Patience::default()).await))
-    })?;
-    let Some(removed) = found else { return say(NOTHING) };
+    });
+    warn(&runtime.block_on(own.leave()).err().into_iter().collect::<Vec<_>>(), context);
+    let Some(removed) = found? else { return say(NOTHING) };
     tell(&removed, context)
 }
 

@@ -104,7 +104,7 @@ impl Kind {
     #[must_use]
     pub fn containers(&self, labels: Vec<(String, String)>) -> Containers {
         let network = self.own.is_joining().then(|| self.own.network().to_owned());
-        Containers { network, labels, host_paths: self.own.host_paths().to_vec() }
+        self.own.containers(network, labels)
     }
 
     /// Where this program itself runs.

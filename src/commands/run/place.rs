@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::ground::{Ground, Machine, cause};
 use crate::cluster::Cluster;
-use crate::cluster::existing::{self, Access, Unconnected};
+use crate::cluster::existing::{Access, Unconnected, connect_from};
+use crate::cluster::own::Own;
 use crate::commands::workspace::Workspace;
 use crate::config::{ClusterKind, Config, KubernetesVersion};
 use crate::diagnostic::{Diagnostic, Severity};
@@ -16,19 +17,37 @@ use crate::model::{Cause, Tier};
 use crate::plan::{DEFAULT_KUBERNETES, Plan};
 use crate::report;
 use crate::settings::{RunContext, Settings};
+use crate::trial::script::Containers;
 
 /// Where a run judges.
 pub enum Place {
     /// Without a cluster, for this reason.
     Nowhere(String),
     /// On the cluster of a kubeconfig; or why it can't be used.
-    Existing(Result<Box<Cluster>, Box<Cause>>),
+    Existing(Result<Box<There>, Box<Cause>>),
     /// On a kind cluster for each version; or why there can be none.
     Kind(Result<Box<Ground>, Box<Cause>>),
     /// On a simulator for each version.
     Simulated,
     /// On a cluster, had the run not been cancelled before that was found.
     Cancelled,
+}
+
+/// A cluster that was there before.
+pub struct There {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Where this program itself is.
+    own: Own,
+    /// The Docker network on which containers reach it, if they need one.
+    network: Option<String>,
+}
+
+impl There {
+    /// How script examples are started beside it.
+    pub fn containers(&self, labels: Vec<(String, String)>) -> Containers {
+        self.own.containers(self.network.clone(), labels)
+    }
 }
 
 /// What is known of the place before there is a plan.
@@ -52,33 +71,30 @@ impl Reached {
         scratch: &Path,
         cancel: &CancellationToken,
     ) -> Result<Self> {
-        let found = async {
-            match config.cluster {
-                ClusterKind::Simulated => Ok(Self::Place(Place::Simulated)),
-                ClusterKind::Existing => existing(settings, scratch).await.map(Self::Place),
-                // The plan has no cells then.
-                _ if settings.selection.tier == Some(Tier::Basic) => {
-                    Ok(Self::Place(Place::Nowhere("the basic tier alone".to_owned())))
-                }
-                kind => match Machine::look(settings, context, config, scratch).await {
-                    Ok(machine) => Ok(Self::Machine(Box::new(machine))),
-                    Err(why) if kind == ClusterKind::Auto && !context.ci => {
-                        Ok(Self::Place(Place::Nowhere(why.message)))
-                    }
-                    Err(why) => Ok(Self::Place(Place::Kind(Err(Box::new(cause("NoDockerEngine", why)))))),
-                },
+        let kind = match config.cluster {
+            ClusterKind::Simulated => return Ok(Self::Place(Place::Simulated)),
+            ClusterKind::Existing => return existing(settings, context, scratch, cancel).await.map(Self::Place),
+            // The plan has no cells then.
+            _ if settings.selection.tier == Some(Tier::Basic) => {
+                return Ok(Self::Place(Place::Nowhere("the basic tier alone".to_owned())));
             }
+            kind => kind,
         };
-        tokio::select! {
-            found = found => found,
-            () = cancel.cancelled() => Ok(Self::Place(Place::Cancelled)),
-        }
+        let found = tokio::select! {
+            found = Machine::look(settings, context, config, scratch) => found,
+            () = cancel.cancelled() => return Ok(Self::Place(Place::Cancelled)),
+        };
+        Ok(match found {
+            Ok(machine) => Self::Machine(Box::new(machine)),
+            Err(why) if kind == ClusterKind::Auto && !context.ci => Self::Place(Place::Nowhere(why.message)),
+            Err(why) => Self::Place(Place::Kind(Err(Box::new(cause("NoDockerEngine", why))))),
+        })
     }
 
     /// The only version that there is, where it is the cluster, or kind, that says so.
     pub fn version(&self, config: &Config) -> Option<&str> {
         match self {
-            Self::Place(Place::Existing(Ok(cluster))) => Some(&cluster.kubernetes),
+            Self::Place(Place::Existing(Ok(there))) => Some(&there.cluster.kubernetes),
             Self::Machine(machine) if config.kubernetes.is_empty() => machine.default_version(),
             _ => None,
         }
@@ -91,8 +107,8 @@ impl Reached {
     /// The user's mistake: `--kubernetes` asks for other versions alone.
     pub fn unlike(&self, settings: &Settings, config: &Config) -> Result<Option<Diagnostic>> {
         match self {
-            Self::Place(Place::Existing(Ok(cluster))) if settings.selection.plan.is_none() => {
-                unlike(&cluster.kubernetes, settings.selection.kubernetes.as_deref(), &config.kubernetes)
+            Self::Place(Place::Existing(Ok(there))) if settings.selection.plan.is_none() => {
+                unlike(&there.cluster.kubernetes, settings.selection.kubernetes.as_deref(), &config.kubernetes)
             }
             _ => Ok(None),
         }
@@ -130,12 +146,36 @@ impl Reached {
     }
 }
 
-async fn existing(settings: &Settings, scratch: &Path) -> Result<Place> {
+async fn existing(
+    settings: &Settings,
+    context: &RunContext,
+    scratch: &Path,
+    cancel: &CancellationToken,
+) -> Result<Place> {
     let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
-    match existing::connect(&access, scratch).await {
-        Ok(cluster) => Ok(Place::Existing(Ok(Box::new(cluster)))),
-        Err(Unconnected::Cluster(cause)) => Ok(Place::Existing(Err(cause))),
-        Err(Unconnected::Usage(error)) => Err(error),
+    tokio::select! {
+        own = Own::find(&context.environment, scratch) => connected(&access, scratch, own, cancel).await,
+        () = cancel.cancelled() => Ok(Place::Cancelled),
+    }
+}
+
+/// The cluster, as it is reached from where `own` is. Only with it a network stays joined.
+async fn connected(access: &Access, scratch: &Path, mut own: Own, cancel: &CancellationToken) -> Result<Place> {
+    let connected = tokio::select! {
+        connected = connect_from(access, scratch, &mut own) => connected.map_err(Some),
+        () = cancel.cancelled() => Err(None),
+    };
+    let why = match connected {
+        Ok((cluster, network)) => return Ok(Place::Existing(Ok(Box::new(There { cluster, own, network })))),
+        Err(why) => why,
+    };
+    if let Err(left) = own.leave().await {
+        tracing::warn!("{left}");
+    }
+    match why {
+        None => Ok(Place::Cancelled),
+        Some(Unconnected::Cluster(cause)) => Ok(Place::Existing(Err(cause))),
+        Some(Unconnected::Usage(error)) => Err(error),
     }
 }
 
@@ -149,7 +189,7 @@ impl Place {
     pub fn is_simulated(&self) -> bool {
         match self {
             Self::Simulated => true,
-            Self::Existing(Ok(cluster)) => cluster.provider == "simulated",
+            Self::Existing(Ok(there)) => there.cluster.provider == "simulated",
             Self::Existing(Err(_)) | Self::Kind(_) | Self::Nowhere(_) | Self::Cancelled => false,
         }
     }
@@ -158,17 +198,21 @@ impl Place {
     pub fn not_judged(&self, kubernetes: &str) -> Option<String> {
         match self {
             Self::Nowhere(why) => Some(why.clone()),
-            Self::Existing(Ok(cluster)) => (kubernetes != DEFAULT_KUBERNETES
-                && !means(kubernetes, &cluster.kubernetes))
-            .then(|| format!("the existing cluster is {}, not {kubernetes}", cluster.kubernetes)),
+            Self::Existing(Ok(there)) => (kubernetes != DEFAULT_KUBERNETES
+                && !means(kubernetes, &there.cluster.kubernetes))
+            .then(|| format!("the existing cluster is {}, not {kubernetes}", there.cluster.kubernetes)),
             _ => None,
         }
     }
 
     /// Leaves what was joined for the run's time; what could not be left.
     pub async fn leave(&self) -> Option<Diagnostic> {
-        let Self::Kind(Ok(ground)) = self else { return None };
-        let why = ground.kind.leave().await.err()?;
+        let left = match self {
+            Self::Kind(Ok(ground)) => ground.kind.leave().await,
+            Self::Existing(Ok(there)) => there.own.leave().await,
+            _ => return None,
+        };
+        let why = left.err()?;
         Some(Diagnostic::error(why).with_severity(Severity::Warning))
     }
 }
@@ -220,7 +264,57 @@ fn nowhere(why: &str, plan: &Plan) -> Option<Diagnostic> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::cluster::kind::testing::World;
+    use crate::simulator::{Options, Simulator};
+
+    /// A container of ours beside one that publishes its `port` as 1, and a kubeconfig that names it so.
+    async fn beside(world: &World, port: u16) -> (Access, Own) {
+        let found = json!([{"Id": "abc", "Name": "/localhost", "HostConfig": {"NetworkMode": "bridge"},
+            "NetworkSettings": {"Networks": {"kind": {"IPAddress": "172.18.0.2"}},
+                "Ports": {format!("{port}/tcp"): [{"HostIp": "127.0.0.1", "HostPort": "1"}]}}}]);
+        world.says("inspect", &format!("echo '{found}'"));
+        world.says("ps", "echo abc");
+        let kubeconfig = world.path("config");
+        let text = "current-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a, user: {}}]\n\
+                    clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]\n";
+        std::fs::write(&kubeconfig, text).unwrap();
+        let own = Own::find_as(world.environment(), &world.path("scratch"), Some("abc".to_owned()), "").await;
+        (Access { kubeconfig: Some(kubeconfig), context: None }, own)
+    }
+
+    #[tokio::test]
+    async fn the_network_of_a_cluster_that_was_there_is_left_at_the_end() {
+        let (world, simulator) = (World::new(), Simulator::start(Options::default()).await.unwrap());
+        world.says("network", ":");
+        let port = simulator.url().rsplit_once(':').unwrap().1.trim_end_matches('/').parse().unwrap();
+        let (access, own) = beside(&world, port).await;
+        let place = connected(&access, &world.path("scratch"), own, &CancellationToken::new()).await.unwrap();
+        let Place::Existing(Ok(there)) = &place else { panic!("it is not reached") };
+        assert_eq!(there.containers(Vec::new()).network.as_deref(), Some("kind"));
+        assert_eq!((world.count("docker network connect"), world.count("docker network disconnect")), (1, 0));
+        assert!(place.leave().await.is_none());
+        assert_eq!(world.count("docker network disconnect kind abc"), 1);
+    }
+
+    #[tokio::test]
+    async fn a_network_that_is_being_joined_when_the_run_is_cancelled_is_left() {
+        let (world, cancel) = (World::new(), CancellationToken::new());
+        world.says("network", "[ \"$2\" = disconnect ] || sleep 1000");
+        let (access, own) = beside(&world, 6443).await;
+        let scratch = world.path("scratch");
+        let cancelling = async {
+            while world.count("docker network connect") == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            cancel.cancel();
+        };
+        let (place, ()) = tokio::join!(connected(&access, &scratch, own, &cancel), cancelling);
+        assert!(matches!(place.unwrap(), Place::Cancelled));
+        assert_eq!(world.count("docker network disconnect kind abc"), 1);
+    }
 
     fn versions(texts: &[&str]) -> Vec<KubernetesVersion> {
         texts.iter().map(|text| text.parse().unwrap()).collect()

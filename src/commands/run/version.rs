@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::builds::Builds;
 use super::on_clusters::{Judged, Work};
 use super::operator_checks::OperatorChecks;
-use super::place::Place;
+use super::place::{Place, There};
 use super::pulls::Pulls;
 use crate::cluster::{self, Cluster};
 use crate::commands::judge::Span;
@@ -88,7 +88,7 @@ impl<'a> Shared<'_, 'a, '_> {
                 Ok(self.without(kubernetes, &cells, "none", &Cause::new(CauseClass::Internal, "NoCluster", why)))
             }
             Place::Existing(Err(cause)) => Ok(self.without(kubernetes, &cells, "existing", cause)),
-            Place::Existing(Ok(cluster)) => Ok(self.on_existing(kubernetes, cells, cluster, began).await),
+            Place::Existing(Ok(there)) => Ok(self.on_existing(kubernetes, cells, there, began).await),
             Place::Kind(Err(cause)) => Ok(self.without(kubernetes, &cells, "kind", cause)),
             Place::Kind(Ok(ground)) => Ok(self.on_kind_whatever_happens(kubernetes, cells, ground).await),
             Place::Simulated => {
@@ -103,8 +103,11 @@ impl<'a> Shared<'_, 'a, '_> {
     }
 
     /// On the cluster that is there; the operator is deployed where that was asked for, and stays.
-    async fn on_existing(&self, kubernetes: &str, cells: Vec<Cell<'a>>, cluster: &Cluster, began: Instant) -> Judged {
-        let mut brought = Brought { created: Some(self.work.start.span(began)), ..self.brought(cluster) };
+    async fn on_existing(&self, kubernetes: &str, cells: Vec<Cell<'a>>, there: &There, began: Instant) -> Judged {
+        let nothing = self.brought(&there.cluster);
+        let containers = there.containers(nothing.containers.labels);
+        let mut brought =
+            Brought { created: Some(self.work.start.span(began)), containers, ..self.brought(&there.cluster) };
         if self.work.settings.cluster.install_operator
             && let Err(judged) = self.bring_operator(kubernetes, &cells, &mut brought, async { Ok(()) }).await
         {

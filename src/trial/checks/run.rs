@@ -18,6 +18,11 @@ use crate::trial::script::{self, Containers, Limits, Script, ScriptEnd, last_lin
 /// Bytes of the output that are kept from its start, and from its end.
 const HEAD: usize = 1024 * 1024;
 const TAIL: usize = 3 * 1024 * 1024;
+/// The exit code by which a shell says that it found no such program.
+const NOT_FOUND: i32 = 127;
+/// What to do then.
+const NOT_FOUND_HINT: &str = "127 says that a program was not found: a check runs where example-validator does, which for the action is a container \
+     of its own, without jq, curl or Python";
 
 /// What a program needs, and what ends it.
 pub struct RunContext<'a> {
@@ -114,7 +119,8 @@ fn judge(end: &ScriptEnd, command: &Command, output: &str, timeout: Duration) ->
     match end {
         ScriptEnd::Exited { code: 0 } => Finding::passed(last_line(output).unwrap_or_default()),
         ScriptEnd::Exited { code } => {
-            Finding::failed("CheckExited", format!("`{shown}` ended with exit code {code}{said}"), "")
+            let hint = if *code == NOT_FOUND { NOT_FOUND_HINT } else { "" };
+            Finding::failed("CheckExited", format!("`{shown}` ended with exit code {code}{said}"), hint)
         }
         ScriptEnd::Signalled { signal } => {
             Finding::failed("CheckKilled", format!("`{shown}` was ended by signal {signal}{said}"), "")

@@ -266,6 +266,19 @@ async fn a_program_sees_its_variables_and_no_token() {
 }
 
 #[tokio::test]
+async fn a_program_that_misses_another_fails_and_says_where_it_ran() {
+    let world = World::new();
+    for (line, told) in
+        [("no-such-program-of-ours | cat; exit 127", true), ("no-such-program-of-ours", true), ("exit 126", false)]
+    {
+        let (results, cause) = world.evaluate(&Checks::new(&[sh(line)]).unwrap(), &Facts::default()).await;
+        let cause = cause.unwrap();
+        assert_eq!((results[0].outcome.as_str(), cause.reason.as_str()), ("failed", "CheckExited"), "{line}");
+        assert_eq!(cause.hint.contains("a program was not found"), told, "{line}: {}", cause.hint);
+    }
+}
+
+#[tokio::test]
 async fn a_program_that_does_not_end_is_killed_with_what_it_started() {
     let mut world = World::new();
     world.timeout = Duration::from_secs(5);

@@ -94,12 +94,12 @@ pub(super) fn network<'a>(server: &str, given: Option<&'a str>) -> Option<&'a st
     if is_loopback(server) && !is_shared { Some("host") } else { given }
 }
 
-/// Whether a URL's host is this machine.
-fn is_loopback(server: &str) -> bool {
+/// Whether a URL's host is this machine: as a client, also by the address that stands for all of a server's.
+pub(crate) fn is_loopback(server: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(server) else { return false };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let is_local = |host: &str| host == "localhost" || host.ends_with(".localhost");
-    host.parse::<IpAddr>().map_or_else(|_| is_local(host), |address| address.is_loopback())
+    host.parse::<IpAddr>().map_or_else(|_| is_local(host), |address| address.is_loopback() || address.is_unspecified())
 }
 
 /// Where a path of ours is for the engine; `None` if the engine does not see it. The longest folder counts.
@@ -188,7 +188,13 @@ mod tests {
 
     #[test]
     fn a_server_on_loopback_is_reached_through_the_hosts_network() {
-        for server in ["https://127.0.0.1:6443", "https://127.1.2.3", "https://localhost:1", "http://[::1]:80/x"] {
+        for server in [
+            "https://127.0.0.1:6443",
+            "https://127.1.2.3",
+            "https://0.0.0.0:6550",
+            "https://localhost:1",
+            "http://[::1]:80/x",
+        ] {
             assert_eq!(network(server, Some("kind")), Some("host"), "{server}");
             assert_eq!(network(server, Some("container:abc")), Some("container:abc"), "{server}");
         }

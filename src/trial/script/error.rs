@@ -72,7 +72,8 @@ impl ScriptError {
             Self::ProgramNotFound(_) => (
                 Internal,
                 "ProgramNotFound",
-                "install it in a step before this one, or give the example an `image:` that has it",
+                "give the example's `run:` an `image:` that has it; without one it runs where example-validator does, which for the action is a \
+                 container of its own: what a step before installs is not there",
             ),
             Self::DockerNotFound => (
                 Internal,

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use container::host_path;
+pub(crate) use container::{host_path, is_loopback};
 pub use error::ScriptError;
 pub use tail::last_line;
 pub use verdict::{Seen, verdict};

@@ -30,6 +30,9 @@ const TRANSIENT: [&str; 18] = [
     "temporary failure in name resolution",
 ];
 
+/// What to do where a registry asks who we are. The home folder of the action's container is another than that of the steps before.
+const LOG_IN: &str = "log in to the registry before this step (`docker login`); the action sees a login only in the folder that DOCKER_CONFIG names";
+
 /// Words that no second try changes, with the reason to search for and what to do.
 const PERMANENT: [(&str, &str, &str); 10] = [
     ("invalid reference format", "InvalidImageName", "correct `image:` in the example's `run:`"),
@@ -40,11 +43,12 @@ const PERMANENT: [(&str, &str, &str); 10] = [
     (
         "pull access denied",
         "ErrImagePull",
-        "correct the image's name, add it to `images:` if the project builds it, or log in",
+        "correct the image's name, add it to `images:` if the project builds it, or log in before this step (`docker login`; the action sees \
+         a login only in the folder that DOCKER_CONFIG names)",
     ),
-    ("denied", "ErrImagePull", "log in to the registry before this step (`docker login`)"),
-    ("unauthorized", "ErrImagePull", "log in to the registry before this step (`docker login`)"),
-    ("403 forbidden", "ErrImagePull", "log in to the registry before this step (`docker login`)"),
+    ("denied", "ErrImagePull", LOG_IN),
+    ("unauthorized", "ErrImagePull", LOG_IN),
+    ("403 forbidden", "ErrImagePull", LOG_IN),
     ("not found", "ErrImagePull", "the registry does not have this image: correct its name, or push it"),
 ];
 
@@ -110,6 +114,16 @@ mod tests {
             assert!(
                 message.starts_with("a/b:c could not be pulled: ") && !message.contains("daemon:") && !hint.is_empty()
             );
+        }
+    }
+
+    #[test]
+    fn who_is_not_logged_in_is_told_where_a_login_is_seen() {
+        for said in
+            ["pull access denied for a/b, repository does not exist", "unauthorized: x", "denied: x", "403 Forbidden"]
+        {
+            let ScriptEnd::NotStarted { hint, .. } = judged("a/b:c", said).unwrap() else { panic!("{said}") };
+            assert!(hint.contains("DOCKER_CONFIG"), "{said}: {hint}");
         }
     }
 

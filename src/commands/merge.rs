@@ -69,7 +69,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     kept.assess(&mut report, Timestamp::now());
     let details = Details::default();
     let prefix = judge::prefix(settings, context);
-    let mut about = publish::about(settings, context, &prefix, None, &sensitive);
+    let mut about = publish::about(settings, context, &prefix, &sensitive);
     about.notices.extend(merged.remarks);
     about.notices.extend(lost);
     about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
@@ -86,8 +86,8 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let cancel = &CancellationToken::new();
     let addressee = runtime.block_on(addressee(settings, context, another, cancel));
     if let Some(found) = addressee.pull_request() {
-        about.commit.clone_from(&found.head_sha);
-        about.pull_request = Some(found.number);
+        let event = another.map_or(context.event(), |another| another.run.event.as_str());
+        publish::address(&mut about, event, found);
     }
     if another.is_none() {
         // Another run's results are what its code left: only a run itself enters the history.
@@ -207,7 +207,9 @@ fn of_run(mut report: Report, artifacts: &Artifacts) -> Report {
     report.run.repository.clone_from(&run.repository);
     report.run.commit.clone_from(&run.head_sha);
     report.run.event.clone_from(&run.event);
-    report.run.pull_request = pull_request.as_ref().ok().map(|found| found.number);
+    // The queue's group is more than the one pull request that is told of it.
+    let found = pull_request.as_ref().ok().filter(|_| !publish::is_of_queue(&run.event));
+    report.run.pull_request = found.map(|found| found.number);
     if run.was_cancelled() { report.cancelled() } else { report }
 }
 

@@ -32,14 +32,19 @@ const MOST_SHARDS: usize = crate::plan::MAX_JOBS;
 /// neither), writes the merged one and prints it.
 pub fn report(settings: &Settings, context: &RunContext, format: Format, from_run: Option<u64>) -> Result<u8> {
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
-    let mut gathered = match gather::gather(settings, context, &config, from_run)? {
+    let given = match &settings.selection.plan {
+        Some(PlanSource::File(_)) => planning::given_plan(settings, context)?,
+        Some(PlanSource::Digest(_)) | None => None,
+    };
+    let digest = digest(settings, given.as_ref());
+    let mut gathered = match gather::gather(settings, context, &config, from_run, digest)? {
         Found::Results(gathered) => *gathered,
         Found::Nothing(why) => {
             super::tell(&[warning(why)], context);
             return Ok(0);
         }
     };
-    let plan = plan(settings, context, &mut gathered)?;
+    let plan = plan(settings, context, given, &mut gathered)?;
     let runtime = super::runtime()?;
     let mut kept = runtime.block_on(Kept::read(settings, context, &config))?;
     let Gathered { mut reports, mut remarks, artifacts, .. } = gathered;
@@ -124,22 +129,32 @@ async fn addressee(
     }
 }
 
-/// The plan that the results are held to: the one that was named, else the one that came along.
-fn plan(settings: &Settings, context: &RunContext, gathered: &mut Gathered) -> Result<Option<Plan>> {
+/// The digest of the plan that was named: of a file that was read, or by itself.
+fn digest<'a>(settings: &'a Settings, given: Option<&'a Plan>) -> Option<&'a str> {
+    match (given, &settings.selection.plan) {
+        (Some(plan), _) => Some(&plan.digest),
+        (None, Some(PlanSource::Digest(digest))) => Some(digest),
+        _ => None,
+    }
+}
+
+/// The plan that the results are held to: the one that was given, else the one that came along.
+fn plan(
+    settings: &Settings,
+    context: &RunContext,
+    given: Option<Plan>,
+    gathered: &mut Gathered,
+) -> Result<Option<Plan>> {
     let came = gathered.plan.take();
-    match (&settings.selection.plan, came) {
-        (None, came) => Ok(came),
-        (Some(PlanSource::Digest(digest)), Some(came)) if came.digest == *digest => Ok(Some(came)),
-        (Some(PlanSource::Digest(digest)), Some(came)) => {
-            let message = format!("--plan {digest}: the plan of the run has the digest {}", came.digest);
-            Err(Error::usage(Diagnostic::error(message).with_help("name the plan that the shards obeyed, or none")))
-        }
+    match (&settings.selection.plan, given.or(came)) {
         // The plan of another run is not looked for in this one.
         (Some(PlanSource::Digest(digest)), None) if gathered.artifacts.is_some() => {
-            let message = format!("--plan {digest}: the run has no plan among its artifacts");
-            Err(Error::usage(Diagnostic::error(message).with_help("name the plan's file, or none")))
+            let message = format!("--plan {digest}: the run has no such plan among its artifacts");
+            let error = Diagnostic::error(message).with_help("name the plan that the shards obeyed, its file, or none");
+            Err(Error::Usage(gathered.remarks.drain(..).chain([error]).collect()))
         }
-        (Some(_), _) => planning::given_plan(settings, context),
+        (Some(PlanSource::Digest(_)), None) => planning::given_plan(settings, context),
+        (_, plan) => Ok(plan),
     }
 }
 

@@ -59,6 +59,11 @@ fn plan(server: &Server, root: &Path) -> String {
     plan["digest"].as_str().unwrap().to_owned()
 }
 
+/// What the artifact of a plan is called.
+fn plan_name(digest: &str) -> String {
+    format!("example-validator-plan-{}", &digest["sha256:".len()..][..12])
+}
+
 /// Runs a shard as a step of a job, and leaves its artifact.
 fn shard(server: &Server, root: &Path, digest: &str, number: usize) {
     let (shard, output) = (format!("{number}/3"), format!("out/{number}"));
@@ -80,7 +85,7 @@ fn outcomes(report: &Value, outcome: &str) -> Vec<String> {
 fn shards_find_their_plan_and_their_report_names_the_one_that_is_missing() {
     let (server, root) = (Server::start(), repository(7));
     let digest = plan(&server, root.path());
-    assert_eq!(server.names(), ["example-validator-plan"]);
+    assert_eq!(server.names(), [plan_name(&digest)]);
     for number in [1, 2] {
         shard(&server, root.path(), &digest, number);
     }
@@ -140,12 +145,137 @@ fn the_attempt_that_was_run_again_holds_and_the_rest_api_stands_in_for_the_resul
 }
 
 #[test]
+fn what_the_results_service_forgot_of_the_attempt_before_the_rest_api_still_has() {
+    let (server, root) = (Server::start(), repository(2));
+    let digest = plan(&server, root.path());
+    server.forgets(&plan_name(&digest));
+    let again = |output: &str| {
+        let mut step = server.step(root.path(), "push", &push());
+        step.args(["run", "--plan", &digest, "--shard", "2/3", "--output", output]);
+        step
+    };
+    let output = run(&mut again("out/none"), 2);
+    assert!(said(&output).contains("workflow run not found"), "{}", said(&output));
+    (1..=3).for_each(|number| {
+        let output = format!("out/{number}");
+        let mut step = server.step(root.path(), "push", &push());
+        step.env("INPUT_GITHUB-TOKEN", TOKEN).env("INPUT_COMMENT", "never");
+        step.args(["run", "--plan", &digest, "--shard", &format!("{number}/3"), "--output", &output]);
+        assert!(matches!(step.output().unwrap().status.code(), Some(0 | 1)), "{step:?}");
+        assert_eq!(json_of(&root.path().join(output).join("plan.json"))["digest"], digest);
+    });
+    // The report, too, takes each from where it can be had: the plan is not even listed any more.
+    server.lists_not(&plan_name(&digest));
+    server.forgets("example-validator-report-1-of-3");
+    let reported = |token: &str| {
+        let mut step = server.step(root.path(), "push", &push());
+        step.env("INPUT_GITHUB-TOKEN", token).env("INPUT_COMMENT", "never");
+        said(&run(step.args(["report", "--plan", &digest, "--output", "merged"]), 1))
+    };
+    let told = reported("");
+    assert!(told.contains("shard 1/3 is missing") && told.contains("workflow run not found"), "{told}");
+    let told = reported(TOKEN);
+    assert!(!told.contains("is missing") && !told.contains("is not used"), "{told}");
+    let of = |outcome| outcomes(&merged(root.path()), outcome).len();
+    assert_eq!((of("passed"), of("failed"), of("errored")), (2, 1, 0));
+    assert!(server.asked().contains(&"GET /api/repos/o/r/actions/artifacts/100/zip".to_owned()));
+    server.assert_content();
+}
+
+/// Runs all three shards of a fan-out whose artifacts are called so.
+fn fan_out(server: &Server, root: &Path, digest: &str, name: &str) {
+    for number in 1..=3 {
+        let mut step = server.step(root, "push", &push());
+        step.env("INPUT_ARTIFACT-NAME", name).args(["run", "--plan", digest, "--output", &format!("out/{number}")]);
+        step.args(["--shard", &format!("{number}/3")]);
+        assert!(matches!(step.output().unwrap().status.code(), Some(0 | 1)), "{step:?}");
+    }
+}
+
+#[test]
+fn two_fan_outs_of_one_run_keep_their_plans_and_results_apart() {
+    let (server, one, other) = (Server::start(), repository(7), repository(2));
+    let report = |root: &Path, name: &str, plan: &[&str], code: i32| {
+        let mut step = server.step(root, "push", &push());
+        step.env("INPUT_ARTIFACT-NAME", name).args(["report", "--output", "merged"]).args(plan);
+        said(&run(&mut step, code))
+    };
+    let (of_one, of_other) = (plan(&server, one.path()), plan(&server, other.path()));
+    let names = [plan_name(&of_one), plan_name(&of_other)];
+    assert_eq!(server.names(), names);
+    // None has arrived: whose are missing?
+    let told = report(one.path(), "a", &[], 2);
+    assert!(names.iter().all(|name| told.contains(name)) && told.contains("plan: ${{"), "{told}");
+
+    // By their names.
+    fan_out(&server, one.path(), &of_one, "a");
+    fan_out(&server, other.path(), &of_other, "b");
+    for (root, name, count) in [(&one, "a", 7), (&other, "b", 2)] {
+        let told = report(root.path(), name, &[], 1);
+        assert!(!told.contains("is missing") && !told.contains("left out"), "{told}");
+        assert_eq!(outcomes(&merged(root.path()), "passed").len(), count);
+    }
+
+    // Under one name they are told apart by their plans, and by nothing else.
+    fan_out(&server, one.path(), &of_one, "same");
+    fan_out(&server, other.path(), &of_other, "same");
+    for (root, digest, count) in [(&one, &of_one, 7), (&other, &of_other, 2)] {
+        let told = report(root.path(), "same", &["--plan", digest], 1);
+        assert!(!told.contains("is missing"), "{told}");
+        assert_eq!(outcomes(&merged(root.path()), "passed").len(), count);
+        assert_eq!(json_of(&root.path().join("merged/plan.json"))["digest"], **digest);
+    }
+    assert!(
+        report(one.path(), "same", &["--plan", &of_one], 1)
+            .contains("results of another plan are left out (same-1-of-3-2,")
+    );
+    server.has("same-1-of-3-3", zip([("report.json", b"{}".to_vec())].into_iter()));
+    let told = report(one.path(), "same", &["--plan", &of_one], 1);
+    assert!(told.contains("shard 1/3 is missing"), "what can't be read may be the newest of ours: {told}");
+    server.assert_content();
+}
+
+#[test]
+fn the_merge_queue_has_a_comment_and_a_commit_of_its_own() {
+    let (server, root) = (Server::start(), repository(1));
+    let head = "e".repeat(40);
+    let side = |sha: &str| json!({"sha": sha, "ref": "x", "repo": {"id": 1, "full_name": "o/r"}});
+    let pull_request = json!({"number": 6, "state": "open", "html_url": "u", "head": side(&head), "base": side("b")});
+    server.answers("/pulls/6", pull_request.clone());
+    let repository = json!({"full_name": "o/r", "default_branch": "main"});
+    let own = json!({"pull_request": pull_request, "repository": repository});
+    let queued = json!({
+        "merge_group": {"head_ref": format!("refs/heads/gh-readonly-queue/main/pr-6-{}", "b".repeat(40)), "head_sha": COMMIT},
+        "repository": repository
+    });
+    let judged = |event: &str, payload: &Value, sha: &str| {
+        let mut step = server.step(root.path(), event, payload);
+        step.env("INPUT_GITHUB-TOKEN", TOKEN).env("GITHUB_SHA", sha);
+        run(step.args(["run", "--tier", "basic", "--changed-files", "off", "--output", "out"]), 1);
+        server.comments()
+    };
+    let [mine] = <[_; 1]>::try_from(judged("pull_request", &own, &"d".repeat(40))).unwrap();
+    assert!(mine.number == 6 && mine.body.contains(&format!("/commit/{head}")), "{}", mine.body);
+    let [still, group] = <[_; 2]>::try_from(judged("merge_group", &queued, COMMIT)).unwrap();
+    assert_eq!(still, mine);
+    assert!(group.body.starts_with("<!-- example-validator: default/merge-queue -->\n"), "{}", group.body);
+    assert!(group.body.contains("This is of the merge queue"), "{}", group.body);
+    assert!(group.body.contains(&format!("/commit/{COMMIT}")) && !group.body.contains(&head), "{}", group.body);
+    // The next group's is compared with this one.
+    let later = "c".repeat(40);
+    let [still, group] = <[_; 2]>::try_from(judged("merge_group", &queued, &later)).unwrap();
+    assert_eq!(still, mine);
+    assert!(group.body.contains(&format!("/commit/{later}")), "{}", group.body);
+    server.assert_content();
+}
+
+#[test]
 fn a_plan_of_another_digest_is_refused_before_anything_is_created() {
     let (server, root) = (Server::start(), repository(1));
     let digest = plan(&server, root.path());
     let other = format!("sha256:{}", "f".repeat(64));
     let output = run(server.step(root.path(), "push", &push()).args(["run", "--plan", &other, "--output", "out"]), 2);
-    assert!(said(&output).contains(&digest) && said(&output).contains(&other), "{}", said(&output));
+    assert!(said(&output).contains(&plan_name(&digest)) && said(&output).contains(&other), "{}", said(&output));
     assert!(!root.path().join("out").exists());
     let output = run(program::program(root.path()).args(["run", "--plan", &digest]), 2);
     assert!(said(&output).contains("name the plan's file instead"), "{}", said(&output));

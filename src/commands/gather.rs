@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::evidence::archive::{self, ARCHIVE, COLLECTED};
 use crate::evidence::{Journal, Limits};
 use crate::github::api::Api;
-use crate::github::collect::{self, Collected, DEFAULT_NAME, Source, Wanted, WorkflowRun};
+use crate::github::collect::{self, Collected, DEFAULT_NAME, Source, Uncollected, Wanted, WorkflowRun};
 use crate::github::pull_request::PullRequest;
 use crate::github::results::{self, Blobs, Results};
 use crate::github::trust::{self, Notice};
@@ -22,7 +22,7 @@ use crate::settings::{RunContext, Settings};
 #[derive(Debug, Default)]
 pub struct Gathered {
     pub reports: Vec<Report>,
-    /// The plan that came along.
+    /// The plan that came along; of artifacts the one that was asked for, if one was.
     pub plan: Option<Plan>,
     /// What concerns no single example.
     pub remarks: Vec<Diagnostic>,
@@ -59,8 +59,14 @@ pub enum Found {
 }
 
 /// Gathers results: of the folders that were named; of the workflow run that was; under GitHub Actions of this run; else of the
-/// output folder.
-pub fn gather(settings: &Settings, context: &RunContext, config: &Config, from_run: Option<u64>) -> Result<Found> {
+/// output folder. Of a workflow run with several fan-outs those of the plan with the digest `plan`, if one is given.
+pub fn gather(
+    settings: &Settings,
+    context: &RunContext,
+    config: &Config,
+    from_run: Option<u64>,
+    plan: Option<&str>,
+) -> Result<Found> {
     let own = context.run_id.as_deref().and_then(|id| id.parse::<u64>().ok());
     if let Some(id) = from_run.filter(|_| !settings.paths.is_empty()) {
         let message = format!("--from-run {id} and folders can't be merged: results are of one run");
@@ -68,12 +74,12 @@ pub fn gather(settings: &Settings, context: &RunContext, config: &Config, from_r
     }
     let runtime = super::runtime()?;
     match from_run {
-        Some(id) if Some(id) != own => runtime.block_on(of_another(settings, context, config, id)),
+        Some(id) if Some(id) != own => runtime.block_on(of_another(settings, context, config, id, plan)),
         None if !settings.paths.is_empty() => of_folders(&settings.paths, config).map(found),
         None if !has_artifacts(settings, context) => {
             of_folders(std::slice::from_ref(&settings.output), config).map(found)
         }
-        _ => runtime.block_on(of_this(settings, context, config)).map(found),
+        _ => runtime.block_on(of_this(settings, context, config, plan)).map(found),
     }
 }
 
@@ -130,11 +136,12 @@ fn rest(settings: &Settings, context: &RunContext, run: u64) -> Result<Source, S
 }
 
 /// The artifacts of this run.
-async fn of_this(settings: &Settings, context: &RunContext, config: &Config) -> Result<Gathered> {
-    let cant = |why: String| Error::Internal(format!("can't collect the artifacts of this run: {why}"));
-    let sources = sources_of_this(settings, context).map_err(cant)?;
+async fn of_this(settings: &Settings, context: &RunContext, config: &Config, plan: Option<&str>) -> Result<Gathered> {
+    let cant = |why| uncollected(why, "this run");
+    let sources = sources_of_this(settings, context).map_err(|why| cant(Uncollected::Unlisted(why)))?;
     let wanted = Wanted {
         base: settings.github.artifact_name.as_deref().unwrap_or(DEFAULT_NAME),
+        plan,
         run: context.run_id.as_deref().unwrap_or_default(),
         repository: context.repository.as_deref().unwrap_or_default(),
         commit: context.sha.as_deref(),
@@ -146,7 +153,13 @@ async fn of_this(settings: &Settings, context: &RunContext, config: &Config) -> 
 }
 
 /// The artifacts of another run.
-async fn of_another(settings: &Settings, context: &RunContext, config: &Config, id: u64) -> Result<Found> {
+async fn of_another(
+    settings: &Settings,
+    context: &RunContext,
+    config: &Config,
+    id: u64,
+    plan: Option<&str>,
+) -> Result<Found> {
     let usage = |why: String| {
         let help = "it needs GITHUB_REPOSITORY and the input `github-token` with the permission `actions: read`";
         Error::usage(Diagnostic::error(format!("--from-run {id}: {why}")).with_help(help))
@@ -166,13 +179,15 @@ async fn of_another(settings: &Settings, context: &RunContext, config: &Config, 
     }
     let wanted = Wanted {
         base: settings.github.artifact_name.as_deref().unwrap_or(DEFAULT_NAME),
+        plan,
         run: &id.to_string(),
         repository,
         commit: run.commit(),
         fail_on: &config.fail_on,
         server_url: &context.server_url,
     };
-    let collected = collect::collect(std::slice::from_ref(&source), &wanted).await.map_err(cant)?;
+    let collected = collect::collect(std::slice::from_ref(&source), &wanted).await;
+    let collected = collected.map_err(|why| uncollected(why, &format!("workflow run {id}")))?;
     let pull_request = trust::published_for(api, repository, &run).await;
     let sensitive = match &pull_request {
         Ok(found) => changes::sensitive_of(settings, context, api, repository, found).await,
@@ -186,6 +201,18 @@ async fn of_another(settings: &Settings, context: &RunContext, config: &Config, 
         gathered.remarks.push(warning(format!("workflow run {id} has not ended yet: results may be missing")));
     }
     Ok(found(gathered))
+}
+
+fn uncollected(why: Uncollected, run: &str) -> Error {
+    match why {
+        Uncollected::Unlisted(why) => Error::Internal(format!("can't collect the artifacts of {run}: {why}")),
+        several @ Uncollected::SeveralPlans(_) => Error::usage(
+            Diagnostic::error(format!("can't collect the artifacts of {run}: {several}")).with_help(
+                "name the plan by its digest (`plan: ${{ needs.plan.outputs.plan }}`), and give each fan-out of a workflow an \
+                 `artifact-name` of its own",
+            ),
+        ),
+    }
 }
 
 fn gathered(mut collected: Collected, another: Option<Another>) -> Gathered {

@@ -64,7 +64,7 @@ pub fn lint(settings: &Settings, context: &RunContext, format: Format) -> Result
     let run = run_of(context, settings, &start, false);
     let report = report_of(run, Vec::new(), Vec::new(), rows, &workspace, &start);
     show(&report, &details, &workspace.diagnostics, context, settings, Shown { format, rows_are: false })?;
-    let about = publish::about(settings, context, &prefix(settings, context), None, &[]);
+    let about = publish::about(settings, context, &prefix(settings, context), &[]);
     super::tell(&publish::tell_step(settings, context, &report, &details, &about), context);
     Ok(report::exit_code(&report, &workspace.config.fail_on))
 }

@@ -33,14 +33,19 @@ const MOST_SHARDS: usize = crate::plan::MAX_JOBS;
 pub fn report(settings: &Settings, context: &RunContext, format: Format, from_run: Option<u64>) -> Result<u8> {
     report::output::check_place(&settings.output, &settings.root)?;
     let config = settings.over(config::read(&settings.root, settings.config.as_deref())?)?;
-    let mut gathered = match gather::gather(settings, context, &config, from_run)? {
+    let given = match &settings.selection.plan {
+        Some(PlanSource::File(_)) => planning::given_plan(settings, context)?,
+        Some(PlanSource::Digest(_)) | None => None,
+    };
+    let digest = digest(settings, given.as_ref());
+    let mut gathered = match gather::gather(settings, context, &config, from_run, digest)? {
         Found::Results(gathered) => *gathered,
         Found::Nothing(why) => {
             super::tell(&[warning(why)], context);
             return Ok(0);
         }
     };
-    let plan = plan(settings, context, &mut gathered)?;
+    let plan = plan(settings, context, given, &mut gathered)?;
     let runtime = super::runtime()?;
     let mut kept = runtime.block_on(Kept::read(settings, context, &config))?;
     let Gathered { mut reports, mut remarks, artifacts, .. } = gathered;
@@ -70,7 +75,7 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     kept.assess(&mut report, Timestamp::now());
     let details = Details::default();
     let prefix = judge::prefix(settings, context);
-    let mut about = publish::about(settings, context, &prefix, None, &sensitive);
+    let mut about = publish::about(settings, context, &prefix, &sensitive);
     about.notices.extend(merged.remarks);
     about.notices.extend(lost);
     about.artifacts = artifacts.iter().flat_map(|artifacts| links(&report, artifacts)).collect();
@@ -87,8 +92,8 @@ pub fn report(settings: &Settings, context: &RunContext, format: Format, from_ru
     let cancel = &CancellationToken::new();
     let addressee = runtime.block_on(addressee(settings, context, another, cancel));
     if let Some(found) = addressee.pull_request() {
-        about.commit.clone_from(&found.head_sha);
-        about.pull_request = Some(found.number);
+        let event = another.map_or(context.event(), |another| another.run.event.as_str());
+        publish::address(&mut about, event, found);
     }
     if another.is_none() {
         // Another run's results are what its code left: only a run itself enters the history.
@@ -125,22 +130,32 @@ async fn addressee(
     }
 }
 
-/// The plan that the results are held to: the one that was named, else the one that came along.
-fn plan(settings: &Settings, context: &RunContext, gathered: &mut Gathered) -> Result<Option<Plan>> {
+/// The digest of the plan that was named: of a file that was read, or by itself.
+fn digest<'a>(settings: &'a Settings, given: Option<&'a Plan>) -> Option<&'a str> {
+    match (given, &settings.selection.plan) {
+        (Some(plan), _) => Some(&plan.digest),
+        (None, Some(PlanSource::Digest(digest))) => Some(digest),
+        _ => None,
+    }
+}
+
+/// The plan that the results are held to: the one that was given, else the one that came along.
+fn plan(
+    settings: &Settings,
+    context: &RunContext,
+    given: Option<Plan>,
+    gathered: &mut Gathered,
+) -> Result<Option<Plan>> {
     let came = gathered.plan.take();
-    match (&settings.selection.plan, came) {
-        (None, came) => Ok(came),
-        (Some(PlanSource::Digest(digest)), Some(came)) if came.digest == *digest => Ok(Some(came)),
-        (Some(PlanSource::Digest(digest)), Some(came)) => {
-            let message = format!("--plan {digest}: the plan of the run has the digest {}", came.digest);
-            Err(Error::usage(Diagnostic::error(message).with_help("name the plan that the shards obeyed, or none")))
-        }
+    match (&settings.selection.plan, given.or(came)) {
         // The plan of another run is not looked for in this one.
         (Some(PlanSource::Digest(digest)), None) if gathered.artifacts.is_some() => {
-            let message = format!("--plan {digest}: the run has no plan among its artifacts");
-            Err(Error::usage(Diagnostic::error(message).with_help("name the plan's file, or none")))
+            let message = format!("--plan {digest}: the run has no such plan among its artifacts");
+            let error = Diagnostic::error(message).with_help("name the plan that the shards obeyed, its file, or none");
+            Err(Error::Usage(gathered.remarks.drain(..).chain([error]).collect()))
         }
-        (Some(_), _) => planning::given_plan(settings, context),
+        (Some(PlanSource::Digest(_)), None) => planning::given_plan(settings, context),
+        (_, plan) => Ok(plan),
     }
 }
 
@@ -208,7 +223,9 @@ fn of_run(mut report: Report, artifacts: &Artifacts) -> Report {
     report.run.repository.clone_from(&run.repository);
     report.run.commit.clone_from(&run.head_sha);
     report.run.event.clone_from(&run.event);
-    report.run.pull_request = pull_request.as_ref().ok().map(|found| found.number);
+    // The queue's group is more than the one pull request that is told of it.
+    let found = pull_request.as_ref().ok().filter(|_| !publish::is_of_queue(&run.event));
+    report.run.pull_request = found.map(|found| found.number);
     if run.was_cancelled() { report.cancelled() } else { report }
 }
 

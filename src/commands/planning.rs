@@ -8,7 +8,7 @@ use super::{changes, for_log, gather, history::Kept, say, tell, workspace::Works
 use crate::diagnostic::Diagnostic;
 use crate::error::{Error, Result, chain};
 use crate::github::artifact::{self, Contents, NewArtifact};
-use crate::github::collect::PLAN_NAME;
+use crate::github::collect::plan_name;
 use crate::github::outputs;
 use crate::github::results::{Absent, Results};
 use crate::history::{self, History};
@@ -53,7 +53,7 @@ fn keep(settings: &Settings, plan: &Plan) -> Result<()> {
 /// Gives the plan to the jobs that will obey it: as an artifact, with the matrix as an output.
 fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<()> {
     let mut outputs = vec![("matrix", plan::github_matrix(plan)?)];
-    match share(settings, context) {
+    match share(settings, context, plan) {
         Ok(Some(id)) => {
             let repository = context.repository.as_deref().unwrap_or_default();
             let run = context.run_id.as_deref().unwrap_or_default();
@@ -69,14 +69,15 @@ fn hand_over(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<(
 
 /// Leaves the plan among the run's artifacts, where its shards find it by its digest. That it can't be left there is told: with its file
 /// passed on by other means the shards can obey it all the same.
-fn share(settings: &Settings, context: &RunContext) -> Result<Option<u64>, Diagnostic> {
+fn share(settings: &Settings, context: &RunContext, plan: &Plan) -> Result<Option<u64>, Diagnostic> {
     let results = match Results::new(&context.services, &context.server_url) {
         Ok(results) => results,
         Err(Absent::Outside) => return Ok(None),
         Err(why) => return Err(not_shared(&why)),
     };
+    let name = plan_name(&plan.digest);
     let new = NewArtifact {
-        name: PLAN_NAME,
+        name: &name,
         retention_days: settings.github.retention_days,
         longest_days: context.retention_days,
         overwrite: true,

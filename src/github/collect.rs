@@ -5,20 +5,20 @@
 //! run and to the artifact's name. An artifact that does not fit is told and left out, so that its shard is missing: a run of which a part
 //! is missing is never a success. What a run of a fork *says* can't be checked by anybody but its reader.
 
+mod gathering;
 mod names;
 mod remote;
 mod run;
 mod source;
+mod store;
 #[cfg(test)]
 mod tests;
 mod unpack;
 mod vetted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::StreamExt as _;
-
-pub use names::{DEFAULT_NAME, Kind, PLAN_NAME, artifact_name, namesake};
+pub use names::{DEFAULT_NAME, Kind, artifact_name, namesake, plan_name};
 pub use run::WorkflowRun;
 pub use source::Source;
 
@@ -28,22 +28,18 @@ use crate::model::{ExampleId, Outcome};
 use crate::plan::Plan;
 use crate::report::annotations::neutral;
 use crate::report::{Report, Row};
+use gathering::Gathering;
 use source::{Entry, Unusable};
+use store::{Contents, Store};
 use unpack::Unpacked;
-
-/// The most artifacts that are taken: as many jobs as a matrix can have, the plan, and a whole one.
-const MOST_ARTIFACTS: usize = 258;
-/// The most bytes that are unpacked of all of them.
-const MOST_UNPACKED: usize = 512 << 20;
-const TOO_MUCH: &str = "the artifacts hold more than is looked at";
-/// How many are fetched at once.
-const AT_ONCE: usize = 2;
 
 /// What is looked for, and what it is held to.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// What the artifacts of the run's results are called: the input `artifact-name`.
     pub base: &'a str,
+    /// The digest of the plan that the results must have obeyed; `None` if they say which it is.
+    pub plan: Option<&'a str>,
     /// The workflow run that the reports must be of.
     pub run: &'a str,
     /// Its repository, `owner/name`.
@@ -74,7 +70,7 @@ pub struct Artifact {
 pub struct Collected {
     /// The reports, those of killed runs among them.
     pub reports: Vec<Report>,
-    /// The plan: the artifact's, else the one that all results came with.
+    /// The plan that the results obeyed: its artifact's, else the one that they came with.
     pub plan: Option<Plan>,
     /// The artifacts that were used.
     pub artifacts: Vec<Artifact>,
@@ -95,89 +91,78 @@ impl Collected {
     }
 }
 
-/// Collects what the run left, from the first of the sources that can list its artifacts. What can't be used is among the remarks.
-///
-/// # Errors
-/// No source can list them; why each can't, in one line.
-pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collected, String> {
-    let (source, entries, complete) = list(sources).await?;
-    let mut collected = Collected::default();
-    if !complete {
-        collected.remarks.push("the run has more artifacts than are looked through: some may be missing".to_owned());
-        collected.is_incomplete = true;
-    }
-    let mut meant = meant(wanted.base, entries);
-    if meant.len() > MOST_ARTIFACTS {
-        collected
-            .remarks
-            .push(format!("{} artifacts are more than {MOST_ARTIFACTS}: the rest is left out", meant.len()));
-        meant.truncate(MOST_ARTIFACTS);
-        collected.is_incomplete = true;
-    }
-    let mut plans = Vec::new();
-    let mut budget = MOST_UNPACKED;
-    let mut unpacked = futures::stream::iter(meant)
-        .map(|(kind, entry)| async move {
-            let unpacked = source.fetch(&entry).await;
-            (kind, entry, unpacked)
-        })
-        .buffered(AT_ONCE);
-    while let Some((kind, entry, unpacked)) = unpacked.next().await {
-        let held = unpacked.and_then(|unpacked| {
-            budget = budget.checked_sub(unpacked.bytes()).ok_or_else(|| Unusable::Unfit(TOO_MUCH.to_owned()))?;
-            taken(kind, unpacked, wanted).map_err(Unusable::Unfit)
-        });
-        match held {
-            Ok(taken) => collected.add(kind, &entry.listed, taken, wanted, &mut plans),
-            Err(why) => {
-                collected.remarks.push(told(kind, &entry.listed.name, &why));
-                collected.is_incomplete |= kind != Kind::Plan;
-            }
-        }
-    }
-    drop(unpacked);
-    collected.settle_plan(&plans);
-    Ok(collected)
+/// Why nothing was collected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Uncollected {
+    /// No source can list the artifacts; why each can't, in one line.
+    #[error("{0}")]
+    Unlisted(String),
+    /// There are several plans, in artifacts of these names, and nothing tells which is meant.
+    #[error("the run has several plans, and nothing tells which is meant: {}", .0.join(", "))]
+    SeveralPlans(Vec<String>),
 }
 
-/// The plan of the run, which must have this digest.
+/// Collects what the run left, of the fan-out whose plan is wanted, or that its own results name. What can't be used is among the remarks.
+///
+/// # Errors
+/// [`Uncollected`].
+pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collected, Uncollected> {
+    let store = Store::new(sources);
+    let asked_for = wanted.plan.map(names::plan_name);
+    let is_wanted = |entry: &Entry| match &asked_for {
+        Some(plan) => entry.listed.name == *plan,
+        None => names::kind(wanted.base, &entry.listed.name).is_some(),
+    };
+    let contents = store.contents(is_wanted).await.map_err(Uncollected::Unlisted)?;
+    let is_found = contents.all.iter().any(|found| is_wanted(&found.entry));
+    let mut meant = names::meant(wanted.base, contents.all, |found| &found.entry.listed);
+    let plans = meant.remove(&Kind::Plan).unwrap_or_default();
+    let mut gathering = Gathering::new(&store, wanted, meant, contents.complete);
+    if !is_found {
+        gathering.remark(&contents.failed);
+    }
+    gathering.take_newest().await;
+    let plan = if asked_for.is_some() {
+        asked_for
+    } else {
+        let listed = plans.iter().map(|found| found.entry.listed.name.clone()).collect();
+        gathering::meant(&listed, &gathering.plans())?
+    };
+    if let Some(plan) = &plan {
+        gathering.keep_to(plan).await;
+        gathering.take_plan(plans.into_iter().rfind(|found| found.entry.listed.name == *plan)).await;
+    }
+    Ok(gathering.done(plan.as_deref()))
+}
+
+/// The plan of the run that has this digest.
 ///
 /// # Errors
 /// What keeps it from being had, in one line.
 pub async fn plan(sources: &[Source], digest: &str) -> Result<Plan, String> {
-    let (source, entries, _) = list(sources).await?;
-    let newest = entries.into_iter().filter(|entry| entry.listed.name == PLAN_NAME).max_by_key(|entry| entry.listed.id);
-    let entry = newest.ok_or_else(|| format!("the run has no artifact {PLAN_NAME}: its job `plan` leaves it"))?;
-    let mut unpacked = source.fetch(&entry).await.map_err(|why| format!("the artifact {PLAN_NAME}: {why}"))?;
-    let bytes = unpacked.take("plan.json").ok_or_else(|| format!("the artifact {PLAN_NAME} holds no plan.json"))?;
-    let plan = vetted::plan(&bytes).map_err(|why| format!("the artifact {PLAN_NAME}: {why}"))?;
+    let (store, name) = (Store::new(sources), names::plan_name(digest));
+    let contents = store.contents(|entry| entry.listed.name == name).await?;
+    let named = contents.all.iter().filter(|found| found.entry.listed.name == name);
+    let Some(newest) = named.max_by_key(|found| found.entry.listed.id) else { return Err(absent(&name, &contents)) };
+    let mut unpacked = store.fetch(newest).await.map_err(|why| format!("the artifact {name}: {why}"))?;
+    let bytes = unpacked.take("plan.json").ok_or_else(|| format!("the artifact {name} holds no plan.json"))?;
+    let plan = vetted::plan(&bytes).map_err(|why| format!("the artifact {name}: {why}"))?;
     if plan.digest != digest {
-        return Err(format!("the plan of this run has the digest {}, and not {digest}", plan.digest));
+        return Err(format!("the artifact {name} holds the plan with the digest {}, and not {digest}", plan.digest));
     }
     Ok(plan)
 }
 
-async fn list(sources: &[Source]) -> Result<(&Source, Vec<Entry>, bool), String> {
-    let mut failed = Vec::new();
-    for source in sources {
-        match source.list().await {
-            Ok((entries, complete)) => return Ok((source, entries, complete)),
-            Err(why) => failed.push(why),
-        }
-    }
-    Err(failed.join("; "))
-}
-
-/// The entries that are meant, with what they are. The results of a whole run don't count beside those of shards: a merged
-/// report may be called like them.
-fn meant(base: &str, entries: Vec<Entry>) -> Vec<(Kind, Entry)> {
-    let listed = entries.iter().map(|entry| entry.listed.clone()).collect();
-    let mut meant = names::meant(base, listed);
-    if meant.iter().any(|(kind, _)| matches!(kind, Kind::Shard(..))) {
-        meant.retain(|(kind, _)| !matches!(kind, Kind::Whole(_)));
-    }
-    let by_id: BTreeMap<u64, Entry> = entries.into_iter().map(|entry| (entry.listed.id, entry)).collect();
-    meant.into_iter().filter_map(|(kind, listed)| Some((kind, by_id.get(&listed.id)?.clone()))).collect()
+/// That there is no artifact of this name, and what there is.
+fn absent(name: &str, contents: &Contents) -> String {
+    let plans = contents.all.iter().map(|found| found.entry.listed.name.as_str()).filter(|name| names::is_plan(name));
+    let plans: BTreeSet<_> = plans.collect();
+    let has = match plans.into_iter().collect::<Vec<_>>().join(", ") {
+        plans if plans.is_empty() => "a job `plan` of the run leaves it".to_owned(),
+        plans => format!("it has {plans}"),
+    };
+    let why: Vec<_> = [has].into_iter().chain(contents.failed.iter().cloned()).collect();
+    format!("the run has no artifact {name}: {}", why.join("; "))
 }
 
 fn told(kind: Kind, name: &str, why: &Unusable) -> String {
@@ -249,14 +234,7 @@ fn or_none(text: &str) -> &str {
 }
 
 impl Collected {
-    fn add(
-        &mut self,
-        kind: Kind,
-        listed: &names::Listed,
-        taken: Taken,
-        wanted: &Wanted<'_>,
-        plans: &mut Vec<(Kind, Plan)>,
-    ) {
+    fn add(&mut self, kind: Kind, listed: &names::Listed, taken: Taken, wanted: &Wanted<'_>) {
         let place = self.artifacts.len();
         let (id, name) = (listed.id, listed.name.clone());
         let url = artifact::page(wanted.server_url, wanted.repository, wanted.run, id);
@@ -265,7 +243,6 @@ impl Collected {
                 "the artifact {name} is of a run that was killed before it could report: this is what its journal holds"
             ));
         }
-        plans.extend(taken.plan.map(|plan| (kind, plan)));
         for row in taken.report.iter().flat_map(|report| &report.results) {
             // A cell is in one shard; where two tell of it (a static row), the one with evidence is meant.
             let cell = (row.example.clone(), row.kubernetes.clone());
@@ -275,26 +252,5 @@ impl Collected {
         }
         self.reports.extend(taken.report);
         self.artifacts.push(Artifact { kind, id, name, url });
-    }
-
-    /// Of the plans that were found, the artifact's; else the one that all results came with. Results of another plan are told.
-    fn settle_plan(&mut self, plans: &[(Kind, Plan)]) {
-        let digests: std::collections::BTreeSet<&str> = plans.iter().map(|(_, plan)| plan.digest.as_str()).collect();
-        let own = plans.iter().find(|(kind, _)| *kind == Kind::Plan).map(|(_, plan)| plan);
-        if own.is_none() && digests.len() > 1 {
-            self.remarks.push("the results are of different plans: what had to be judged is not known".to_owned());
-            // Legs of a matrix have plans of their own, and each has all that it planned.
-            return;
-        }
-        let Some(plan) = own.or_else(|| plans.first().map(|(_, plan)| plan)).cloned() else { return };
-        for (kind, other) in plans {
-            if let (Kind::Shard(number, count), true) = (kind, other.digest != plan.digest) {
-                self.remarks.push(format!(
-                    "shard {number}/{count} obeyed another plan: {}, and not {}",
-                    other.digest, plan.digest
-                ));
-            }
-        }
-        self.plan = Some(plan);
     }
 }

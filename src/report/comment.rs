@@ -46,7 +46,7 @@ pub fn render(report: &Report, details: &Details, about: &About, before: Option<
 #[must_use]
 pub fn marker(key: &str) -> String {
     let mut safe = String::new();
-    for c in key.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)) {
+    for c in key.chars().filter(|c| c.is_ascii_alphanumeric() || "-_./".contains(*c)) {
         if !(c == '-' && safe.ends_with('-')) {
             safe.push(c);
         }

@@ -23,6 +23,23 @@ struct Stored {
     name: String,
     zip: Vec<u8>,
     expired: bool,
+    /// Whether the results service does not list it.
+    unlisted: bool,
+    /// Whether the results service says that it knows nothing of its workflow run.
+    forgotten: bool,
+}
+
+impl Stored {
+    fn new(id: u64, name: String, zip: Vec<u8>) -> Self {
+        Self { id, name, zip, expired: false, unlisted: false, forgotten: false }
+    }
+}
+
+/// A comment on a pull request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    pub number: u64,
+    pub body: String,
 }
 
 #[derive(Default)]
@@ -33,6 +50,7 @@ struct State {
     uploads: HashMap<String, Vec<u8>>,
     /// Answers of the REST API, by path and query.
     answers: HashMap<String, Value>,
+    comments: Vec<Comment>,
     /// Whether the storage knows parts.
     parts: bool,
     /// Whether the results service is there.
@@ -80,13 +98,30 @@ impl Server {
     pub fn has(&self, name: &str, zip: Vec<u8>) {
         let mut state = self.state.lock().unwrap();
         let id = 100 + state.artifacts.len() as u64;
-        state.artifacts.push(Stored { id, name: name.to_owned(), zip, expired: false });
+        state.artifacts.push(Stored::new(id, name.to_owned(), zip));
     }
 
     /// The artifact is known, its content is gone.
     pub fn expires(&self, name: &str) {
         let mut state = self.state.lock().unwrap();
         state.artifacts.iter_mut().filter(|stored| stored.name == name).for_each(|stored| stored.expired = true);
+    }
+
+    /// The results service lists the artifact, and does not find its workflow run: so it is said to answer of what the attempt before left.
+    pub fn forgets(&self, name: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.artifacts.iter_mut().filter(|stored| stored.name == name).for_each(|stored| stored.forgotten = true);
+    }
+
+    /// The results service does not even list it.
+    pub fn lists_not(&self, name: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.artifacts.iter_mut().filter(|stored| stored.name == name).for_each(|stored| stored.unlisted = true);
+    }
+
+    /// The comments that were written.
+    pub fn comments(&self) -> Vec<Comment> {
+        self.state.lock().unwrap().comments.clone()
     }
 
     /// Answers a request to the REST API (its path after `/repos/o/r`, and its query) with this.
@@ -161,6 +196,10 @@ fn answer(state: &mut State, method: &Method, uri: &Uri, headers: &HeaderMap, bo
         (&Method::PUT, path) if path.starts_with("/upload/") && authorization.is_none() => {
             upload(state, path, &query, body)
         }
+        (&Method::POST, "/api/graphql") if bearer(TOKEN) => {
+            Some(text(&json!({"data": {"viewer": {"login": "github-actions[bot]"}}})))
+        }
+        (_, path) if path.starts_with("/api/repos/o/r/issues/") && bearer(TOKEN) => comment(state, method, path, body),
         (&Method::GET, path) if path.starts_with("/api/") && bearer(TOKEN) => rest(state, path, &query),
         _ => None,
     };
@@ -184,7 +223,7 @@ fn results(state: &mut State, path: &str, body: &[u8]) -> Option<Response> {
     let ids = (body["workflow_run_backend_id"].as_str()?, body["workflow_job_run_backend_id"].as_str()?);
     match method {
         "ListArtifacts" if ids == ("run-be", "job-be") => {
-            let listed = state.artifacts.iter().map(|stored| {
+            let listed = state.artifacts.iter().filter(|stored| !stored.unlisted).map(|stored| {
                 json!({"workflowRunBackendId": "run-be", "workflowJobRunBackendId": format!("job-{}", stored.id),
                     "databaseId": stored.id.to_string(), "name": stored.name, "size": stored.zip.len().to_string()})
             });
@@ -193,6 +232,10 @@ fn results(state: &mut State, path: &str, body: &[u8]) -> Option<Response> {
         "GetSignedArtifactURL" => {
             let stored = state.artifacts.iter().find(|stored| ids.1 == format!("job-{}", stored.id))?;
             assert_eq!(name.as_deref(), Some(stored.name.as_str()));
+            if stored.forgotten {
+                let unknown = json!({"code": "not_found", "msg": "workflow run not found"});
+                return Some((StatusCode::NOT_FOUND, text(&unknown)).into_response());
+            }
             Some(text(&json!({"signedUrl": format!("{}/blob/{}?sig=s%2F{}", state.url, stored.id, stored.id)})))
         }
         "CreateArtifact" if body["version"] == 4 => {
@@ -208,7 +251,7 @@ fn results(state: &mut State, path: &str, body: &[u8]) -> Option<Response> {
             let zip = state.uploads.remove(&name.clone()?)?;
             assert_eq!(body["size"], zip.len().to_string());
             let id = 100 + state.artifacts.len() as u64;
-            state.artifacts.push(Stored { id, name: name?, zip, expired: false });
+            state.artifacts.push(Stored::new(id, name?, zip));
             Some(text(&json!({"ok": true, "artifactId": id.to_string()})))
         }
         _ => None,
@@ -277,5 +320,30 @@ fn rest(state: &State, path: &str, query: &str) -> Option<Response> {
     match state.answers.get(&asked) {
         Some(Value::Null) => Some((StatusCode::NOT_FOUND, text(&json!({"message": "Not Found"}))).into_response()),
         answer => answer.map(text),
+    }
+}
+
+fn comment(state: &mut State, method: &Method, path: &str, body: &[u8]) -> Option<Response> {
+    let route = path.strip_prefix("/api/repos/o/r/issues/")?;
+    let told = |id: usize, comment: &Comment| {
+        let user = json!({"login": "github-actions[bot]", "type": "Bot"});
+        json!({"id": id, "html_url": format!("https://github.com/c/{id}"), "body": comment.body, "user": user})
+    };
+    let text_of = |body: &[u8]| Some(serde_json::from_slice::<Value>(body).ok()?["body"].as_str()?.to_owned());
+    if let (&Method::PATCH, Some(id)) = (method, route.strip_prefix("comments/")) {
+        let id: usize = id.parse().ok()?;
+        state.comments.get_mut(id)?.body = text_of(body)?;
+        return Some(text(&told(id, &state.comments[id])));
+    }
+    let number: u64 = route.strip_suffix("/comments")?.parse().ok()?;
+    let all = state.comments.iter().enumerate().filter(|(_, comment)| comment.number == number);
+    match *method {
+        Method::GET => Some(text(&all.map(|(id, comment)| told(id, comment)).collect())),
+        Method::POST => {
+            state.comments.push(Comment { number, body: text_of(body)? });
+            let id = state.comments.len() - 1;
+            Some((StatusCode::CREATED, text(&told(id, &state.comments[id]))).into_response())
+        }
+        _ => None,
     }
 }

@@ -312,8 +312,9 @@ class FanOut(WithAct):
             self.assertEqual(github.refused, [])
             artifacts = done.artifacts()
             shards = {f"example-validator-report-{number}-of-2" for number in (1, 2)}
-            self.assertEqual(set(artifacts), shards | {"example-validator-plan", "example-validator-report-merged"})
-            plan = json.loads(artifacts["example-validator-plan"]["plan.json"])
+            [named] = set(artifacts) - shards - {"example-validator-report-merged"}
+            plan = json.loads(artifacts[named]["plan.json"])
+            self.assertEqual(named, "example-validator-plan-" + plan["digest"].removeprefix("sha256:")[:12])
             merged = json.loads(artifacts["example-validator-report-merged"]["report.json"])
             parts = [json.loads(artifacts[name]["report.json"]) for name in sorted(shards)]
             key = lambda row: (row["example"], row["kubernetes"] or "")

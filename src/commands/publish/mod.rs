@@ -24,6 +24,10 @@ pub use comment::{Addressee, addressee, of};
 
 /// The comment's key, where the input says nothing.
 const DEFAULT_KEY: &str = "default";
+/// The event of a run that judges what the merge queue is about to merge.
+const MERGE_GROUP: &str = "merge_group";
+/// What the comment's key has besides, of such a run. The input can't hold the slash.
+const OF_QUEUE: &str = "/merge-queue";
 /// How long a run that was cancelled tries to save its evidence: the runner kills its container ten seconds after the signal.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -112,13 +116,7 @@ pub fn tell_step(
 
 /// What the comment has to know of a run besides its report. What of the change a reviewer should see comes as sentences that go on after
 /// `this pull request`.
-pub fn about(
-    settings: &Settings,
-    context: &RunContext,
-    prefix: &str,
-    pull_request: Option<&PullRequest>,
-    sensitive: &[String],
-) -> About {
+pub fn about(settings: &Settings, context: &RunContext, prefix: &str, sensitive: &[String]) -> About {
     let mut arguments = Vec::new();
     for (flag, path) in [("--config", settings.config.as_deref()), ("--root", Some(settings.root.as_path()))] {
         if let Some(path) = path.filter(|path| *path != Path::new(".")) {
@@ -133,14 +131,66 @@ pub fn about(
         key: settings.github.comment_key.clone().unwrap_or_else(|| DEFAULT_KEY.to_owned()),
         server_url: context.server_url.clone(),
         repository: context.repository.clone().unwrap_or_default(),
-        commit: pull_request.map(|found| found.head_sha.clone()).unwrap_or_default(),
         run: context.run_id.clone().map(page),
         prefix: prefix.to_owned(),
         notices: sensitive.iter().map(|what| format!("This pull request {what}.")).collect(),
-        pull_request: pull_request.map(|found| found.number),
         // A person's own history holds the runs of a person's own.
         is_default_branch: !context.github_actions || is_of_default_branch(context),
         arguments,
         ..About::default()
+    }
+}
+
+/// Whether a run that this event started judged what the merge queue is about to merge.
+pub fn is_of_queue(event: &str) -> bool {
+    event == MERGE_GROUP
+}
+
+/// Addresses it to the pull request of a run that this event started. What the merge queue found out is of the commit of its group, which
+/// holds other pull requests too: it gets a comment of its own beside the pull request's, and is compared with the queue's last one.
+pub fn address(about: &mut About, event: &str, found: &PullRequest) {
+    about.pull_request = Some(found.number);
+    if !is_of_queue(event) {
+        about.commit.clone_from(&found.head_sha);
+        return;
+    }
+    about.key.push_str(OF_QUEUE);
+    about.notices.insert(
+        0,
+        format!(
+            "This is of the merge queue: of the commit that merges pull request {} together with what is ahead of it in the queue.",
+            found.number
+        ),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_merge_queue_found_out_is_not_told_as_the_pull_requests() {
+        let found = PullRequest {
+            number: 6,
+            head_sha: "abc".to_owned(),
+            head_repository: None,
+            base_ref: "main".to_owned(),
+            is_fork: false,
+            is_dependabot: false,
+            is_open: true,
+            url: String::new(),
+        };
+        let of = |event: &str| {
+            let mut about = About { key: "default".to_owned(), ..About::default() };
+            address(&mut about, event, &found);
+            about
+        };
+        let own = of("pull_request");
+        assert_eq!((own.key.as_str(), own.commit.as_str(), own.pull_request), ("default", "abc", Some(6)));
+        assert_eq!(own.notices, [""; 0]);
+        let queued = of("merge_group");
+        // The report's own commit is told where this one is empty.
+        assert_eq!((queued.key.as_str(), queued.commit.as_str()), ("default/merge-queue", ""));
+        assert!(queued.notices[0].contains("merges pull request 6 together with what is ahead of it"));
     }
 }

@@ -95,7 +95,10 @@ pub fn run(settings: &Settings, context: &RunContext, format: Format) -> Result<
     let closed = outputs.close(&report);
     // Only now that everything is on disk: GitHub may take its time.
     let addressee = runtime.block_on(publish::addressee(settings, context, &signals.cancel));
-    let mut about = publish::about(settings, context, &prefix, addressee.pull_request(), &sensitive);
+    let mut about = publish::about(settings, context, &prefix, &sensitive);
+    if let Some(found) = addressee.pull_request() {
+        publish::address(&mut about, context.event(), found);
+    }
     let cancel = &signals.cancel;
     runtime.block_on(kept.remember(&report, settings, context, &mut about, cancel));
     let finished = Finished {

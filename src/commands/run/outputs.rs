@@ -113,7 +113,7 @@ impl<'a> Outputs<'a> {
     /// The folder can't be written.
     pub fn write(&self, report: &Report, details: &Details, plan: &Plan) -> Result<()> {
         let prefix = judge::prefix(self.settings, self.context);
-        let about = publish::about(self.settings, self.context, &prefix, None, &[]);
+        let about = publish::about(self.settings, self.context, &prefix, &[]);
         judge::write_reports(self.settings, report, details, Some(plan), &about)
     }
 

@@ -6,8 +6,24 @@ use crate::settings::Shard;
 
 /// The artifact of a run's results, where the input `artifact-name` says nothing.
 pub const DEFAULT_NAME: &str = "example-validator-report";
-/// The artifact of the plan.
-pub const PLAN_NAME: &str = "example-validator-plan";
+/// What the artifact of a plan is called, before the digits of its digest.
+const PLAN: &str = "example-validator-plan-";
+/// How many hex digits of its digest a plan's artifact is called after.
+const DIGITS: usize = 12;
+
+/// The name of the artifact of the plan with this digest (`sha256:` and 64 hex digits): the plans of several fan-outs of one run live
+/// beside each other.
+#[must_use]
+pub fn plan_name(digest: &str) -> String {
+    let digits: String = digest.strip_prefix("sha256:").unwrap_or(digest).chars().take(DIGITS).collect();
+    format!("{PLAN}{digits}")
+}
+
+/// Whether it is the name of a plan's artifact.
+pub fn is_plan(name: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.strip_prefix(PLAN).is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(is_digit))
+}
 
 /// The name of the artifact of a run: `base`, and of a shard `base-1-of-4`, so that the jobs of a matrix don't overwrite each
 /// other's.
@@ -19,7 +35,7 @@ pub fn artifact_name(base: &str, shard: Option<Shard>) -> String {
 /// What an artifact is, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The plan.
+    /// A plan.
     Plan,
     /// The results of a run that is not parted: of the first of the jobs that gave them this name, the second, ...
     Whole(usize),
@@ -37,7 +53,7 @@ pub fn namesake(name: &str, number: usize) -> String {
 /// What the artifact with this name is to a run whose artifacts are called `base`; `None` if it is none of ours.
 #[must_use]
 pub fn kind(base: &str, name: &str) -> Option<Kind> {
-    if name == PLAN_NAME {
+    if is_plan(name) {
         return Some(Kind::Plan);
     }
     if name == base {
@@ -74,24 +90,28 @@ pub struct Listed {
     pub expired: bool,
 }
 
-/// The artifacts that are meant, each with what it is: of several with one name the newest, as an attempt that was run again
-/// leaves it. In the order of their kinds.
+/// The artifacts that are meant, by what they are; those that are the same the oldest first. The last one holds, as an attempt that was
+/// run again leaves it, unless it belongs to another fan-out of the run. `listed` says how an artifact is listed.
 #[must_use]
-pub fn meant(base: &str, listed: Vec<Listed>) -> Vec<(Kind, Listed)> {
-    let mut newest: BTreeMap<Kind, Listed> = BTreeMap::new();
-    for artifact in listed {
-        let Some(kind) = kind(base, &artifact.name) else { continue };
-        if newest.get(&kind).is_none_or(|known| known.id < artifact.id) {
-            newest.insert(kind, artifact);
+pub fn meant<T>(base: &str, all: Vec<T>, listed: impl Fn(&T) -> &Listed) -> BTreeMap<Kind, Vec<T>> {
+    let mut meant: BTreeMap<Kind, Vec<T>> = BTreeMap::new();
+    for artifact in all {
+        if let Some(kind) = kind(base, &listed(&artifact).name) {
+            meant.entry(kind).or_default().push(artifact);
         }
     }
-    newest.into_iter().collect()
+    for alike in meant.values_mut() {
+        alike.sort_by_key(|artifact| listed(artifact).id);
+    }
+    meant
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     fn listed(id: u64, name: &str) -> Listed {
         Listed { id, name: name.to_owned(), size: 1, expired: false }
@@ -105,7 +125,7 @@ mod tests {
         assert_eq!(kind("r", &namesake("r", 3)), Some(Kind::Whole(3)));
         assert_eq!(kind("r", &namesake("r-2-of-4", 2)), Some(Kind::Shard(2, 4)));
         assert_eq!(kind("r", "r-2-of-4"), Some(Kind::Shard(2, 4)));
-        assert_eq!(kind("r", PLAN_NAME), Some(Kind::Plan));
+        assert_eq!(kind("r", &plan_name(DIGEST)), Some(Kind::Plan));
         for other in [
             "r-5-of-4",
             "r-0-of-4",
@@ -121,23 +141,33 @@ mod tests {
             "r-02",
             "r--2",
             "r-1-of-4-1",
+            "example-validator-plan",
+            "example-validator-plan-0123456789aB",
+            "example-validator-plan-0123456789abc",
         ] {
             assert_eq!(kind("r", other), None, "{other}");
         }
     }
 
     #[test]
-    fn of_several_attempts_the_newest_is_meant() {
+    fn of_several_attempts_the_newest_is_the_last_one() {
+        let (one, other) = (plan_name(DIGEST), plan_name(&DIGEST.replacen("012", "987", 1)));
+        assert_eq!(one, "example-validator-plan-0123456789ab");
         let all = vec![
             listed(7, "r-1-of-2"),
             listed(12, "r-2-of-2"),
             listed(9, "r-1-of-2"),
             listed(3, "logs"),
-            listed(4, PLAN_NAME),
-            listed(8, "r-1-of-2"),
+            listed(5, &other),
+            listed(4, &one),
+            listed(8, "r-1-of-2-2"),
         ];
-        let meant: Vec<_> = meant("r", all).into_iter().map(|(kind, artifact)| (kind, artifact.id)).collect();
-        assert_eq!(meant, [(Kind::Plan, 4), (Kind::Shard(1, 2), 9), (Kind::Shard(2, 2), 12)]);
+        let meant = meant("r", all, |listed| listed).into_iter();
+        let meant: Vec<_> = meant.map(|(kind, alike)| (kind, alike.iter().map(|one| one.id).collect())).collect();
+        assert_eq!(
+            meant,
+            [(Kind::Plan, vec![4, 5]), (Kind::Shard(1, 2), vec![7, 8, 9]), (Kind::Shard(2, 2), vec![12])]
+        );
     }
 
     proptest! {

@@ -88,7 +88,7 @@ impl Source {
                 let rest = format!("/actions/runs/{run}/artifacts");
                 let route = repository_route(repository, &rest).map_err(|error| error.to_string())?;
                 let pages = api.pages::<Raw>(&route, Some("artifacts"), MOST_PAGES).await;
-                let pages = pages.map_err(|error| error.to_string())?;
+                let pages = pages.map_err(|error| unlisted(&error))?;
                 let entry = |raw: Raw| Entry {
                     place: Place::Rest(format!("/repos/{repository}/actions/artifacts/{}/zip", raw.id)),
                     listed: Listed { id: raw.id, name: raw.name, size: raw.size_in_bytes, expired: raw.expired },
@@ -168,6 +168,16 @@ where
         Ok::<_, Unusable>(unpack(io::BufReader::new(file))?)
     });
     unpacked.await.map_err(unreachable)?
+}
+
+/// Why the REST API lists nothing, and what may be missing.
+fn unlisted(error: &api::Error) -> String {
+    match error {
+        api::Error::Denied { .. } | api::Error::NotFound { .. } => {
+            format!("{error}: the job needs the permission `actions: read`")
+        }
+        other => other.to_string(),
+    }
 }
 
 fn unreachable(why: impl std::fmt::Display) -> Unusable {

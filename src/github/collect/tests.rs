@@ -9,6 +9,7 @@ use crate::plan::testing::World;
 
 const WANTED: Wanted<'_> = Wanted {
     base: "r",
+    plan: None,
     run: "7",
     repository: "o/r",
     commit: Some("abc"),
@@ -84,26 +85,29 @@ fn a_killed_run_has_its_journal_and_a_report_holds_unless_that_is_newer() {
 }
 
 #[test]
-fn the_plan_of_the_artifact_holds_and_results_of_another_are_told() {
-    let plan = |name: &str| World::jobs(&[name]).plan();
-    let settled = |plans: &[(Kind, Plan)]| {
-        let mut collected = Collected::default();
-        collected.settle_plan(plans);
-        (collected.plan.map(|plan| plan.digest), collected.remarks)
-    };
-    let (one, other) = (plan("a.yaml"), plan("b.yaml"));
-    let told = vec![format!("shard 2/2 obeyed another plan: {}, and not {}", other.digest, one.digest)];
-    let of_shards = [(Kind::Shard(1, 2), one.clone()), (Kind::Shard(2, 2), other.clone())];
-    let mut all = vec![(Kind::Plan, one.clone())];
-    all.extend(of_shards.clone());
-    assert_eq!(settled(&all), (Some(one.digest.clone()), told));
-    assert_eq!(settled(&of_shards).0, None, "nobody knows which of them holds");
-    assert_eq!(settled(&of_shards[..1]), (Some(one.digest.clone()), vec![]));
-    assert_eq!(settled(&[]), (None, vec![]));
+fn the_plan_that_the_results_name_holds_else_the_only_one() {
+    let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let meant = |plans: &[&str], named: &[&str]| gathering::meant(&names(plans), &names(named));
+    let only = |name: &str| Ok(Some(name.to_owned()));
+    assert_eq!(meant(&["a"], &[]), only("a"));
+    assert_eq!(meant(&["a", "b"], &["b"]), only("b"));
+    // Shards whose plan was passed on as a file.
+    assert_eq!(meant(&["a"], &["x"]), only("x"));
+    assert_eq!(meant(&["a", "b"], &["b", "x"]), only("b"));
+    // The legs of a matrix, beside a fan-out.
+    assert_eq!(meant(&["a"], &["x", "y"]), Ok(None));
+    assert_eq!(meant(&[], &[]), Ok(None));
+    let several = Err(Uncollected::SeveralPlans(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(meant(&["a", "b"], &[]), several);
+    assert_eq!(meant(&["a", "b", "c"], &["b", "a", "x"]), several);
+}
 
-    let text = crate::plan::json(&one);
+#[test]
+fn a_plan_that_was_changed_is_none() {
+    let plan = World::jobs(&["a.yaml"]).plan();
+    let text = crate::plan::json(&plan);
     let taken = |text: &str| taken(Kind::Plan, unpacked(&[("plan.json", text)]), &WANTED);
-    assert_eq!(taken(&text).unwrap().plan, Some(one));
+    assert_eq!(taken(&text).unwrap().plan, Some(plan));
     assert!(taken(&text.replace("a.yaml", "c.yaml")).unwrap_err().contains("changed after it was made"));
 }
 
@@ -120,7 +124,7 @@ fn a_row_leads_to_the_artifact_that_holds_its_evidence() {
         let kind = Kind::Shard(number + 1, 2);
         let taken = of_report(kind, &report).unwrap();
         let listed = names::Listed { id: 40 + number as u64, name: name.to_owned(), size: 1, expired: false };
-        collected.add(kind, &listed, taken, &WANTED, &mut Vec::new());
+        collected.add(kind, &listed, taken, &WANTED);
     }
     let rows = &collected.reports[0].results;
     let names: Vec<_> =

@@ -226,6 +226,7 @@ fn notices_cannot_crowd_out_the_rest() {
 #[test]
 fn the_mark_is_the_first_line_whatever_the_key() {
     assert_eq!(marker("e2e"), "<!-- example-validator: e2e -->");
+    assert_eq!(marker("e2e/merge-queue"), "<!-- example-validator: e2e/merge-queue -->");
     assert_eq!(marker("a-->b--\n---c"), "<!-- example-validator: a-b-c -->");
     let text = render(&report(vec![]), &Details::default(), &about(), None).unwrap();
     assert_eq!(text.lines().next(), Some("<!-- example-validator: default -->"));

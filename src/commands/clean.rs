@@ -86,6 +86,7 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
     let found = runtime.block_on(async {
         let cluster = connect(&access, folder.path()).await.map_err(unconnected)?;
+        let patience = Patience::on(cluster.provider);
         let target = Target::new(cluster.client);
         let found = cleanup::leftovers(&target, whose.run()).await;
         let found = found.map_err(|error| Error::Internal(format!("can't look for leftovers: {}", chain(&error))))?;
@@ -95,7 +96,7 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
         if whose.run().is_none() {
             warn(&found.iter().filter_map(|left| still_young(left, Timestamp::now())).collect::<Vec<_>>(), context);
         }
-        Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, Patience::default()).await))
+        Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, patience).await))
     })?;
     let Some(removed) = found else { return say(NOTHING) };
     tell(&removed, context)

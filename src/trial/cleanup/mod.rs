@@ -20,6 +20,7 @@ use super::apply::{Limits, Target, persist};
 use super::isolate::{Isolated, NAMESPACE, RUN, is_definition};
 use crate::cluster::discovery::Lookup;
 use crate::error::chain;
+pub(super) use force::holding;
 pub use leftovers::{Leftover, find as leftovers, remove as remove_leftovers};
 
 /// How often it is looked whether something is gone, at most.
@@ -41,10 +42,16 @@ pub struct Patience {
     pub force: Option<Duration>,
 }
 
-impl Default for Patience {
-    /// A minute, for pods may take half of it to end; then twenty seconds.
-    fn default() -> Self {
-        Self { wait: Duration::from_secs(60), force: Some(Duration::from_secs(20)) }
+impl Patience {
+    /// What is right on a cluster of this provider. On one of our own a minute, for pods may take half of it to end; then twenty
+    /// seconds by force. On one that is not ours some minutes, since a load balancer takes one to three to be taken down, and nothing
+    /// by force: whoever set a finalizer may have something outside of the cluster to take away, which nobody would do after that.
+    #[must_use]
+    pub fn on(provider: &str) -> Self {
+        match provider {
+            "existing" => Self { wait: Duration::from_secs(300), force: None },
+            _ => Self { wait: Duration::from_secs(60), force: Some(Duration::from_secs(20)) },
+        }
     }
 }
 
@@ -164,7 +171,7 @@ async fn finish(target: &Target, doomed: Vec<Doomed>, patience: Patience, remove
     let mut stuck = wait(waiting, patience.wait, removed).await;
     if !stuck.is_empty() {
         for one in &stuck {
-            removed.warnings.extend(force::holders(target, one).await);
+            removed.warnings.extend(force::holders(target, one, patience.force.is_none()).await);
         }
         if let Some(wait_more) = patience.force {
             for one in &stuck {

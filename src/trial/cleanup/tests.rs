@@ -60,7 +60,7 @@ async fn a_namespace_is_deleted_and_awaited() {
     let there = ok(&json!({"metadata": metadata(EV, "42")}));
     Mock::given(method("GET")).and(path(namespace_path())).respond_with(there).up_to_n_times(2).mount(&server).await;
     Mock::given(method("GET")).and(path(namespace_path())).respond_with(gone()).mount(&server).await;
-    let removed = remove(&target(&server), &traces(Vec::new()), Patience::default()).await;
+    let removed = remove(&target(&server), &traces(Vec::new()), Patience::on("kind")).await;
     assert_eq!(removed, Removed { gone: vec![format!("Namespace/{EV}")], ..Removed::default() });
 }
 
@@ -102,8 +102,34 @@ async fn what_is_stuck_is_told_with_what_it_waits_for() {
     let server = server().await;
     stuck(&server, 99).await;
     let removed = remove(&target(&server), &traces(Vec::new()), patience(false)).await;
-    assert_eq!(removed.warnings, [format!("Namespace/{EV} is not gone: Job/j in it waits for the finalizer a.b/c")]);
+    assert_eq!(
+        removed.warnings,
+        [format!(
+            "Namespace/{EV} is not gone: Job/j in it waits for the finalizer a.b/c; if nobody is left to do that: \
+             kubectl patch -n {EV} jobs.batch j --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"
+        )]
+    );
     assert_eq!(removed.left, [format!("Namespace/{EV}")]);
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| !["PATCH", "PUT"].contains(&request.method.as_str())));
+}
+
+#[test]
+fn only_on_clusters_of_our_own_finalizers_are_taken_away() {
+    assert_eq!(Patience::on("existing").force, None);
+    assert!(Patience::on("existing").wait > Duration::from_secs(180));
+    assert!(Patience::on("kind").force.is_some() && Patience::on("simulated").force.is_some());
+}
+
+#[tokio::test]
+async fn at_the_end_it_is_told_who_holds_what_is_still_being_deleted() {
+    let server = server().await;
+    stuck(&server, 99).await;
+    let janitor = crate::trial::janitor::Janitor::new(target(&server), Patience::on("existing"));
+    janitor.take(Some(traces(Vec::new())), false).await;
+    let removed = janitor.finish(Duration::from_secs(3)).await;
+    assert_eq!(removed.left, [format!("Namespace/{EV}")]);
+    assert!(removed.warnings[0].contains("Job/j in it waits for the finalizer a.b/c"), "{:?}", removed.warnings);
 }
 
 #[tokio::test]

@@ -323,7 +323,7 @@ async fn lock(cells: &mut [Cell<'_>], world: &World<'_>) {
         let objects = needs.iter().copied().chain([cell.example]).flat_map(|part| &part.objects);
         // A cluster that can't be asked will say so when the example is applied.
         let scopes = world.target.discovery.scopes(objects).await.unwrap_or_default();
-        cell.locks = isolate::cluster_scoped_keys(cell.example, &needs, &scopes);
+        cell.locks = isolate::lock_keys(cell.example, &needs, &scopes);
     }
 }
 

@@ -68,6 +68,9 @@ const TEXTS: &[(&str, Meaning)] = &[
     // Optimistic locking.
     ("the object has been modified", Meaning::Transient(Blame::Cluster)),
     ("object is being deleted", Meaning::Transient(Blame::Cluster)),
+    // Our own cells wait for each other ([`lock_keys`](crate::trial::isolate::lock_keys)), so somebody else has it.
+    ("provided port is already allocated", Meaning::Transient(Blame::Cluster)),
+    ("provided IP is already allocated", Meaning::Transient(Blame::Cluster)),
 ];
 
 /// What each HTTP code means where no text says more. Others from 400 on are refusals, from 500 on transient.
@@ -188,6 +191,16 @@ mod tests {
         (
             409,
             "Operation cannot be fulfilled on jobs \"a\": the object has been modified",
+            Meaning::Transient(Blame::Cluster),
+        ),
+        (
+            422,
+            "Service \"a\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated",
+            Meaning::Transient(Blame::Cluster),
+        ),
+        (
+            422,
+            "Service \"a\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: provided IP is already allocated",
             Meaning::Transient(Blame::Cluster),
         ),
         (429, "Too many requests, please try again later.", Meaning::Transient(Blame::Cluster)),

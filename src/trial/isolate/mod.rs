@@ -6,6 +6,7 @@
 
 mod admission;
 mod dns;
+mod locks;
 mod names;
 mod order;
 mod references;
@@ -23,6 +24,7 @@ use crate::lint::isolation::is_cluster_scoped;
 use crate::model::{Cause, CauseClass, ExampleId};
 use crate::yaml::{Node, Span};
 
+pub use locks::lock_keys;
 pub use names::{label_value, namespace_name};
 pub(crate) use order::rank;
 use references::Moved;
@@ -236,19 +238,6 @@ pub fn isolate<'a>(
         }
     }
     Ok(isolated)
-}
-
-/// The objects of the whole cluster that an example and its needs bring, as `Kind.group/name`: two examples that share one must
-/// not be tried at the same time.
-#[must_use]
-pub fn cluster_scoped_keys(example: &Example, needs: &[&Example], scopes: &Scopes) -> BTreeSet<String> {
-    let objects = || needs.iter().copied().chain([example]).flat_map(|part| &part.objects);
-    let scopes = scopes.clone().with_definitions(objects());
-    let shared = |object: &&Object| {
-        let named = object.root.at(&["metadata", "name"]).is_some();
-        named && !is_namespace(object) && scopes.is_cluster_scoped(object)
-    };
-    objects().filter(shared).map(|object| format!("{}.{}/{}", object.kind, object.group(), object.name)).collect()
 }
 
 fn empty<'a>(identity: &Identity<'_>) -> Isolated<'a> {

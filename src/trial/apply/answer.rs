@@ -128,6 +128,14 @@ pub fn is_already_there(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
+/// Whether an apply is refused for no more than that two items of a list have the same key (the same port twice, the same variable
+/// twice): server-side apply can't tell them apart, while a POST takes both, with a warning
+/// (<https://github.com/kubernetes/kubernetes/issues/113482>).
+#[must_use]
+pub fn has_twins(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("duplicate entries for key"))
+}
+
 /// Whether what was asked for is not there.
 #[must_use]
 pub fn is_gone(error: &kube::Error) -> bool {

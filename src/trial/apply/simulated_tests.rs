@@ -1,0 +1,74 @@
+//! Applies to a simulated cluster: what it holds afterwards.
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::model::{CauseClass, Outcome};
+use crate::simulator::store::Key;
+use crate::simulator::{Options, Simulator};
+use crate::trial::isolate::isolate;
+use crate::trial::isolate::tests::{example, identity, scopes};
+
+async fn simulated() -> (Simulator, Target) {
+    crate::http_client::choose_cryptography();
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let file = Kubeconfig::from_yaml(&simulator.kubeconfig_yaml()).unwrap();
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+    let target = Target::new(Client::try_from(config).unwrap());
+    (simulator, target)
+}
+
+/// A Deployment one of whose containers has a port and a variable twice.
+fn twins(more: &str) -> String {
+    format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec:\n  selector: {{matchLabels: {{app: web}}}}\n  template:\n    \
+         metadata: {{labels: {{app: web}}}}\n    spec:\n      containers:\n      - name: web\n        image: docker.io/library/busybox:1.37.0\n        \
+         ports: [{{name: http, containerPort: 8080}}, {{name: metrics, containerPort: 8080}}]\n        \
+         env: [{{name: A, value: '1'}}, {{name: A, value: '2'}}]\n{more}"
+    )
+}
+
+#[tokio::test]
+async fn what_server_side_apply_can_t_tell_apart_is_created_as_kubectl_would() {
+    let (simulator, target) = simulated().await;
+    let example = example("a.yaml", &twins(""));
+    let isolated = isolate(&example, &[], &identity(&example), &scopes()).unwrap();
+    // The rule is the simulated API server's too.
+    let refused = {
+        let served = ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&());
+        let objects = Objects::new(&target.client, &served, Some("default"));
+        let mut json = isolated.objects[0].json.clone();
+        json["metadata"]["namespace"] = json!("default");
+        objects.apply("web", &json, FIELD_MANAGER).await.unwrap_err()
+    };
+    assert!(
+        refused.to_string().contains(".spec.template.spec.containers[name=\"web\"].ports: duplicate entries for key [containerPort=8080,protocol=\"TCP\"]"),
+        "{refused}"
+    );
+    let applied = apply(&target, &isolated).await.unwrap();
+    let key = Key::namespaced("apps", "deployments", &isolated.namespace, "web");
+    let kept = simulator.store().get(&key).unwrap();
+    let container = kept.pointer("/spec/template/spec/containers/0").unwrap();
+    assert_eq!((container["ports"].as_array().unwrap().len(), container["env"].as_array().unwrap().len()), (2, 2));
+    assert_eq!(applied.objects[0].uid, kept["metadata"]["uid"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn what_is_created_is_still_checked_strictly_and_forces_nothing() {
+    let (_simulator, target) = simulated().await;
+    let unknown = example("a.yaml", &twins("        colour: red\n"));
+    let isolated = isolate(&unknown, &[], &identity(&unknown), &scopes()).unwrap();
+    let refused = apply(&target, &isolated).await.unwrap_err();
+    assert_eq!((refused.outcome, refused.cause.class), (Outcome::Failed, CauseClass::Admission));
+    assert!(refused.cause.message.contains("colour"), "{}", refused.cause.message);
+
+    let first = twins("")
+        .replace("ports: [{name: http, containerPort: 8080}, ", "ports: [")
+        .replace("{name: A, value: '1'}, ", "");
+    let twice = example("b.yaml", &format!("{first}---\n{}", twins("")));
+    let isolated = isolate(&twice, &[], &identity(&twice), &scopes()).unwrap();
+    let refused = apply(&target, &isolated).await.unwrap_err();
+    assert_eq!(refused.cause.reason, "AlreadyExists");
+}

@@ -10,6 +10,7 @@
 //! is found by its field paths ([`locate`]).
 
 pub mod answer;
+mod home;
 pub mod locate;
 mod namespace;
 mod owned;
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 
 use super::isolate::{Isolated, IsolatedObject, OBJECT, is_definition};
 use crate::cluster::discovery::{Discovery, Lookup, Served};
+pub use home::adopt_labels;
 pub(crate) use owned::established;
 pub use pull_secrets::{PullSecret, find as pull_secrets};
 pub use refused::{Refused, of_object, of_request, unserved};

@@ -72,3 +72,28 @@ async fn what_is_created_is_still_checked_strictly_and_forces_nothing() {
     let refused = apply(&target, &isolated).await.unwrap_err();
     assert_eq!(refused.cause.reason, "AlreadyExists");
 }
+
+#[tokio::test]
+async fn the_namespace_has_the_labels_of_the_one_that_the_example_was_written_for() {
+    let (simulator, target) = simulated().await;
+    let labels =
+        json!({"katib.kubeflow.org/metrics-collector-injection": "enabled", "app.kubernetes.io/part-of": "kubeflow"});
+    let home = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kubeflow", "labels": labels}});
+    simulator.store().create(home).unwrap();
+    let of = |namespace: &str| {
+        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: {namespace}\n");
+        example(&format!("{namespace}.yaml"), &text)
+    };
+    let injected = |labels: &Json| labels.get("katib.kubeflow.org/metrics-collector-injection").cloned();
+    for (namespace, expected) in [("kubeflow", Some(json!("enabled"))), ("nowhere", None)] {
+        let example = of(namespace);
+        let mut isolated = isolate(&example, &[], &identity(&example), &scopes()).unwrap();
+        adopt_labels(&target, &mut isolated).await;
+        apply(&target, &isolated).await.unwrap();
+        let made = simulator.store().get(&Key::cluster("", "namespaces", &isolated.namespace)).unwrap();
+        let labels = &made["metadata"]["labels"];
+        assert_eq!(injected(labels), expected, "{labels}");
+        assert_eq!(labels.get("app.kubernetes.io/part-of"), None);
+        assert_eq!(isolated.notes.iter().any(|note| note.message.contains("takes the labels")), expected.is_some());
+    }
+}

@@ -6,6 +6,7 @@
 
 mod admission;
 mod dns;
+mod home;
 mod locks;
 mod names;
 mod order;
@@ -24,6 +25,7 @@ use crate::lint::isolation::is_cluster_scoped;
 use crate::model::{Cause, CauseClass, ExampleId};
 use crate::yaml::{Node, Span};
 
+use home::Home;
 pub use locks::lock_keys;
 pub use names::{label_value, namespace_name};
 pub(crate) use order::rank;
@@ -186,7 +188,8 @@ pub struct IsolatedObject<'a> {
 pub struct Isolated<'a> {
     /// Its namespace.
     pub namespace: String,
-    /// The labels of the namespace: ours, and those of the example's own `Namespace` objects.
+    /// The labels of the namespace: ours, those of the example's own `Namespace` objects, and those that were
+    /// [adopted](Isolated::adopt).
     pub namespace_labels: BTreeMap<String, String>,
     /// The annotations of the namespace, likewise.
     pub namespace_annotations: BTreeMap<String, String>,
@@ -198,6 +201,8 @@ pub struct Isolated<'a> {
     pub objects: Vec<IsolatedObject<'a>>,
     /// What a person should know.
     pub notes: Vec<Note>,
+    /// The namespace for which it was written.
+    home: Option<Home>,
 }
 
 /// Where an object comes from: its example, and its index there if that is the one that is judged.
@@ -227,6 +232,7 @@ pub fn isolate<'a>(
     carry_over(all().copied().filter(|origin| is_namespace(origin.object)), &mut isolated);
     let namespaced = all().filter(|origin| !is_namespace(origin.object) && !scopes.is_cluster_scoped(origin.object));
     tell_namespaces(namespaced.clone(), &mut isolated);
+    isolated.home = Home::of(example, namespaced.clone());
     let brought = all().map(|origin| origin.object).filter(|object| is_namespace(object));
     let target = isolated.namespace.clone();
     let moved = Moved::new(namespaced.map(|origin| origin.object), brought, &target);
@@ -250,6 +256,7 @@ fn empty<'a>(identity: &Identity<'_>) -> Isolated<'a> {
         annotations,
         objects: Vec::new(),
         notes: Vec::new(),
+        home: None,
     }
 }
 

@@ -187,6 +187,9 @@ async fn namespaced(
     if let Some(metadata) = json.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), Json::from(isolated.namespace.as_str()));
     }
+    if item.object.kind == "ServiceAccount" && item.object.api_version == "v1" {
+        pull_secrets::give(&target.pull_secrets, &mut json);
+    }
     let answer = match name_of(&json).map(str::to_owned) {
         Some(name) if served.allows("patch") => {
             match persist(limits, || objects.apply(&name, &json, FIELD_MANAGER)).await {

@@ -97,3 +97,27 @@ async fn the_namespace_has_the_labels_of_the_one_that_the_example_was_written_fo
         assert_eq!(isolated.notes.iter().any(|note| note.message.contains("takes the labels")), expected.is_some());
     }
 }
+
+#[tokio::test]
+async fn every_service_account_of_the_example_uses_the_pull_secrets() {
+    let (simulator, mut target) = simulated().await;
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "regcred", "namespace": "default"},
+        "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "e30="}});
+    simulator.store().create(secret).unwrap();
+    let names = ["regcred".to_owned()];
+    target.pull_secrets = super::pull_secrets(&target.client, &names, None, target.limits).await.unwrap().into();
+    let example = example(
+        "a.yaml",
+        "{apiVersion: v1, kind: ServiceAccount, metadata: {name: spark}}\n---\n\
+         {apiVersion: v1, kind: ServiceAccount, metadata: {name: default}, imagePullSecrets: [{name: own}]}\n",
+    );
+    let isolated = isolate(&example, &[], &identity(&example), &scopes()).unwrap();
+    apply(&target, &isolated).await.unwrap();
+    let secrets = |name: &str| {
+        let key = Key::namespaced("", "serviceaccounts", &isolated.namespace, name);
+        simulator.store().get(&key).unwrap()["imagePullSecrets"].clone()
+    };
+    assert_eq!(secrets("spark"), json!([{"name": "regcred"}]));
+    let both = secrets("default");
+    assert!(["own", "regcred"].iter().all(|name| both.as_array().unwrap().contains(&json!({"name": name}))), "{both}");
+}

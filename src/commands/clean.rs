@@ -87,6 +87,7 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
     let mut own = runtime.block_on(Own::find(&context.environment, folder.path()));
     let found = runtime.block_on(async {
         let (cluster, _) = connect_from(&access, folder.path(), &mut own).await.map_err(unconnected)?;
+        let patience = Patience::on(cluster.provider);
         let target = Target::new(cluster.client);
         let found = cleanup::leftovers(&target, whose.run()).await;
         let found = found.map_err(|error| Error::Internal(format!("can't look for leftovers: {}", chain(&error))))?;
@@ -96,7 +97,7 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
         if whose.run().is_none() {
             warn(&found.iter().filter_map(|left| still_young(left, Timestamp::now())).collect::<Vec<_>>(), context);
         }
-        Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, Patience::default()).await))
+        Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, patience).await))
     });
     warn(&runtime.block_on(own.leave()).err().into_iter().collect::<Vec<_>>(), context);
     let Some(removed) = found? else { return say(NOTHING) };

@@ -3,15 +3,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::apply::Target;
-use super::cleanup::{Patience, Removed, Traces, remove};
+use super::cleanup::{Patience, Removed, Traces, holding, remove};
+
+/// How long it may take to see who holds what is left.
+const WHY: Duration = Duration::from_secs(5);
+/// How many namespaces are looked into at once.
+const AT_ONCE: usize = 8;
 
 /// Deletes in the background, and knows what is still there.
 pub struct Janitor {
     target: Target,
+    patience: Patience,
     inner: Mutex<Inner>,
     /// How many namespaces are being deleted.
     busy: watch::Sender<usize>,
@@ -42,10 +50,10 @@ struct Inner {
 }
 
 impl Janitor {
-    /// One who deletes on this cluster.
+    /// One who deletes on this cluster, with so much patience for each attempt.
     #[must_use]
-    pub fn new(target: Target) -> Self {
-        Self { target, inner: Mutex::default(), busy: watch::Sender::new(0) }
+    pub fn new(target: Target, patience: Patience) -> Self {
+        Self { target, patience, inner: Mutex::default(), busy: watch::Sender::new(0) }
     }
 
     /// Takes over what an attempt may have made. Returns at once, or (`wait`) when it is gone: objects of the whole cluster must be
@@ -56,11 +64,11 @@ impl Janitor {
         {
             let mut inner = self.inner();
             let pending = Arc::clone(&inner.pending);
-            let (target, busy) = (self.target.clone(), Busy::new(&self.busy));
+            let (target, patience, busy) = (self.target.clone(), self.patience, Busy::new(&self.busy));
             pending.lock().unwrap_or_else(PoisonError::into_inner).push(traces.namespace.clone());
             inner.running.spawn(async move {
                 let _busy = busy;
-                let removed = remove(&target, &traces, Patience::default()).await;
+                let removed = remove(&target, &traces, patience).await;
                 pending.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != traces.namespace);
                 // Nobody may be waiting.
                 let _ = finished.send(());
@@ -82,7 +90,8 @@ impl Janitor {
         let _ = self.busy.subscribe().wait_for(|deleting| *deleting == 0).await;
     }
 
-    /// Waits until everything is deleted, no longer than `patience`; what is then left is named.
+    /// Waits until everything is deleted, no longer than `patience`; what is then left is named, and who holds it, for which the
+    /// last of that time is kept.
     pub async fn finish(&self, patience: Duration) -> Removed {
         let mut running = std::mem::take(&mut self.inner().running);
         let all = async {
@@ -92,11 +101,19 @@ impl Janitor {
                 }
             }
         };
-        let _ = tokio::time::timeout(patience, all).await;
-        let mut inner = self.inner();
-        let mut done = std::mem::take(&mut inner.done);
-        let pending = inner.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + patience;
+        let _ = tokio::time::timeout_at(until - WHY.min(patience / 5), all).await;
+        let (mut done, pending) = {
+            let mut inner = self.inner();
+            let pending = inner.pending.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            (std::mem::take(&mut inner.done), pending)
+        };
         done.left.extend(pending.iter().map(|namespace| format!("Namespace/{namespace}")));
+        let held = stream::iter(&pending).map(|namespace| holding(&self.target, namespace)).buffered(AT_ONCE);
+        let mut held = std::pin::pin!(held);
+        while let Ok(Some(lines)) = tokio::time::timeout_at(until, held.next()).await {
+            done.warnings.extend(lines);
+        }
         done
     }
 

@@ -25,7 +25,7 @@ use crate::report::{self, LogTail, Row};
 use crate::trial::apply::{self, Limits as Patience, Target};
 use crate::trial::attempt::{World, attempt};
 use crate::trial::cells::{self, Cell, Limits};
-use crate::trial::cleanup::Removed;
+use crate::trial::cleanup::{self, Removed};
 use crate::trial::hub::Hub;
 use crate::trial::isolate;
 use crate::trial::janitor::Janitor;
@@ -271,7 +271,7 @@ impl<'a> Shared<'_, 'a, '_> {
         target.pull_secrets = secrets.into();
         let world = World {
             cluster,
-            janitor: Janitor::new(target.clone()),
+            janitor: Janitor::new(target.clone(), cleanup::Patience::on(cluster.provider)),
             target,
             hub: Hub::new(cluster.client.clone()),
             sampler: Sampler::start(cluster.client.clone(), Rhythm::of(cluster.provider)),
@@ -326,7 +326,7 @@ async fn lock(cells: &mut [Cell<'_>], world: &World<'_>) {
         let objects = needs.iter().copied().chain([cell.example]).flat_map(|part| &part.objects);
         // A cluster that can't be asked will say so when the example is applied.
         let scopes = world.target.discovery.scopes(objects).await.unwrap_or_default();
-        cell.locks = isolate::cluster_scoped_keys(cell.example, &needs, &scopes);
+        cell.locks = isolate::lock_keys(cell.example, &needs, &scopes);
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::Value as Json;
 
 use super::definitions::Definition;
+use super::patch::{Shape, twins};
 use super::path;
 use crate::catalog::Object;
 use crate::diagnostic::Source;
@@ -136,13 +137,14 @@ pub fn decoded(
     Ok(if unknown == Unknown::Warned { told } else { Vec::new() })
 }
 
-/// Checks what a manager applies: all of it must be declared in the schema, and of its type.
+/// Checks what a manager applies: all of it must be declared in the schema, of its type, and items of lists must differ in their keys.
 ///
 /// # Errors
 /// 500, as a real API server answers.
-pub fn typed(kind: &Kind, definition: &Definition, applied: &Json) -> Result<(), Status> {
-    let wrong: Vec<_> =
-        problems(applied, definition).iter().filter_map(|problem| typing_error(applied, problem)).collect();
+pub fn typed(kind: &Kind, definition: &Definition, applied: &Json, shape: Shape<'_>) -> Result<(), Status> {
+    let problems = problems(applied, definition);
+    let wrong = problems.iter().filter_map(|problem| typing_error(applied, problem));
+    let wrong: Vec<_> = wrong.chain(twins(applied, shape)).collect();
     let list = match wrong.as_slice() {
         [] => return Ok(()),
         [one] => one.clone(),

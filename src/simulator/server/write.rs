@@ -54,7 +54,7 @@ impl Rules {
     /// # Errors
     /// 500 for what can't be typed.
     pub fn type_check(&self, applied: &Json) -> Result<(), Status> {
-        validate::typed(&self.target.kind, &self.definition, applied)
+        validate::typed(&self.target.kind, &self.definition, applied, self.shape())
     }
 
     /// Checks an object as it would be kept, in place of what was there `before`.

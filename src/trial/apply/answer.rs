@@ -68,6 +68,9 @@ const TEXTS: &[(&str, Meaning)] = &[
     // Optimistic locking.
     ("the object has been modified", Meaning::Transient(Blame::Cluster)),
     ("object is being deleted", Meaning::Transient(Blame::Cluster)),
+    // Our own cells wait for each other ([`lock_keys`](crate::trial::isolate::lock_keys)), so somebody else has it.
+    ("provided port is already allocated", Meaning::Transient(Blame::Cluster)),
+    ("provided IP is already allocated", Meaning::Transient(Blame::Cluster)),
 ];
 
 /// What each HTTP code means where no text says more. Others from 400 on are refusals, from 500 on transient.
@@ -123,6 +126,14 @@ pub fn retry_after(error: &kube::Error) -> Option<Duration> {
 #[must_use]
 pub fn is_already_there(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.is_already_exists())
+}
+
+/// Whether an apply is refused for no more than that two items of a list have the same key (the same port twice, the same variable
+/// twice): server-side apply can't tell them apart, while a POST takes both, with a warning
+/// (<https://github.com/kubernetes/kubernetes/issues/113482>).
+#[must_use]
+pub fn has_twins(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("duplicate entries for key"))
 }
 
 /// Whether what was asked for is not there.
@@ -188,6 +199,16 @@ mod tests {
         (
             409,
             "Operation cannot be fulfilled on jobs \"a\": the object has been modified",
+            Meaning::Transient(Blame::Cluster),
+        ),
+        (
+            422,
+            "Service \"a\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated",
+            Meaning::Transient(Blame::Cluster),
+        ),
+        (
+            422,
+            "Service \"a\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: provided IP is already allocated",
             Meaning::Transient(Blame::Cluster),
         ),
         (429, "Too many requests, please try again later.", Meaning::Transient(Blame::Cluster)),

@@ -5,11 +5,13 @@
 //! ```
 //!
 //! Namespaced objects are applied with `force`: in a namespace that is minutes old only controllers could own their fields, and
-//! `kubectl apply` asks them neither. Objects of the whole cluster are created, and never forced ([`owned`]). What an answer means is in
-//! one table ([`answer`]); what it says of the manifest is found by its field paths ([`locate`]).
+//! `kubectl apply` asks them neither. Those with twins in their lists can't be applied so, and are created. Objects of the whole
+//! cluster are created, and never forced ([`owned`]). What an answer means is in one table ([`answer`]); what it says of the manifest
+//! is found by its field paths ([`locate`]).
 
 pub mod answer;
 pub mod cron;
+mod home;
 pub mod locate;
 mod namespace;
 mod owned;
@@ -17,6 +19,8 @@ mod pull_secrets;
 mod refused;
 pub(crate) mod request;
 mod retry;
+#[cfg(test)]
+mod simulated_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -30,6 +34,7 @@ use tokio::time::Instant;
 
 use super::isolate::{Isolated, IsolatedObject, OBJECT, is_definition};
 use crate::cluster::discovery::{Discovery, Lookup, Served};
+pub use home::adopt_labels;
 pub(crate) use owned::established;
 pub use pull_secrets::{PullSecret, find as pull_secrets};
 pub use refused::{Refused, of_object, of_request, unserved};
@@ -126,7 +131,7 @@ async fn one(
     let namespace = served.namespaced.then_some(isolated.namespace.as_str());
     let objects = Objects::new(&target.client, &served.resource, namespace);
     let (answer, ours) = if served.namespaced {
-        (namespaced(&objects, item, index, isolated, &served, target.limits).await?, true)
+        (namespaced(&objects, item, index, isolated, &served, target).await?, true)
     } else {
         whole(target, &objects, item, index, isolated).await?
     };
@@ -177,18 +182,41 @@ async fn namespaced(
     index: usize,
     isolated: &Isolated<'_>,
     served: &Served,
-    limits: Limits,
+    target: &Target,
 ) -> Result<Json, Refused> {
-    let mut json = item.json.clone();
+    let (mut json, limits) = (item.json.clone(), target.limits);
     if let Some(metadata) = json.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), Json::from(isolated.namespace.as_str()));
     }
+    if item.object.kind == "ServiceAccount" && item.object.api_version == "v1" {
+        pull_secrets::give(&target.pull_secrets, &mut json);
+    }
     let answer = match name_of(&json).map(str::to_owned) {
-        Some(name) if served.allows("patch") => persist(limits, || objects.apply(&name, &json, FIELD_MANAGER)).await,
-        Some(_) => persist(limits, || objects.create(&json)).await,
+        Some(name) if served.allows("patch") => {
+            match persist(limits, || objects.apply(&name, &json, FIELD_MANAGER)).await {
+                Err(error) if answer::has_twins(&error) => created(objects, &name, &json, limits).await,
+                answer => answer,
+            }
+        }
+        Some(name) => created(objects, &name, &json, limits).await,
         None => unnamed(objects, json, index, limits).await,
     };
     answer.map_err(|error| of_object(item, &error))
+}
+
+/// Creates an object of the attempt's namespace; what is there already stays as it is, and refuses it. Only where the answer to a try
+/// before may have been lost, it may be that try's.
+async fn created(objects: &Objects, name: &str, json: &Json, limits: Limits) -> Result<Json, kube::Error> {
+    let tried = std::sync::atomic::AtomicBool::new(false);
+    let tried = &tried;
+    persist(limits, || async move {
+        let again = tried.swap(true, std::sync::atomic::Ordering::Relaxed);
+        match objects.create(json).await {
+            Err(error) if again && answer::is_already_there(&error) => objects.get(name).await,
+            answer => answer,
+        }
+    })
+    .await
 }
 
 /// Makes an object of the whole cluster; says whether it is ours.

@@ -1,4 +1,4 @@
-//! Credentials of registries: read once a cluster, put into each attempt's namespace.
+//! Credentials of registries: read once a cluster, put into each attempt's namespace, and given to its ServiceAccounts.
 
 use std::path::Path;
 
@@ -41,6 +41,23 @@ impl PullSecret {
     /// The Secret, its metadata left out.
     pub(super) fn body(&self) -> Json {
         json!({"apiVersion": "v1", "kind": "Secret", "type": self.kind, "data": self.data})
+    }
+}
+
+/// Has a `ServiceAccount` use these secrets, besides those that it names itself. It is merged here, since the API server takes
+/// `imagePullSecrets` as a whole; a list that is none is left for it to refuse.
+pub(super) fn give(secrets: &[PullSecret], account: &mut Json) {
+    let Some(account) = account.as_object_mut().filter(|_| !secrets.is_empty()) else { return };
+    let named = account.entry("imagePullSecrets").or_insert(Json::Null);
+    if named.is_null() {
+        *named = json!([]);
+    }
+    if let Some(named) = named.as_array_mut() {
+        for secret in secrets.iter().map(|secret| json!({"name": secret.name()})) {
+            if !named.contains(&secret) {
+                named.push(secret);
+            }
+        }
     }
 }
 
@@ -140,6 +157,26 @@ mod tests {
         let secret = made("regcred", Some(folder.path())).unwrap();
         assert_eq!(secret.body()["data"][".dockerconfigjson"], "eyJhdXRocyI6eyJnaGNyLmlvIjp7ImF1dGgiOiJkVHB3In19fQ==");
         assert_eq!(format!("{secret:?}"), "PullSecret { name: \"regcred\", .. }");
+    }
+
+    #[test]
+    fn an_account_uses_them_besides_its_own() {
+        let secret = |name: &str| PullSecret { name: name.to_owned(), kind: String::new(), data: Json::Null };
+        let given = |mut account: Json| {
+            give(&[secret("a"), secret("b")], &mut account);
+            account["imagePullSecrets"].take()
+        };
+        let both = json!([{"name": "a"}, {"name": "b"}]);
+        assert_eq!(given(json!({})), both);
+        assert_eq!(given(json!({"imagePullSecrets": null})), both);
+        assert_eq!(
+            given(json!({"imagePullSecrets": [{"name": "own"}, {"name": "b"}]})),
+            json!([{"name": "own"}, {"name": "b"}, {"name": "a"}])
+        );
+        assert_eq!(given(json!({"imagePullSecrets": "a"})), "a");
+        let mut untouched = json!({});
+        give(&[], &mut untouched);
+        assert_eq!(untouched, json!({}));
     }
 
     #[test]

@@ -187,6 +187,10 @@ const HINTS: &[(&str, &str)] = &[
         "RBAC permissions not currently held",
         "give the identity of the kubeconfig these permissions (or `escalate`): the API server lets nobody grant more than they have",
     ),
+    (
+        "is already allocated",
+        "something else on the cluster has this port or address: free it, or leave the choice to the cluster",
+    ),
     ("cannot create resource", "give the identity of the kubeconfig the permission to create it"),
     ("cannot patch resource", "give the identity of the kubeconfig the permission to patch it"),
     ("cannot get resource", "give the identity of the kubeconfig the permission to get it"),

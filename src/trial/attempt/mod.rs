@@ -244,6 +244,7 @@ impl Trial<'_, '_> {
         let scopes = scopes.map_err(|error| Box::new(apply::of_request(&example.id.to_string(), &error)))?;
         let mut isolated = isolate::isolate(example, &needs, identity, &scopes)
             .map_err(|cause| Box::new(Refused { outcome: Outcome::Errored, cause: *cause }))?;
+        apply::adopt_labels(&self.world.target, &mut isolated).await;
         for item in &mut isolated.objects {
             self.world.images.apply(&mut item.json);
         }

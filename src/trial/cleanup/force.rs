@@ -13,16 +13,43 @@ use crate::trial::apply::request::{Objects, text};
 struct Holder {
     objects: Objects,
     kind: String,
+    /// As `kubectl` calls its kind: `jobs.batch`.
+    resource: String,
     name: String,
     finalizers: Vec<String>,
 }
 
-/// Who holds what is stuck, a line each.
-pub(super) async fn holders(target: &Target, stuck: &Doomed) -> Vec<String> {
+/// Who holds a namespace that is still there, a line each.
+pub(in crate::trial) async fn holding(target: &Target, namespace: &str) -> Vec<String> {
+    let objects = Objects::core(&target.client, "namespaces", None);
+    let stuck = Doomed { objects, kind: "Namespace".to_owned(), name: namespace.to_owned(), uid: String::new() };
+    holders(target, &stuck, &|_| true).await
+}
+
+/// Whether something with these finalizers is left as it is.
+type Leaves<'l> = &'l (dyn Fn(&[String]) -> bool + Sync);
+
+/// Who holds what is stuck, a line each; where that stays, with the command that lets it go.
+pub(super) async fn holders(target: &Target, stuck: &Doomed, leaves: Leaves<'_>) -> Vec<String> {
+    let command = |resource: &str, name: &str, namespace: &str, finalizers: &[String]| {
+        if finalizers.is_empty() || !leaves(finalizers) {
+            return String::new();
+        }
+        let within = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
+        format!(
+            "; if nobody is left to do that: kubectl patch{within} {resource} {name} --type=merge \
+             -p '{{\"metadata\":{{\"finalizers\":null}}}}'"
+        )
+    };
     if stuck.kind != "Namespace" {
         let found = stuck.objects.get(&stuck.name).await.ok();
         let finalizers = found.as_ref().map(finalizers).unwrap_or_default();
-        return vec![format!("{} is not gone: it waits for {}", stuck.reference(), named(&finalizers))];
+        return vec![format!(
+            "{} is not gone: it waits for {}{}",
+            stuck.reference(),
+            named(&finalizers),
+            command(&stuck.kind.to_lowercase(), &stuck.name, "", &finalizers)
+        )];
     }
     let held = match content(target, &stuck.name).await {
         Ok(held) => held,
@@ -34,11 +61,12 @@ pub(super) async fn holders(target: &Target, stuck: &Doomed) -> Vec<String> {
         .iter()
         .map(|holder| {
             format!(
-                "{} is not gone: {}/{} in it waits for {}",
+                "{} is not gone: {}/{} in it waits for {}{}",
                 stuck.reference(),
                 holder.kind,
                 holder.name,
-                named(&holder.finalizers)
+                named(&holder.finalizers),
+                command(&holder.resource, &holder.name, &stuck.name, &holder.finalizers)
             )
         })
         .collect();
@@ -59,8 +87,9 @@ async fn conditions(stuck: &Doomed) -> String {
     told.concat()
 }
 
-/// Takes the finalizers of what is stuck away; in a namespace those of everything in it, and no pod is waited for any more.
-pub(super) async fn force(target: &Target, stuck: &Doomed) -> Vec<String> {
+/// Takes the finalizers of what is stuck away; in a namespace those of everything in it but what is left, and no pod is waited for any
+/// more.
+pub(super) async fn force(target: &Target, stuck: &Doomed, leaves: Leaves<'_>) -> Vec<String> {
     if stuck.kind != "Namespace" {
         return without_finalizers(&stuck.objects, &stuck.name, &stuck.reference()).await.into_iter().collect();
     }
@@ -68,7 +97,7 @@ pub(super) async fn force(target: &Target, stuck: &Doomed) -> Vec<String> {
     if let Ok(held) = content(target, &stuck.name).await {
         for holder in held {
             let reference = format!("{}/{} in {}", holder.kind, holder.name, stuck.name);
-            if !holder.finalizers.is_empty() {
+            if !holder.finalizers.is_empty() && !leaves(&holder.finalizers) {
                 told.extend(without_finalizers(&holder.objects, &holder.name, &reference).await);
             }
         }
@@ -118,6 +147,10 @@ async fn content(target: &Target, namespace: &str) -> Result<Vec<Holder>, kube::
         found.extend(items.iter().filter(|item| !item["metadata"]["deletionTimestamp"].is_null()).map(|item| Holder {
             objects: objects.clone(),
             kind: served.resource.kind.clone(),
+            resource: match served.resource.group.as_str() {
+                "" => served.resource.plural.clone(),
+                group => format!("{}.{group}", served.resource.plural),
+            },
             name: text(item, "/metadata/name").to_owned(),
             finalizers: finalizers(item),
         }));

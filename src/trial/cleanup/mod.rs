@@ -20,6 +20,7 @@ use super::apply::{Limits, Target, persist};
 use super::isolate::{Isolated, NAMESPACE, RUN, is_definition};
 use crate::cluster::discovery::Lookup;
 use crate::error::chain;
+pub(super) use force::holding;
 pub use leftovers::{Leftover, find as leftovers, remove as remove_leftovers};
 
 /// How often it is looked whether something is gone, at most.
@@ -39,12 +40,23 @@ pub struct Patience {
     pub wait: Duration,
     /// How long after that, with finalizers taken away by us; `None` leaves what is stuck.
     pub force: Option<Duration>,
+    /// Whether finalizers of Kubernetes itself (`service.kubernetes.io/load-balancer-cleanup`) are left even then: what is outside of the
+    /// cluster and goes with them, nobody would take away any more.
+    pub spares: bool,
 }
 
-impl Default for Patience {
-    /// A minute, for pods may take half of it to end; then twenty seconds.
-    fn default() -> Self {
-        Self { wait: Duration::from_secs(60), force: Some(Duration::from_secs(20)) }
+impl Patience {
+    /// What is right on a cluster of this provider: a minute, for pods may take half of it to end; then twenty seconds by force. A cloud's
+    /// load balancer, which takes one to three minutes to be taken down, hangs on a cluster that is not ours alone.
+    #[must_use]
+    pub fn on(provider: &str) -> Self {
+        let spares = provider == "existing";
+        Self { wait: Duration::from_secs(60), force: Some(Duration::from_secs(20)), spares }
+    }
+
+    /// Whether something with these finalizers stays as it is.
+    fn leaves(&self, finalizers: &[String]) -> bool {
+        self.force.is_none() || self.spares && finalizers.iter().any(|finalizer| finalizer.contains("kubernetes.io/"))
     }
 }
 
@@ -164,11 +176,11 @@ async fn finish(target: &Target, doomed: Vec<Doomed>, patience: Patience, remove
     let mut stuck = wait(waiting, patience.wait, removed).await;
     if !stuck.is_empty() {
         for one in &stuck {
-            removed.warnings.extend(force::holders(target, one).await);
+            removed.warnings.extend(force::holders(target, one, &|finalizers| patience.leaves(finalizers)).await);
         }
         if let Some(wait_more) = patience.force {
             for one in &stuck {
-                removed.warnings.extend(force::force(target, one).await);
+                removed.warnings.extend(force::force(target, one, &|finalizers| patience.leaves(finalizers)).await);
             }
             stuck = wait(stuck, wait_more / 2, removed).await;
             for one in stuck.iter().filter(|one| one.kind == "Namespace") {

@@ -13,7 +13,7 @@ use crate::trial::isolate::{MANAGED_BY, Scopes};
 const EV: &str = "ev-a-1";
 
 fn patience(force: bool) -> Patience {
-    Patience { wait: Duration::from_millis(150), force: force.then_some(Duration::from_millis(600)) }
+    Patience { wait: Duration::from_millis(150), force: force.then_some(Duration::from_millis(600)), spares: false }
 }
 
 fn target(server: &MockServer) -> Target {
@@ -60,7 +60,7 @@ async fn a_namespace_is_deleted_and_awaited() {
     let there = ok(&json!({"metadata": metadata(EV, "42")}));
     Mock::given(method("GET")).and(path(namespace_path())).respond_with(there).up_to_n_times(2).mount(&server).await;
     Mock::given(method("GET")).and(path(namespace_path())).respond_with(gone()).mount(&server).await;
-    let removed = remove(&target(&server), &traces(Vec::new()), Patience::default()).await;
+    let removed = remove(&target(&server), &traces(Vec::new()), Patience::on("kind")).await;
     assert_eq!(removed, Removed { gone: vec![format!("Namespace/{EV}")], ..Removed::default() });
 }
 
@@ -76,6 +76,11 @@ async fn a_namespace_that_is_not_ours_is_left_as_it_is() {
 
 /// A namespace that holds a pod and a Job, of which both are seen so many times.
 async fn stuck(server: &MockServer, times: u64) {
+    stuck_by(server, times, "a.b/c").await;
+}
+
+/// The same, by this finalizer.
+async fn stuck_by(server: &MockServer, times: u64, finalizer: &str) {
     let mut metadata = metadata(EV, "42");
     metadata["deletionTimestamp"] = json!("2026-11-23T16:21:08Z");
     let there = ok(&json!({"kind": "Namespace", "metadata": metadata, "spec": {"finalizers": ["kubernetes"]}}));
@@ -89,7 +94,7 @@ async fn stuck(server: &MockServer, times: u64) {
         .up_to_n_times(times)
         .mount(server)
         .await;
-    let held = json!({"items": [{"metadata": {"name": "j", "deletionTimestamp": "2026-11-23T16:21:08Z", "finalizers": ["a.b/c"]}}]});
+    let held = json!({"items": [{"metadata": {"name": "j", "deletionTimestamp": "2026-11-23T16:21:08Z", "finalizers": [finalizer]}}]});
     let jobs = format!("/apis/batch/v1/namespaces/{EV}/jobs");
     Mock::given(method("GET")).and(path(&jobs)).respond_with(ok(&held)).up_to_n_times(times).mount(server).await;
     for at in [format!("{}/pods", namespace_path()), jobs] {
@@ -102,8 +107,56 @@ async fn what_is_stuck_is_told_with_what_it_waits_for() {
     let server = server().await;
     stuck(&server, 99).await;
     let removed = remove(&target(&server), &traces(Vec::new()), patience(false)).await;
-    assert_eq!(removed.warnings, [format!("Namespace/{EV} is not gone: Job/j in it waits for the finalizer a.b/c")]);
+    assert_eq!(
+        removed.warnings,
+        [format!(
+            "Namespace/{EV} is not gone: Job/j in it waits for the finalizer a.b/c; if nobody is left to do that: \
+             kubectl patch -n {EV} jobs.batch j --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"
+        )]
+    );
     assert_eq!(removed.left, [format!("Namespace/{EV}")]);
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| !["PATCH", "PUT"].contains(&request.method.as_str())));
+}
+
+#[test]
+fn what_hangs_outside_of_a_cluster_that_is_not_ours_is_left() {
+    let leaves = |provider, finalizer: &str| Patience::on(provider).leaves(&[finalizer.to_owned()]);
+    for (finalizer, left) in [
+        ("service.kubernetes.io/load-balancer-cleanup", true),
+        ("kubernetes.io/pvc-protection", true),
+        ("training.example.com/cleanup", false),
+        ("foregroundDeletion", false),
+    ] {
+        assert_eq!(leaves("existing", finalizer), left, "{finalizer}");
+        assert!(!leaves("kind", finalizer) && !leaves("simulated", finalizer), "{finalizer}");
+    }
+}
+
+#[tokio::test]
+async fn a_load_balancer_is_waited_for_and_never_forced_where_it_may_be_real() {
+    let server = server().await;
+    stuck_by(&server, 99, "service.kubernetes.io/load-balancer-cleanup").await;
+    let patience = Patience { spares: true, ..patience(true) };
+    let removed = remove(&target(&server), &traces(Vec::new()), patience).await;
+    assert_eq!(removed.left, [format!("Namespace/{EV}")]);
+    assert!(
+        removed.warnings[0].contains("load-balancer-cleanup; if nobody is left to do that: kubectl patch"),
+        "{removed:?}"
+    );
+    let requests = server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| !["PATCH", "PUT"].contains(&request.method.as_str())));
+}
+
+#[tokio::test]
+async fn at_the_end_it_is_told_who_holds_what_is_still_being_deleted() {
+    let server = server().await;
+    stuck(&server, 99).await;
+    let janitor = crate::trial::janitor::Janitor::new(target(&server), Patience::on("existing"));
+    janitor.take(Some(traces(Vec::new())), false).await;
+    let removed = janitor.finish(Duration::from_secs(3)).await;
+    assert_eq!(removed.left, [format!("Namespace/{EV}")]);
+    assert!(removed.warnings[0].contains("Job/j in it waits for the finalizer a.b/c"), "{:?}", removed.warnings);
 }
 
 #[tokio::test]

@@ -48,6 +48,16 @@ pub(super) fn hosts(text: &str) -> impl Iterator<Item = Host<'_>> {
     })
 }
 
+/// The short name (`etcd.kubeflow`) that a text is, but for a port.
+pub(super) fn whole(text: &str) -> Option<Host<'_>> {
+    let is_port = |port: &str| !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match text.split_once(':') {
+        Some((name, port)) => Some(name).filter(|_| is_port(port))?,
+        None => text,
+    };
+    hosts(name).next().filter(|host| !host.certain && host.service.len() + 1 + host.namespace.len() == name.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +79,25 @@ mod tests {
             [("db", "prod", true), ("web", "prod", true)]
         );
         assert_eq!(found("etcd-client.kubeflow:2379"), [("etcd-client", "kubeflow", false)]);
+    }
+
+    #[test]
+    fn a_short_name_is_known_where_it_is_all_of_a_text() {
+        let found = |text| whole(text).map(|host| (host.service, host.namespace));
+        assert_eq!(found("etcd.kubeflow"), Some(("etcd", "kubeflow")));
+        assert_eq!(found("etcd.kubeflow:2379"), Some(("etcd", "kubeflow")));
+        for text in [
+            "etcd.kubeflow:",
+            "etcd.kubeflow:x",
+            "etcd.kubeflow/x",
+            " etcd.kubeflow",
+            "a.etcd.kubeflow",
+            "etcd.kubeflow.svc",
+            "etcd",
+            "",
+        ] {
+            assert_eq!(found(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 mod admission;
 mod dns;
+mod home;
+mod locks;
 mod names;
 mod order;
 mod references;
@@ -23,6 +25,8 @@ use crate::lint::isolation::is_cluster_scoped;
 use crate::model::{Cause, CauseClass, ExampleId};
 use crate::yaml::{Node, Span};
 
+use home::Home;
+pub use locks::lock_keys;
 pub use names::{label_value, namespace_name};
 pub(crate) use order::rank;
 use references::Moved;
@@ -184,7 +188,8 @@ pub struct IsolatedObject<'a> {
 pub struct Isolated<'a> {
     /// Its namespace.
     pub namespace: String,
-    /// The labels of the namespace: ours, and those of the example's own `Namespace` objects.
+    /// The labels of the namespace: ours, those of the example's own `Namespace` objects, and those that were
+    /// [adopted](Isolated::adopt).
     pub namespace_labels: BTreeMap<String, String>,
     /// The annotations of the namespace, likewise.
     pub namespace_annotations: BTreeMap<String, String>,
@@ -196,6 +201,8 @@ pub struct Isolated<'a> {
     pub objects: Vec<IsolatedObject<'a>>,
     /// What a person should know.
     pub notes: Vec<Note>,
+    /// The namespace for which it was written.
+    home: Option<Home>,
 }
 
 /// Where an object comes from: its example, and its index there if that is the one that is judged.
@@ -225,6 +232,7 @@ pub fn isolate<'a>(
     carry_over(all().copied().filter(|origin| is_namespace(origin.object)), &mut isolated);
     let namespaced = all().filter(|origin| !is_namespace(origin.object) && !scopes.is_cluster_scoped(origin.object));
     tell_namespaces(namespaced.clone(), &mut isolated);
+    isolated.home = Home::of(example, namespaced.clone());
     let brought = all().map(|origin| origin.object).filter(|object| is_namespace(object));
     let target = isolated.namespace.clone();
     let moved = Moved::new(namespaced.map(|origin| origin.object), brought, &target);
@@ -238,19 +246,6 @@ pub fn isolate<'a>(
     Ok(isolated)
 }
 
-/// The objects of the whole cluster that an example and its needs bring, as `Kind.group/name`: two examples that share one must
-/// not be tried at the same time.
-#[must_use]
-pub fn cluster_scoped_keys(example: &Example, needs: &[&Example], scopes: &Scopes) -> BTreeSet<String> {
-    let objects = || needs.iter().copied().chain([example]).flat_map(|part| &part.objects);
-    let scopes = scopes.clone().with_definitions(objects());
-    let shared = |object: &&Object| {
-        let named = object.root.at(&["metadata", "name"]).is_some();
-        named && !is_namespace(object) && scopes.is_cluster_scoped(object)
-    };
-    objects().filter(shared).map(|object| format!("{}.{}/{}", object.kind, object.group(), object.name)).collect()
-}
-
 fn empty<'a>(identity: &Identity<'_>) -> Isolated<'a> {
     let (labels, annotations) = (identity.labels(), identity.annotations());
     Isolated {
@@ -261,6 +256,7 @@ fn empty<'a>(identity: &Identity<'_>) -> Isolated<'a> {
         annotations,
         objects: Vec::new(),
         notes: Vec::new(),
+        home: None,
     }
 }
 

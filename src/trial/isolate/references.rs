@@ -1,4 +1,7 @@
 //! What follows the objects of an example into its namespace: references that name a namespace, and DNS names.
+//!
+//! A name that can be nothing else than a Service's (`etcd.kubeflow.svc`) is rewritten in every text, those in ConfigMaps among them;
+//! a shorter one (`etcd.kubeflow`) where containers are told what to do, and where it is all of a text.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,13 +10,15 @@ use serde_json::Value as Json;
 use super::{Note, dns, home};
 use crate::catalog::Object;
 use crate::diagnostic::Source;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
-/// Mappings whose keys are the user's own: nothing in them is a reference.
-const OPAQUE: [&str; 7] = ["data", "stringData", "binaryData", "labels", "annotations", "nodeSelector", "properties"];
+/// Mappings whose keys are the user's own: nothing in them is a reference, but texts may hold DNS names.
+const OPAQUE: [&str; 4] = ["data", "stringData", "annotations", "properties"];
+/// Mappings that hold neither.
+const SKIPPED: [&str; 4] = ["binaryData", "labels", "matchLabels", "nodeSelector"];
 /// Keys whose lists name namespaces: of pod affinity, of Prometheus' monitors.
 const LISTS: [&str; 2] = ["namespaces", "matchNames"];
-/// Keys of containers (and of a TrainJob's trainer) whose texts may hold DNS names.
+/// Keys of containers (and of a TrainJob's trainer) whose texts may hold short DNS names.
 const TEXTS: [&str; 2] = ["command", "args"];
 /// The label by which selectors name a namespace.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -55,11 +60,18 @@ impl<'a> Moved<'a> {
     /// Rewrites the references in `json`, which is `object`'s root as JSON, and notes what is left as it is.
     pub fn rewrite(&self, object: &Object, source: &Source, json: &mut Json, notes: &mut Vec<Note>) {
         let mut rewriting = Rewriting { moved: self, source, notes };
-        for entry in object.root.entries().filter(|entry| !OPAQUE.contains(&&*entry.key)) {
+        for entry in object.root.entries() {
             let Some(value) = json.get_mut(&*entry.key) else { continue };
-            // The object's own namespace is set when it is applied.
-            if &*entry.key != "metadata" {
-                rewriting.walk(&entry.key, &entry.value, value);
+            match &*entry.key {
+                // The object's own namespace is set when it is applied.
+                "metadata" => {
+                    if let (Some(node), Some(value)) = (entry.value.get("annotations"), value.get_mut("annotations")) {
+                        rewriting.texts("annotations", node, value);
+                    }
+                }
+                // In base64.
+                "data" if object.kind == "Secret" => {}
+                _ => rewriting.entry("", entry, value),
             }
         }
     }
@@ -80,6 +92,12 @@ impl<'a> Moved<'a> {
         }
     }
 
+    /// Whether one of the example's own Services is meant, and no other object.
+    fn has_service(&self, host: &dns::Host<'_>) -> bool {
+        let kinds = self.kinds.get(&(host.namespace, host.service));
+        kinds.is_some_and(|kinds| kinds.contains(&"Service"))
+    }
+
     /// Whether a Service moves: one of the example's, or one that a controller makes for its object (`job-master-0`).
     fn takes_service(&self, host: &dns::Host<'_>) -> bool {
         let (namespace, service) = (host.namespace, host.service);
@@ -98,7 +116,7 @@ impl Rewriting<'_> {
             Json::Array(items) => {
                 for (item, json) in node.items().zip(items) {
                     match json {
-                        Json::String(text) if TEXTS.contains(&key) => self.text(item, text),
+                        Json::String(text) if TEXTS.contains(&key) => self.text(item, text, true),
                         Json::String(name) if LISTS.contains(&key) && self.moved.is_left(name) => {
                             self.moved.target.clone_into(name);
                         }
@@ -106,6 +124,7 @@ impl Rewriting<'_> {
                     }
                 }
             }
+            Json::String(text) => self.whole(key, node, text),
             _ => {}
         }
     }
@@ -115,11 +134,41 @@ impl Rewriting<'_> {
         self.selector(node, json);
         for entry in node.entries() {
             let Some(value) = json.get_mut(&*entry.key) else { continue };
-            match value {
-                Json::String(text) if key == "env" && &*entry.key == "value" => self.text(&entry.value, text),
-                _ if OPAQUE.contains(&&*entry.key) => {}
-                _ => self.walk(&entry.key, &entry.value, value),
+            self.entry(key, entry, value);
+        }
+    }
+
+    /// An entry of the mapping that stands under `key`.
+    fn entry(&mut self, key: &str, entry: &Entry, json: &mut Json) {
+        match (&*entry.key, json) {
+            ("value", Json::String(text)) if key == "env" => self.text(&entry.value, text, true),
+            (skipped, _) if SKIPPED.contains(&skipped) => {}
+            (opaque, json) if OPAQUE.contains(&opaque) => self.texts(opaque, &entry.value, json),
+            (own, json) => self.walk(own, &entry.value, json),
+        }
+    }
+
+    /// The texts of a value in which nothing is a reference.
+    fn texts(&mut self, key: &str, node: &Node, json: &mut Json) {
+        match json {
+            Json::Object(_) => {
+                for entry in node.entries() {
+                    let Some(value) = json.get_mut(&*entry.key) else { continue };
+                    self.texts(&entry.key, &entry.value, value);
+                }
             }
+            Json::Array(items) => node.items().zip(items).for_each(|(item, json)| self.texts(key, item, json)),
+            Json::String(text) => self.whole(key, node, text),
+            _ => {}
+        }
+    }
+
+    /// A text of which nothing is known: what is not certain must be all of it (`etcd.kubeflow:2379`), and no name of an object.
+    fn whole(&mut self, key: &str, node: &Node, text: &mut String) {
+        if text.contains(".svc") {
+            self.text(node, text, false);
+        } else if !is_name(key) && dns::whole(text).is_some_and(|host| self.moved.has_service(&host)) {
+            self.text(node, text, true);
         }
     }
 
@@ -164,11 +213,12 @@ impl Rewriting<'_> {
         }
     }
 
-    /// DNS names of the example's own Services follow them; others stay, and are told.
-    fn text(&mut self, node: &Node, text: &mut String) {
+    /// DNS names of the example's own Services follow them, short ones too if it is `loose`; others stay, and are told.
+    fn text(&mut self, node: &Node, text: &mut String, loose: bool) {
         let mut moved = text.clone();
         // From the right, so that the places of those before stay true.
-        let hosts: Vec<_> = dns::hosts(text).filter(|host| host.namespace != self.moved.target).collect();
+        let is_meant = |host: &dns::Host<'_>| (loose || host.certain) && host.namespace != self.moved.target;
+        let hosts: Vec<_> = dns::hosts(text).filter(is_meant).collect();
         for host in hosts.iter().rev() {
             let name = format!("{}.{}", host.service, host.namespace);
             if self.moved.takes_service(host) {
@@ -194,4 +244,10 @@ impl Rewriting<'_> {
             self.notes.push(note);
         }
     }
+}
+
+/// Whether the values of a key are names of objects (`name`, `secretName`, `key`), which may look like a short DNS name.
+fn is_name(key: &str) -> bool {
+    ["name", "generateName", "key"].contains(&key)
+        || (key.ends_with("Name") && !["hostName", "serverName"].contains(&key))
 }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -40,7 +41,7 @@ pub(crate) fn identity(example: &Example) -> Identity<'_> {
     Identity { run: "42", example: &example.id, kubernetes: Some("v1.34.0"), attempt: 1 }
 }
 
-fn scopes() -> Scopes {
+pub(crate) fn scopes() -> Scopes {
     let mut scopes = Scopes::default();
     for (api_version, kind) in [
         ("v1", "Namespace"),
@@ -218,8 +219,6 @@ fn a_kind_that_the_example_defines_has_the_scope_of_its_definition() {
         {apiVersion: a.b/v1, kind: Queue, metadata: {name: q}}\n---\n{apiVersion: a.b/v2, kind: ClusterThing, metadata: {generateName: g-}}\n";
     let example = example("a.yaml", text);
     assert!(of(&example, &[]).objects.iter().all(|object| object.cluster_scoped));
-    let keys: Vec<_> = cluster_scoped_keys(&example, &[], &scopes()).into_iter().collect();
-    assert_eq!(keys, ["CustomResourceDefinition.apiextensions.k8s.io/queues.a.b", "Queue.a.b/q"]);
 }
 
 #[test]
@@ -246,4 +245,72 @@ fn needs_come_after_those_that_they_need_and_circles_end() {
     };
     let found: Vec<_> = needs(&catalog.examples[0], &catalog).iter().map(|need| need.id.as_str()).collect();
     assert_eq!(found, ["d", "c", "b"]);
+}
+
+const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: db, namespace: prod}}\n---\n";
+
+#[test]
+fn names_that_can_be_nothing_else_follow_in_every_text() {
+    let text = SERVICE.to_owned()
+        + "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: prod, annotations: {at: 'http://db.prod.svc'}}\n\
+           data:\n  ETCD: http://db.prod.svc.cluster.local:2379\n  HOST: db.prod\n  script: |\n    import x.prod\n    \
+           connect('db.prod.svc', db.prod)\n  far: minio.kubeflow.svc\n---\n\
+           apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: prod}\ndata: {a: db.prod.svc}\nstringData: {b: db.prod.svc}\n---\n\
+           apiVersion: ray.io/v1\nkind: RayJob\nmetadata: {name: r, namespace: prod}\nspec:\n  entrypoint: python a.py --db db.prod.svc:1\n  \
+           elasticPolicy: {rdzvHost: db.prod, rdzvEndpoint: 'db.prod:29400', hosts: [db.prod]}\n  \
+           template: {script: {source: 'x.prod db.prod.svc'}, selector: {matchLabels: {a: db.prod}}}\n  secretName: db.prod\n";
+    let example = example("a.yaml", &text);
+    let isolated = of(&example, &[]);
+    let target = &isolated.namespace;
+    let json = |kind: &str| &isolated.objects.iter().find(|object| object.object.kind == kind).unwrap().json;
+    let config = json("ConfigMap");
+    assert_eq!(config["metadata"]["annotations"]["at"], format!("http://db.{target}.svc"));
+    let data = json!({
+        "ETCD": format!("http://db.{target}.svc.cluster.local:2379"),
+        "HOST": format!("db.{target}"),
+        "script": format!("import x.prod\nconnect('db.{target}.svc', db.prod)\n"),
+        "far": "minio.kubeflow.svc",
+    });
+    assert_eq!(config["data"], data);
+    assert_eq!(json("Secret")["data"]["a"], "db.prod.svc");
+    assert_eq!(json("Secret")["stringData"]["b"], format!("db.{target}.svc"));
+    let spec = &json("RayJob")["spec"];
+    assert_eq!(spec["entrypoint"], format!("python a.py --db db.{target}.svc:1"));
+    let policy = json!({"rdzvHost": format!("db.{target}"), "rdzvEndpoint": format!("db.{target}:29400"), "hosts": [format!("db.{target}")]});
+    assert_eq!(spec["elasticPolicy"], policy);
+    assert_eq!(spec["template"]["script"]["source"], format!("x.prod db.{target}.svc"));
+    assert_eq!(
+        (&spec["secretName"], &spec["template"]["selector"]["matchLabels"]["a"]),
+        (&json!("db.prod"), &json!("db.prod"))
+    );
+    let told = notes(&isolated);
+    assert!(
+        told.iter().any(|note| note.contains("`minio.kubeflow` is outside of the attempt's namespace")),
+        "{told:?}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_text_without_the_name_of_an_own_service_is_never_touched(
+        text in "[ -~\\n]{0,60}|([a-c.:/ -]|db|prod|svc){0,12}",
+        key in "[a-z]{1,8}",
+    ) {
+        // `db-0.prod.svc` is made for `db`; a short name counts where it is all of the text.
+        prop_assume!(!text.contains("prod.svc") && !text.starts_with("db.prod"));
+        let quoted = serde_json::to_string(&text).unwrap();
+        let manifest = format!(
+            "{SERVICE}{{apiVersion: v1, kind: ConfigMap, metadata: {{name: c, namespace: prod}}, data: {{{key:?}: {quoted}}}}}\n---\n\
+             {{apiVersion: a.b/v1, kind: Thing, metadata: {{name: t, namespace: prod}}, spec: {{{key:?}: {quoted}, x: [{quoted}]}}}}\n"
+        );
+        let example = example("a.yaml", &manifest);
+        let isolated = of(&example, &[]);
+        prop_assert_eq!(isolated.objects.len(), 3);
+        for item in &isolated.objects {
+            let manifest = item.object.root.to_json();
+            for field in ["data", "spec"] {
+                prop_assert_eq!(&item.json[field], &manifest[field]);
+            }
+        }
+    }
 }

@@ -4,8 +4,10 @@ pub mod apply;
 mod fields;
 mod lists;
 mod strategic;
+mod twins;
 
 pub use lists::Shape;
+pub use twins::twins;
 
 use serde_json::Value as Json;
 

@@ -42,8 +42,8 @@ impl Judge {
                 }
                 if kind == "Pod" && group.is_empty() {
                     self.pod(at, change);
-                } else if kind == "PersistentVolumeClaim" && text(object, "/status/phase") == "Bound" {
-                    self.claims.remove(text(object, "/metadata/name"));
+                } else if kind == "PersistentVolumeClaim" && group.is_empty() {
+                    self.claim(change);
                 }
                 if index.is_none() {
                     self.child(at, object, first);
@@ -221,7 +221,8 @@ impl Judge {
             },
             "PersistentVolumeClaim" => {
                 if ["ProvisioningFailed", "FailedBinding", "VolumeMismatch"].contains(&event.reason) {
-                    self.claims.insert(about.name, event.message.to_owned());
+                    self.claims.insert(about.name.clone(), event.message.to_owned());
+                    self.claim_waits(at, &about.name);
                 }
             }
             _ => self.controller_event(at, about, &event),

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Judge;
 use super::ending;
-use super::finding::{Cure, Finding, Slot};
+use super::finding::{Cure, Finding, Slot, Trouble};
 use super::pod::{Container, Pod, Role, container_spec, containers};
 use super::read::{Event, key, list, text};
 use super::scheduling::{self, Unfit};
@@ -15,6 +15,12 @@ use super::starting::{self, Said};
 use super::time::SETTLE;
 use crate::model::CauseClass;
 use crate::trial::{Change, Moment};
+
+/// The reason of an event that says why a claim gets no volume.
+const UNPROVIDED: &str = "ProvisioningFailed";
+
+/// What a provisioner says that fails for want of something of the cluster's.
+const PASSING: [&str; 4] = ["timeout", "timed out", "deadline exceeded", "connection refused"];
 
 impl Judge {
     pub(super) fn pod(&mut self, at: Moment, change: &Change) {
@@ -68,8 +74,56 @@ impl Judge {
                 self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, Cure::None, found);
             }
             Some((_, message)) if !message.is_empty() => self.unschedulable(at, index, message),
-            _ => {}
+            _ => self.unprovided(at, index),
         }
+    }
+
+    /// A pod for which a node was found, and whose claim gets no volume there: until then the scheduler says nothing of it.
+    fn unprovided(&mut self, at: Moment, index: usize) {
+        let pod = &self.pods[index];
+        let known = self.troubles.get(&pod.identity, Slot::Schedule);
+        if self.claims.is_empty() || known.is_some_and(|known| known.finding.reason != UNPROVIDED) {
+            return;
+        }
+        let failing = claims(&pod.object).into_iter().find_map(|claim| self.claims.get_key_value(&claim));
+        let Some((claim, why)) = failing else { return };
+        let text = format!("no volume is provided for claim `{claim}` of {}: {why}", pod.reference());
+        let found = if PASSING.iter().any(|text| why.contains(text)) {
+            let hint = "the cluster's provisioner, not the example, is at fault: read its log";
+            Finding::errored(CauseClass::Cluster, UNPROVIDED, text, hint)
+        } else {
+            let hint = "use a storage class of the cluster, and an access mode and a size that it offers";
+            Finding::failed(CauseClass::Scheduling, UNPROVIDED, text, hint)
+        };
+        let (id, found) = (pod.identity.clone(), found.of(pod.reference()));
+        self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.claim_unbound, Cure::None, found);
+    }
+
+    /// An event says why a claim has no volume.
+    pub(super) fn claim_waits(&mut self, at: Moment, claim: &str) {
+        for index in self.users_of(claim) {
+            self.placing(at, index);
+        }
+    }
+
+    /// A claim is seen: one that is bound, or gone, is in nobody's way.
+    pub(super) fn claim(&mut self, change: &Change) {
+        let object = change.object();
+        let name = text(object, "/metadata/name");
+        let passed = text(object, "/status/phase") == "Bound" || matches!(change, Change::Gone(_));
+        if !passed || self.claims.remove(name).is_none() {
+            return;
+        }
+        for index in self.users_of(name) {
+            let of_claim =
+                |slot: &Slot, trouble: &Trouble| *slot == Slot::Schedule && trouble.finding.reason == UNPROVIDED;
+            self.troubles.clear_where(&self.pods[index].identity, of_claim);
+        }
+    }
+
+    fn users_of(&self, claim: &str) -> Vec<usize> {
+        let uses = |pod: &Pod| claims(&pod.object).iter().any(|used| used == claim);
+        (0..self.pods.len()).filter(|index| uses(&self.pods[*index])).collect()
     }
 
     fn unschedulable(&mut self, at: Moment, index: usize, message: &str) {

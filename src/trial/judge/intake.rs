@@ -133,7 +133,7 @@ impl Judge {
             return;
         }
         let reference = read::reference(object);
-        let queue = text(object, "/metadata/labels/kueue.x-k8s.io~1queue-name");
+        let queued = held.is_none() && read::is_queued(object);
         let (reason, message, hint) = match held {
             Some(reason @ "DeploymentPaused") => (reason, "is paused, and nobody resumes it", "remove spec.paused"),
             Some(reason) => (reason, "is suspended: its parallelism is 0", "give it a parallelism of 1 or more"),
@@ -142,7 +142,7 @@ impl Judge {
                 "is suspended by its scheduling gates, and nobody lifts them",
                 "remove spec.schedulingGates",
             ),
-            None if !queue.is_empty() => (
+            None if queued => (
                 "Suspended",
                 "is suspended: it waits for its Kueue queue, which does not admit it",
                 "give the queue the quota it needs",
@@ -155,7 +155,8 @@ impl Judge {
         };
         let found =
             Finding::failed(CauseClass::Scheduling, reason, format!("{reference} {message}"), hint).of(reference);
-        self.troubles.set(&id, Slot::Held, at, self.subject.graces.suspended, Cure::None, found);
+        let cure = if queued { Cure::Room } else { Cure::None };
+        self.troubles.set(&id, Slot::Held, at, self.subject.graces.suspended, cure, found);
     }
 
     /// What built-in controllers say in an object's status.

@@ -71,7 +71,8 @@ impl Judge {
                 );
                 let hint = "remove schedulingGates, or run what lifts them";
                 let found = Finding::failed(CauseClass::Scheduling, "SchedulingGated", text, hint).of(pod.reference());
-                self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, Cure::None, found);
+                let cure = if super::read::is_queued(&object) { Cure::Room } else { Cure::None };
+                self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, cure, found);
             }
             Some((_, message)) if !message.is_empty() => self.unschedulable(at, index, message),
             _ => self.unprovided(at, index),

@@ -105,7 +105,7 @@ impl Judge {
         }
         let is_full = |trouble: &Trouble| trouble.cure == Cure::Room && self.around.others_hold_room;
         let waits = || self.worst_trouble(None).filter(|trouble| !ran || is_full(trouble));
-        if let Some(trouble) = waits() {
+        if let Some(trouble) = self.lasting_crash().or_else(waits) {
             let mut found = trouble.finding.clone();
             found.message = format!("time is up ({after}): {}", found.message);
             if is_full(trouble) {

@@ -19,6 +19,9 @@ const HELD: [(&str, &str, &str, &str); 2] = [
     ("batch", "Job", "/spec/parallelism", "NoParallelism"),
 ];
 
+/// The `backoffLimit` of a Job that has none.
+const DEFAULT_BACKOFF: u64 = 6;
+
 impl Judge {
     pub(super) fn take_in(&mut self, at: Moment, change: &Change) {
         let object = change.object();
@@ -44,12 +47,23 @@ impl Judge {
                     self.pod(at, change);
                 } else if kind == "PersistentVolumeClaim" && group.is_empty() {
                     self.claim(change);
+                } else if kind == "Job" && group == "batch" && self.is_patient(object) {
+                    self.patient_jobs.insert(identity(object));
                 }
                 if index.is_none() {
                     self.child(at, object, first);
                 }
             }
         }
+    }
+
+    /// Whether a Job says itself how often it may fail, and that more often than what counts as a crash loop. Such a number is
+    /// finite, and where it is reached the Job says so. (A Job that says nothing gets 6 from the API server.)
+    fn is_patient(&self, job: &Json) -> bool {
+        let limit = job.pointer("/spec/backoffLimit").and_then(Json::as_u64);
+        let more = |limit: u64| limit > u64::from(self.subject.graces.crash_loop_restarts) && limit != DEFAULT_BACKOFF;
+        let says = |field: &str| job.pointer(field).is_some_and(|value| !value.is_null());
+        limit.is_some_and(more) || says("/spec/backoffLimitPerIndex") || says("/spec/podFailurePolicy")
     }
 
     /// Judges an object that a script made.

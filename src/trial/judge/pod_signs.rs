@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::Judge;
 use super::ending;
 use super::finding::{Cure, Finding, Slot, Trouble};
+use super::ownership::Named;
 use super::pod::{Container, Pod, Role, container_spec, containers};
 use super::read::{Event, key, list, text};
 use super::scheduling::{self, Unfit};
@@ -274,15 +275,21 @@ impl Judge {
         self.troubles.set(&id, slot, at, grace, Cure::None, found);
     }
 
-    /// Pods that fail and are replaced come and go like containers that restart.
-    fn count_failures(&mut self, at: Moment, index: usize, first: bool) {
-        let pod = &self.pods[index];
-        let Some(owner) = self.ownership.owner(&pod.identity).cloned() else { return };
+    /// What makes a pod again when it is over, and which of its pods it then is: pods of one owner and place follow each other.
+    pub(super) fn succession(&self, pod: &Pod) -> Option<(Named, String)> {
+        let owner = self.ownership.owner(&pod.identity)?.clone();
         let place = match owner.kind.as_str() {
             "Job" => text(&pod.object, "/metadata/labels/batch.kubernetes.io~1job-completion-index"),
             "ReplicaSet" | "DaemonSet" | "ReplicationController" => "",
             _ => pod.name(),
         };
+        Some((owner, place.to_owned()))
+    }
+
+    /// Pods that fail and are replaced come and go like containers that restart; one that succeeds begins the count anew.
+    fn count_failures(&mut self, at: Moment, index: usize, first: bool) {
+        let pod = &self.pods[index];
+        let Some((owner, place)) = self.succession(pod) else { return };
         let same_name = place == pod.name();
         let slot = format!("{} {place}", owner.uid);
         let limit = self.subject.graces.crash_loop_restarts.max(1) as usize;
@@ -290,14 +297,23 @@ impl Judge {
             && pod.bad_ends.values().any(|bad| !bad.killed && bad.role != Role::Sidecar)
             && (pod.phase() == "Failed" || (pod.gone && pod.phase() != "Succeeded" && same_name));
         if failed_by_itself {
-            self.failures.entry(slot.clone()).or_default().insert(pod.identity.clone());
+            self.failures.entry(slot.clone()).or_default().entry(pod.identity.clone()).or_insert(at);
         }
-        let failures = self.failures.get(&slot).map_or(0, std::collections::HashSet::len);
+        if let Some(at) = pod.succeeded {
+            let last = self.successes.entry(slot.clone()).or_insert(at);
+            *last = at.max(*last);
+        }
+        let Some(failed) = self.failures.get(&slot) else { return };
+        let success = self.successes.get(&slot);
+        let failures = failed.values().filter(|at| success.is_none_or(|success| *at > success)).count();
         if failures > limit || (first && same_name && failures >= limit) {
-            let last = self.pods.iter().rev().find(|pod| self.failures[&slot].contains(&pod.identity)).unwrap_or(pod);
+            let last = self.pods.iter().rev().find(|pod| failed.contains_key(&pod.identity)).unwrap_or(pod);
             let found = ending::replaced(last, failures);
-            self.troubles.set(&owner.uid, Slot::Crash(place.to_owned()), at, Duration::ZERO, Cure::None, found);
+            let cure = if self.patient_jobs.contains(&owner.uid) { Cure::Controller } else { Cure::None };
+            self.troubles.set(&owner.uid, Slot::Crash(place), at, Duration::ZERO, cure, found);
             self.mentioned.insert(owner.uid.clone(), owner);
+        } else if failures == 0 {
+            self.troubles.clear(&owner.uid, &Slot::Crash(place));
         }
     }
 

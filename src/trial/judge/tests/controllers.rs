@@ -267,17 +267,50 @@ fn a_pod_failure_policy_is_told_with_the_exit_code() {
     stage.ends("failed runtime Error @ 2", &["exit code 42", "FailJob rule at index 0"]);
 }
 
+fn failed(name: &str) -> String {
+    pod(
+        "batch/v1 Job/j",
+        name,
+        "restartPolicy: Never",
+        "phase: Failed, containerStatuses: [{name: main, state: {terminated: {exitCode: 1, reason: Error}}}]",
+    )
+}
+
+#[test]
+fn pods_that_succeed_between_those_that_fail_begin_the_count_anew() {
+    let mut stage = job();
+    let succeeded = pod("batch/v1 Job/j", "j-ok", "restartPolicy: Never", "phase: Succeeded");
+    stage.see(2.0, &failed("j-1")).see(3.0, &failed("j-2")).see(4.0, &failed("j-3")).see(5.0, &succeeded);
+    // What is told again of those before it is not counted again.
+    stage.see(6.0, &failed("j-1")).see(7.0, &failed("j-4")).see(8.0, &failed("j-5")).see(9.0, &failed("j-6"));
+    stage.see(10.0, &succeeded).see(11.0, &failed("j-2"));
+    stage.is_open();
+    stage.see(12.0, &failed("j-7"));
+    stage.ends("failed runtime Error @ 12", &["4 pods", "Pod/j-7"]);
+}
+
+#[test]
+fn a_job_that_says_how_often_it_may_fail_is_left_to_its_controller() {
+    for patience in ["backoffLimit: 20", "backoffLimit: 6, backoffLimitPerIndex: 1", "podFailurePolicy: {rules: []}"] {
+        let mut stage = Stage::with(&["batch/v1 Job/j"], |subject| subject.timeout = Duration::from_secs(60));
+        stage.see(0.0, &JOB.replace("backoffLimit: 6", patience));
+        for index in 1..7_u8 {
+            stage.see(f64::from(index), &failed(&format!("j-{index}")));
+        }
+        stage.is_open();
+        let mut late = Stage::with(&["batch/v1 Job/j"], |subject| subject.timeout = Duration::from_secs(60));
+        late.see(0.0, &JOB.replace("backoffLimit: 6", patience));
+        for index in 1..7_u8 {
+            late.see(f64::from(index), &failed(&format!("j-{index}")));
+        }
+        late.ends("failed runtime Error @ 61", &["time is up", "6 pods", "exit code 1"]);
+        stage.see(9.0, JOB_FAILED).ends("failed runtime Error @ 9", &["exit code 1", "backoff limit"]);
+    }
+}
+
 #[test]
 fn a_job_that_retries_is_not_failed_until_its_pods_fail_like_a_crash_loop() {
     let mut stage = job();
-    let failed = |name: &str| {
-        pod(
-            "batch/v1 Job/j",
-            name,
-            "restartPolicy: Never",
-            "phase: Failed, containerStatuses: [{name: main, state: {terminated: {exitCode: 1, reason: Error}}}]",
-        )
-    };
     stage.see(2.0, &failed("j-1")).see(14.0, &failed("j-2")).see(36.0, &failed("j-3"));
     stage.is_open();
     stage.see(78.0, &failed("j-4"));

@@ -82,7 +82,9 @@ impl Rooms {
         let Some(id) = id(kind, &object) else { return };
         let mut inner = locked(&self.inner);
         let Some(namespace) = namespace_of(&object) else {
-            inner.common.remove(&id);
+            if inner.common.remove(&id).is_some() {
+                inner.send_all(&Change::Gone(Arc::new(object)));
+            }
             return;
         };
         if let Some(room) = inner.open.get_mut(namespace) {
@@ -93,10 +95,16 @@ impl Rooms {
 
     /// Tells what a full listing of a kind no longer shows.
     pub fn listed(&self, kind: &Kind, listing: &Listing) {
-        for room in locked(&self.inner).open.values_mut() {
+        let mut inner = locked(&self.inner);
+        let is_left = |(of, uid): &Id| of == kind && !listing.0.contains(uid);
+        let left: Vec<_> = inner.common.keys().filter(|id| is_left(id)).cloned().collect();
+        for object in left.iter().filter_map(|id| inner.common.remove(id)).collect::<Vec<_>>() {
+            inner.send_all(&Change::Gone(object));
+        }
+        for room in inner.open.values_mut() {
             let Room { changes, objects } = room;
-            objects.retain(|(of, uid), object| {
-                let kept = of != kind || listing.0.contains(uid);
+            objects.retain(|id, object| {
+                let kept = !is_left(id);
                 if !kept {
                     let _ = changes.send(Change::Gone(Arc::clone(object)));
                 }
@@ -129,8 +137,12 @@ impl Inner {
         if before.is_some_and(is_known) {
             return;
         }
+        self.send_all(&Change::Seen(Arc::clone(object)));
+    }
+
+    fn send_all(&self, change: &Change) {
         for room in self.open.values() {
-            let _ = room.changes.send(Change::Seen(Arc::clone(object)));
+            let _ = room.changes.send(change.clone());
         }
     }
 }
@@ -221,5 +233,25 @@ mod tests {
         rooms.seen(&kind("Node"), node("Unknown", "3"), None);
         assert_eq!(told(&mut one), ["seen n", "seen n"]);
         assert_eq!(told(&mut other), ["seen n", "seen n"]);
+    }
+
+    #[test]
+    fn everybody_is_told_once_that_a_node_is_gone_by_a_watch_or_a_listing() {
+        let rooms = Rooms::default();
+        let node = |name: &str| json!({"metadata": {"name": name, "uid": name}});
+        for name in ["stays", "deleted", "unlisted"] {
+            rooms.seen(&kind("Node"), node(name), None);
+        }
+        let (mut one, mut other) = (rooms.open("one"), rooms.open("other"));
+        assert_eq!((told(&mut one).len(), told(&mut other).len()), (3, 3));
+        rooms.gone(&kind("Node"), node("deleted"));
+        rooms.gone(&kind("Node"), node("deleted"));
+        let mut listing = Listing::default();
+        rooms.seen(&kind("Node"), node("stays"), Some(&mut listing));
+        rooms.listed(&kind("StorageClass"), &Listing::default());
+        rooms.listed(&kind("Node"), &listing);
+        assert_eq!(told(&mut one), ["gone deleted", "gone unlisted"]);
+        assert_eq!(told(&mut other), ["gone deleted", "gone unlisted"]);
+        assert_eq!(told(&mut rooms.open("new")), ["seen stays"]);
     }
 }

@@ -61,11 +61,9 @@ impl Judge {
                 add(at.max(settled), Due::Trouble(key.clone()));
             }
         }
-        for (index, pod) in self.pods.iter().enumerate() {
-            for (container, since) in &pod.pulling {
-                if self.whose_pod(index).is_some() {
-                    add(since.saturating_add(PULL_LIMIT), Due::Pulling { pod: index, container: container.clone() });
-                }
+        for index in self.awaited_pulls() {
+            for (container, since) in &self.pods[index].pulling {
+                add(since.saturating_add(PULL_LIMIT), Due::Pulling { pod: index, container: container.clone() });
             }
         }
         for (node, (since, _)) in &self.ill_nodes {
@@ -92,7 +90,11 @@ impl Judge {
             Cure::OwnPods if self.own_pods().any(|pod| pod.stays() && pod.is_scheduled() && !pod.is_over()) => {
                 return None;
             }
+            Cure::Controller => return None,
             Cure::None | Cure::OwnPods => {}
+        }
+        if let Slot::Crash(place) = slot {
+            return Some(since.saturating_add(trouble.grace).max(self.crash_counts_from(id, place, index)?));
         }
         // The next try at a pull that may succeed is under way, with a bound of its own.
         if let Slot::Image(container) = slot
@@ -177,8 +179,7 @@ impl Judge {
 
     /// Whether the attempt's time stands still: its pods wait for room that others hold, for images, or nobody can tell.
     pub(super) fn is_paused(&self) -> bool {
-        let pulls =
-            self.pods.iter().enumerate().any(|(index, pod)| !pod.pulling.is_empty() && self.whose_pod(index).is_some());
+        let pulls = self.awaited_pulls().next().is_some();
         let queues = self.phases.scheduled.is_none()
             && self.around.others_hold_room
             && self

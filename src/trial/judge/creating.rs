@@ -15,12 +15,14 @@ pub enum Warning {
 }
 
 /// Messages of warnings that healthy runs have.
-const IDLE: [&str; 5] = [
+const IDLE: [&str; 6] = [
     "being terminated",
     "already exists",
     "object has been modified",
     "the cache is not synced",
     "StorageError: invalid object",
+    // A CronJob's controller, of a Job that was made by hand.
+    "that the controller did not create or forgot",
 ];
 
 /// Reasons that the Training Operator copies from pods, or that conditions repeat.

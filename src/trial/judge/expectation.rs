@@ -2,7 +2,7 @@
 
 use super::Judge;
 use super::agenda::Due;
-use super::finding::Finding;
+use super::finding::{Cure, Finding, Trouble};
 use super::{pod, starting};
 use crate::duration;
 use crate::framework::State;
@@ -103,11 +103,12 @@ impl Judge {
             return ill(&format!("time is up ({after}), and Node/{node} is not ready: {why}"))
                 .of(format!("Node/{node}"));
         }
-        if let Some(trouble) = self.worst_trouble(None).filter(|_| !ran) {
+        let is_full = |trouble: &Trouble| trouble.cure == Cure::Room && self.around.others_hold_room;
+        let waits = || self.worst_trouble(None).filter(|trouble| !ran || is_full(trouble));
+        if let Some(trouble) = self.lasting_crash().or_else(waits) {
             let mut found = trouble.finding.clone();
             found.message = format!("time is up ({after}): {}", found.message);
-            let full = trouble.cure == super::finding::Cure::Room && self.around.others_hold_room;
-            if full {
+            if is_full(trouble) {
                 (found.outcome, found.class) = (Outcome::Errored, CauseClass::Cluster);
                 "other examples of this run fill the cluster: run fewer at once with `--parallel`"
                     .clone_into(&mut found.hint);

@@ -100,6 +100,8 @@ pub enum Cure {
     Room,
     /// The object's own pods, by ending.
     OwnPods,
+    /// The controller that owns it, which was told how often to try again, and says itself when that is over.
+    Controller,
 }
 
 /// Something that is wrong with an object and becomes a verdict unless it passes in time.

@@ -19,6 +19,9 @@ const HELD: [(&str, &str, &str, &str); 2] = [
     ("batch", "Job", "/spec/parallelism", "NoParallelism"),
 ];
 
+/// The `backoffLimit` of a Job that has none.
+const DEFAULT_BACKOFF: u64 = 6;
+
 impl Judge {
     pub(super) fn take_in(&mut self, at: Moment, change: &Change) {
         let object = change.object();
@@ -42,14 +45,25 @@ impl Judge {
                 }
                 if kind == "Pod" && group.is_empty() {
                     self.pod(at, change);
-                } else if kind == "PersistentVolumeClaim" && text(object, "/status/phase") == "Bound" {
-                    self.claims.remove(text(object, "/metadata/name"));
+                } else if kind == "PersistentVolumeClaim" && group.is_empty() {
+                    self.claim(change);
+                } else if kind == "Job" && group == "batch" && self.is_patient(object) {
+                    self.patient_jobs.insert(identity(object));
                 }
                 if index.is_none() {
                     self.child(at, object, first);
                 }
             }
         }
+    }
+
+    /// Whether a Job says itself how often it may fail, and that more often than what counts as a crash loop. Such a number is
+    /// finite, and where it is reached the Job says so. (A Job that says nothing gets 6 from the API server.)
+    fn is_patient(&self, job: &Json) -> bool {
+        let limit = job.pointer("/spec/backoffLimit").and_then(Json::as_u64);
+        let more = |limit: u64| limit > u64::from(self.subject.graces.crash_loop_restarts) && limit != DEFAULT_BACKOFF;
+        let says = |field: &str| job.pointer(field).is_some_and(|value| !value.is_null());
+        limit.is_some_and(more) || says("/spec/backoffLimitPerIndex") || says("/spec/podFailurePolicy")
     }
 
     /// Judges an object that a script made.
@@ -133,7 +147,7 @@ impl Judge {
             return;
         }
         let reference = read::reference(object);
-        let queue = text(object, "/metadata/labels/kueue.x-k8s.io~1queue-name");
+        let queued = held.is_none() && read::is_queued(object);
         let (reason, message, hint) = match held {
             Some(reason @ "DeploymentPaused") => (reason, "is paused, and nobody resumes it", "remove spec.paused"),
             Some(reason) => (reason, "is suspended: its parallelism is 0", "give it a parallelism of 1 or more"),
@@ -142,7 +156,7 @@ impl Judge {
                 "is suspended by its scheduling gates, and nobody lifts them",
                 "remove spec.schedulingGates",
             ),
-            None if !queue.is_empty() => (
+            None if queued => (
                 "Suspended",
                 "is suspended: it waits for its Kueue queue, which does not admit it",
                 "give the queue the quota it needs",
@@ -155,7 +169,8 @@ impl Judge {
         };
         let found =
             Finding::failed(CauseClass::Scheduling, reason, format!("{reference} {message}"), hint).of(reference);
-        self.troubles.set(&id, Slot::Held, at, self.subject.graces.suspended, Cure::None, found);
+        let cure = if queued { Cure::Room } else { Cure::None };
+        self.troubles.set(&id, Slot::Held, at, self.subject.graces.suspended, cure, found);
     }
 
     /// What built-in controllers say in an object's status.
@@ -221,7 +236,8 @@ impl Judge {
             },
             "PersistentVolumeClaim" => {
                 if ["ProvisioningFailed", "FailedBinding", "VolumeMismatch"].contains(&event.reason) {
-                    self.claims.insert(about.name, event.message.to_owned());
+                    self.claims.insert(about.name.clone(), event.message.to_owned());
+                    self.claim_waits(at, &about.name);
                 }
             }
             _ => self.controller_event(at, about, &event),

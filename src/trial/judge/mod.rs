@@ -12,6 +12,7 @@
 mod account;
 mod agenda;
 mod creating;
+mod dependency;
 mod ending;
 mod expectation;
 mod finding;
@@ -142,8 +143,12 @@ pub struct Judge {
     ill_nodes: HashMap<String, (Moment, String)>,
     /// Nodes with a taint that the cluster itself gives to those that must not run pods now.
     unfit_nodes: HashSet<String>,
-    /// The pods that failed for good, by what replaces them.
-    failures: HashMap<String, HashSet<String>>,
+    /// The pods that failed for good and when that was seen, by what replaces them.
+    failures: HashMap<String, HashMap<String, Moment>>,
+    /// When the last of those pods that succeeded did, by what makes them.
+    successes: HashMap<String, Moment>,
+    /// The Jobs that say how often they may fail.
+    patient_jobs: HashSet<String>,
     around: Surroundings,
     clock: Clock,
     phases: Phases,
@@ -168,6 +173,8 @@ impl Judge {
             ill_nodes: HashMap::new(),
             unfit_nodes: HashSet::new(),
             failures: HashMap::new(),
+            successes: HashMap::new(),
+            patient_jobs: HashSet::new(),
             around: Surroundings::default(),
             clock: Clock::default(),
             phases: Phases::default(),

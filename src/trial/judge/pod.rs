@@ -112,6 +112,28 @@ pub struct BadEnd {
     pub killed: bool,
 }
 
+/// The runs of a container: each of its starts begins one.
+#[derive(Clone, Copy, Debug)]
+pub struct Runs {
+    /// The last one: 0 is the first.
+    last: u32,
+    /// Whether it still goes on.
+    pub running: bool,
+    /// When the last one was seen first.
+    began: Moment,
+    /// The same of the one before it.
+    before: Option<Moment>,
+    /// When one of them was first seen to have ended.
+    pub first_end: Option<Moment>,
+}
+
+impl Runs {
+    /// When the last of those that have ended began.
+    pub fn ended_began(&self) -> Moment {
+        self.before.filter(|_| self.running).unwrap_or(self.began)
+    }
+}
+
 /// A pod, and what is remembered of it.
 #[derive(Debug)]
 pub struct Pod {
@@ -132,6 +154,14 @@ pub struct Pod {
     pub pulling: HashMap<String, Moment>,
     /// The last message that said why a probe failed, by container.
     pub probes: HashMap<String, String>,
+    /// By container, of those that were started.
+    pub runs: HashMap<String, Runs>,
+    /// When a container of it was last started.
+    pub started: Option<Moment>,
+    /// When it was first seen to be ready, or to have succeeded.
+    pub up: Option<Moment>,
+    /// When it was first seen to have succeeded.
+    pub succeeded: Option<Moment>,
     restarts: u32,
 }
 
@@ -150,6 +180,10 @@ impl Pod {
             work_done: None,
             pulling: HashMap::new(),
             probes: HashMap::new(),
+            runs: HashMap::new(),
+            started: None,
+            up: None,
+            succeeded: None,
             restarts: 0,
         }
     }
@@ -172,6 +206,7 @@ impl Pod {
                 done += usize::from(container.ended.as_ref().is_some_and(|end| end.code == 0));
             }
             self.remember(at, &container, is_going(object));
+            self.note_run(at, &container);
         }
         if restarts > self.restarts {
             self.restarts = restarts;
@@ -180,6 +215,36 @@ impl Pod {
         self.work_done = if works > 0 && works == done { self.work_done.or(Some(at)) } else { None };
         if self.is_over() {
             self.pulling.clear();
+        }
+        if self.phase() == "Succeeded" {
+            self.succeeded.get_or_insert(at);
+        }
+        if self.succeeded.is_some() || super::read::holds(object, "Ready").is_some() {
+            self.up.get_or_insert(at);
+        }
+    }
+
+    fn note_run(&mut self, at: Moment, container: &Container<'_>) {
+        // One that waits for its next start counts as many restarts as when its last run ended.
+        let ended = container.ended.is_some() || container.ended_before.is_some();
+        if !container.running && !ended {
+            return;
+        }
+        let (last, running) = (container.restarts, container.running);
+        let runs = if let Some(runs) = self.runs.get_mut(container.name) {
+            runs
+        } else {
+            self.started = Some(at);
+            let first = Runs { last, running, began: at, before: None, first_end: None };
+            self.runs.entry(container.name.to_owned()).or_insert(first)
+        };
+        if last > runs.last {
+            self.started = Some(at);
+            (runs.last, runs.before, runs.began) = (last, Some(runs.began), at);
+        }
+        runs.running = running;
+        if ended {
+            runs.first_end.get_or_insert(at);
         }
     }
 
@@ -232,6 +297,17 @@ impl Pod {
     /// Whether it restarts whatever ends.
     pub fn restarts_always(&self) -> bool {
         matches!(text(&self.object, "/spec/restartPolicy"), "" | "Always")
+    }
+
+    /// Whether a container of it ended badly, or was restarted.
+    pub fn has_crashed(&self) -> bool {
+        self.restarts > 0 || !self.bad_ends.is_empty()
+    }
+
+    /// Whether each of its containers has a probe that says when it is ready; without one it is as soon as it is started.
+    pub fn is_probed(&self) -> bool {
+        let probed = |spec: &Json| spec.get("readinessProbe").is_some_and(Json::is_object);
+        list(&self.object, "/spec/containers").iter().all(probed)
     }
 
     /// The condition that says that something else than the pod itself ends it: an eviction, a preemption, a lost node.

@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 
 use super::Judge;
 use super::ending;
-use super::finding::{Cure, Finding, Slot};
+use super::finding::{Cure, Finding, Slot, Trouble};
+use super::ownership::Named;
 use super::pod::{Container, Pod, Role, container_spec, containers};
 use super::read::{Event, key, list, text};
 use super::scheduling::{self, Unfit};
@@ -15,6 +16,12 @@ use super::starting::{self, Said};
 use super::time::SETTLE;
 use crate::model::CauseClass;
 use crate::trial::{Change, Moment};
+
+/// The reason of an event that says why a claim gets no volume.
+const UNPROVIDED: &str = "ProvisioningFailed";
+
+/// What a provisioner says that fails for want of something of the cluster's.
+const PASSING: [&str; 4] = ["timeout", "timed out", "deadline exceeded", "connection refused"];
 
 impl Judge {
     pub(super) fn pod(&mut self, at: Moment, change: &Change) {
@@ -65,11 +72,60 @@ impl Judge {
                 );
                 let hint = "remove schedulingGates, or run what lifts them";
                 let found = Finding::failed(CauseClass::Scheduling, "SchedulingGated", text, hint).of(pod.reference());
-                self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, Cure::None, found);
+                let cure = if super::read::is_queued(&object) { Cure::Room } else { Cure::None };
+                self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, cure, found);
             }
             Some((_, message)) if !message.is_empty() => self.unschedulable(at, index, message),
-            _ => {}
+            _ => self.unprovided(at, index),
         }
+    }
+
+    /// A pod for which a node was found, and whose claim gets no volume there: until then the scheduler says nothing of it.
+    fn unprovided(&mut self, at: Moment, index: usize) {
+        let pod = &self.pods[index];
+        let known = self.troubles.get(&pod.identity, Slot::Schedule);
+        if self.claims.is_empty() || known.is_some_and(|known| known.finding.reason != UNPROVIDED) {
+            return;
+        }
+        let failing = claims(&pod.object).into_iter().find_map(|claim| self.claims.get_key_value(&claim));
+        let Some((claim, why)) = failing else { return };
+        let text = format!("no volume is provided for claim `{claim}` of {}: {why}", pod.reference());
+        let found = if PASSING.iter().any(|text| why.contains(text)) {
+            let hint = "the cluster's provisioner, not the example, is at fault: read its log";
+            Finding::errored(CauseClass::Cluster, UNPROVIDED, text, hint)
+        } else {
+            let hint = "use a storage class of the cluster, and an access mode and a size that it offers";
+            Finding::failed(CauseClass::Scheduling, UNPROVIDED, text, hint)
+        };
+        let (id, found) = (pod.identity.clone(), found.of(pod.reference()));
+        self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.claim_unbound, Cure::None, found);
+    }
+
+    /// An event says why a claim has no volume.
+    pub(super) fn claim_waits(&mut self, at: Moment, claim: &str) {
+        for index in self.users_of(claim) {
+            self.placing(at, index);
+        }
+    }
+
+    /// A claim is seen: one that is bound, or gone, is in nobody's way.
+    pub(super) fn claim(&mut self, change: &Change) {
+        let object = change.object();
+        let name = text(object, "/metadata/name");
+        let passed = text(object, "/status/phase") == "Bound" || matches!(change, Change::Gone(_));
+        if !passed || self.claims.remove(name).is_none() {
+            return;
+        }
+        for index in self.users_of(name) {
+            let of_claim =
+                |slot: &Slot, trouble: &Trouble| *slot == Slot::Schedule && trouble.finding.reason == UNPROVIDED;
+            self.troubles.clear_where(&self.pods[index].identity, of_claim);
+        }
+    }
+
+    fn users_of(&self, claim: &str) -> Vec<usize> {
+        let uses = |pod: &Pod| claims(&pod.object).iter().any(|used| used == claim);
+        (0..self.pods.len()).filter(|index| uses(&self.pods[*index])).collect()
     }
 
     fn unschedulable(&mut self, at: Moment, index: usize, message: &str) {
@@ -219,15 +275,21 @@ impl Judge {
         self.troubles.set(&id, slot, at, grace, Cure::None, found);
     }
 
-    /// Pods that fail and are replaced come and go like containers that restart.
-    fn count_failures(&mut self, at: Moment, index: usize, first: bool) {
-        let pod = &self.pods[index];
-        let Some(owner) = self.ownership.owner(&pod.identity).cloned() else { return };
+    /// What makes a pod again when it is over, and which of its pods it then is: pods of one owner and place follow each other.
+    pub(super) fn succession(&self, pod: &Pod) -> Option<(Named, String)> {
+        let owner = self.ownership.owner(&pod.identity)?.clone();
         let place = match owner.kind.as_str() {
             "Job" => text(&pod.object, "/metadata/labels/batch.kubernetes.io~1job-completion-index"),
             "ReplicaSet" | "DaemonSet" | "ReplicationController" => "",
             _ => pod.name(),
         };
+        Some((owner, place.to_owned()))
+    }
+
+    /// Pods that fail and are replaced come and go like containers that restart; one that succeeds begins the count anew.
+    fn count_failures(&mut self, at: Moment, index: usize, first: bool) {
+        let pod = &self.pods[index];
+        let Some((owner, place)) = self.succession(pod) else { return };
         let same_name = place == pod.name();
         let slot = format!("{} {place}", owner.uid);
         let limit = self.subject.graces.crash_loop_restarts.max(1) as usize;
@@ -235,14 +297,23 @@ impl Judge {
             && pod.bad_ends.values().any(|bad| !bad.killed && bad.role != Role::Sidecar)
             && (pod.phase() == "Failed" || (pod.gone && pod.phase() != "Succeeded" && same_name));
         if failed_by_itself {
-            self.failures.entry(slot.clone()).or_default().insert(pod.identity.clone());
+            self.failures.entry(slot.clone()).or_default().entry(pod.identity.clone()).or_insert(at);
         }
-        let failures = self.failures.get(&slot).map_or(0, std::collections::HashSet::len);
+        if let Some(at) = pod.succeeded {
+            let last = self.successes.entry(slot.clone()).or_insert(at);
+            *last = at.max(*last);
+        }
+        let Some(failed) = self.failures.get(&slot) else { return };
+        let success = self.successes.get(&slot);
+        let failures = failed.values().filter(|at| success.is_none_or(|success| *at > success)).count();
         if failures > limit || (first && same_name && failures >= limit) {
-            let last = self.pods.iter().rev().find(|pod| self.failures[&slot].contains(&pod.identity)).unwrap_or(pod);
+            let last = self.pods.iter().rev().find(|pod| failed.contains_key(&pod.identity)).unwrap_or(pod);
             let found = ending::replaced(last, failures);
-            self.troubles.set(&owner.uid, Slot::Crash(place.to_owned()), at, Duration::ZERO, Cure::None, found);
+            let cure = if self.patient_jobs.contains(&owner.uid) { Cure::Controller } else { Cure::None };
+            self.troubles.set(&owner.uid, Slot::Crash(place), at, Duration::ZERO, cure, found);
             self.mentioned.insert(owner.uid.clone(), owner);
+        } else if failures == 0 {
+            self.troubles.clear(&owner.uid, &Slot::Crash(place));
         }
     }
 

@@ -43,6 +43,16 @@ pub fn is_going(object: &Json) -> bool {
     !text(object, "/metadata/deletionTimestamp").is_empty()
 }
 
+/// Whether Kueue holds it back until its queue has room: it lifts its gate from pods, and resumes everything else.
+pub fn is_queued(object: &Json) -> bool {
+    if key(object, "kind") == "Pod" {
+        return list(object, "/spec/schedulingGates")
+            .iter()
+            .any(|gate| key(gate, "name").starts_with("kueue.x-k8s.io/"));
+    }
+    !text(object, "/metadata/labels/kueue.x-k8s.io~1queue-name").is_empty()
+}
+
 /// The condition of this type, if it is `True`.
 pub fn holds<'a>(object: &'a Json, condition: &str) -> Option<&'a Json> {
     list(object, "/status/conditions")

@@ -15,10 +15,12 @@ pub enum Unfit {
     Never,
 }
 
-const CLAIM_UNBOUND: [&str; 3] = [
+const CLAIM_UNBOUND: [&str; 4] = [
     "unbound immediate PersistentVolumeClaims",
     "find available persistent volumes to bind",
     "waiting for ephemeral volume controller",
+    // A node was found, and the volume did not come: running PreBind plugin "VolumeBinding": binding volumes: the cause
+    "binding volumes:",
 ];
 
 /// Reasons of single nodes that lie in the nodes.
@@ -137,6 +139,8 @@ mod tests {
             assert_eq!(classify(&message, false), expected, "{message}");
         }
         assert_eq!(classify("no nodes available to schedule pods", false), Unfit::Nodes);
+        let binding = "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded";
+        assert_eq!(classify(binding, false), Unfit::ClaimUnbound);
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub const SIDECAR_SETTLE: Duration = Duration::from_secs(2);
 /// How long a judged object that was deleted may take to appear again.
 pub const REAPPEAR: Duration = Duration::from_secs(5);
 
+/// How long something that was started may take to do what it was started for, where nothing says that it does: a database
+/// makes its files first.
+pub const START_LIMIT: Duration = Duration::from_secs(60);
+
 /// How long one pull of an image may take. It is generous: images for training weigh 10 GiB and more, and while one is pulled
 /// the attempt's time stands still.
 pub const PULL_LIMIT: Duration = Duration::from_secs(20 * 60);

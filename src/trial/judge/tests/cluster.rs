@@ -16,6 +16,15 @@ fn a_node_that_stays_not_ready_is_the_cluster_s() {
 }
 
 #[test]
+fn a_node_that_is_removed_with_what_ran_on_it_is_the_cluster_s() {
+    let mut stage = job();
+    let node = |name: &str| format!("{{kind: Node, metadata: {{name: {name}}}}}");
+    stage.see(1.0, &job_pod("Never", "Running", "restartCount: 0, state: {running: {}}"));
+    stage.gone(5.0, &node("other")).gone(10.0, &node("node-1"));
+    stage.ends("errored cluster NodeNotReady @ 50", &["Node/node-1", "removed from the cluster"]);
+}
+
+#[test]
 fn a_node_on_which_nothing_of_the_example_runs_does_not_matter() {
     let mut stage = job();
     stage.see(1.0, &job_pod("Never", "Running", "restartCount: 0, state: {running: {}}"));

@@ -206,6 +206,60 @@ fn a_job_that_kueue_does_not_admit_says_so() {
 }
 
 #[test]
+fn what_kueue_holds_back_waits_while_other_cells_fill_its_queue() {
+    let suspended = "{apiVersion: batch/v1, kind: Job, metadata: {name: j, labels: {kueue.x-k8s.io/queue-name: user}}, spec: {suspend: true}}";
+    let gated = "{apiVersion: v1, kind: Pod, metadata: {name: p, labels: {kueue.x-k8s.io/queue-name: user}}, \
+                 spec: {schedulingGates: [{name: kueue.x-k8s.io/admission}]}, status: {phase: Pending, conditions: [{type: PodScheduled, \
+                 status: 'False', reason: SchedulingGated, message: non-empty scheduling gates}]}}";
+    for (judged, waits, reason) in [("batch/v1 Job/j", suspended, "Suspended"), ("v1 Pod/p", gated, "SchedulingGated")]
+    {
+        let mut stage = Stage::new(&[judged]);
+        stage.around(0.0, |around| around.others_hold_room = true).see(1.0, waits);
+        stage.until(2000.0);
+        stage.is_open();
+        stage.around(2000.0, |around| around.others_hold_room = false);
+        stage.ends(&format!("failed scheduling {reason} @ 2030"), &[]);
+    }
+}
+
+#[test]
+fn time_that_is_up_while_other_cells_fill_the_queue_is_the_cluster_s() {
+    let mut stage = Stage::new(&["batch/v1 Job/j", "batch/v1 Job/k"]);
+    stage.around(0.0, |around| around.others_hold_room = true);
+    stage.see(1.0, JOB).see(1.0, "{apiVersion: batch/v1, kind: Job, metadata: {name: k, labels: {kueue.x-k8s.io/queue-name: user}}, spec: {suspend: true}}");
+    stage.see(2.0, &job_pod("Never", "Running", "restartCount: 0, state: {running: {}}")).see(9.0, JOB_COMPLETE);
+    stage.ends("errored cluster Suspended @ 602", &["time is up", "Job/k", "--parallel"]);
+}
+
+#[test]
+fn what_is_suspended_without_a_queue_waits_for_nobody() {
+    let mut stage = Stage::new(&["batch/v1 Job/j"]);
+    stage.around(0.0, |around| around.others_hold_room = true);
+    stage.see(1.0, "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {suspend: true}}");
+    stage.ends("failed scheduling Suspended @ 31", &["nobody resumes it"]);
+}
+
+#[test]
+fn a_cron_job_s_warning_of_a_job_that_was_made_by_hand_says_nothing() {
+    let mut stage = Stage::new(&["batch/v1 CronJob/c"]);
+    stage.see(0.0, "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {suspend: false}}");
+    let child = |status: &str| {
+        format!(
+            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: by-hand, ownerReferences: [{{apiVersion: batch/v1, kind: CronJob, name: c, uid: CronJob-c, controller: true}}]}}, status: {{{status}}}}}"
+        )
+    };
+    stage.see(1.0, &child("active: 1"));
+    stage.warn(1.0, "CronJob/c", "UnexpectedJob", "Saw a job that the controller did not create or forgot: by-hand");
+    stage.until(60.0);
+    stage.is_open();
+    stage.see(
+        61.0,
+        &child("conditions: [{type: Failed, status: 'True', reason: BackoffLimitExceeded, message: limit}]"),
+    );
+    stage.ends("failed runtime BackoffLimitExceeded @ 62", &["Job/by-hand failed"]);
+}
+
+#[test]
 fn a_pod_failure_policy_is_told_with_the_exit_code() {
     let mut stage = job();
     stage.see(1.0, &job_pod("Never", "Failed", "restartCount: 0, state: {terminated: {exitCode: 42, reason: Error}}"));
@@ -213,17 +267,50 @@ fn a_pod_failure_policy_is_told_with_the_exit_code() {
     stage.ends("failed runtime Error @ 2", &["exit code 42", "FailJob rule at index 0"]);
 }
 
+fn failed(name: &str) -> String {
+    pod(
+        "batch/v1 Job/j",
+        name,
+        "restartPolicy: Never",
+        "phase: Failed, containerStatuses: [{name: main, state: {terminated: {exitCode: 1, reason: Error}}}]",
+    )
+}
+
+#[test]
+fn pods_that_succeed_between_those_that_fail_begin_the_count_anew() {
+    let mut stage = job();
+    let succeeded = pod("batch/v1 Job/j", "j-ok", "restartPolicy: Never", "phase: Succeeded");
+    stage.see(2.0, &failed("j-1")).see(3.0, &failed("j-2")).see(4.0, &failed("j-3")).see(5.0, &succeeded);
+    // What is told again of those before it is not counted again.
+    stage.see(6.0, &failed("j-1")).see(7.0, &failed("j-4")).see(8.0, &failed("j-5")).see(9.0, &failed("j-6"));
+    stage.see(10.0, &succeeded).see(11.0, &failed("j-2"));
+    stage.is_open();
+    stage.see(12.0, &failed("j-7"));
+    stage.ends("failed runtime Error @ 12", &["4 pods", "Pod/j-7"]);
+}
+
+#[test]
+fn a_job_that_says_how_often_it_may_fail_is_left_to_its_controller() {
+    for patience in ["backoffLimit: 20", "backoffLimit: 6, backoffLimitPerIndex: 1", "podFailurePolicy: {rules: []}"] {
+        let mut stage = Stage::with(&["batch/v1 Job/j"], |subject| subject.timeout = Duration::from_secs(60));
+        stage.see(0.0, &JOB.replace("backoffLimit: 6", patience));
+        for index in 1..7_u8 {
+            stage.see(f64::from(index), &failed(&format!("j-{index}")));
+        }
+        stage.is_open();
+        let mut late = Stage::with(&["batch/v1 Job/j"], |subject| subject.timeout = Duration::from_secs(60));
+        late.see(0.0, &JOB.replace("backoffLimit: 6", patience));
+        for index in 1..7_u8 {
+            late.see(f64::from(index), &failed(&format!("j-{index}")));
+        }
+        late.ends("failed runtime Error @ 61", &["time is up", "6 pods", "exit code 1"]);
+        stage.see(9.0, JOB_FAILED).ends("failed runtime Error @ 9", &["exit code 1", "backoff limit"]);
+    }
+}
+
 #[test]
 fn a_job_that_retries_is_not_failed_until_its_pods_fail_like_a_crash_loop() {
     let mut stage = job();
-    let failed = |name: &str| {
-        pod(
-            "batch/v1 Job/j",
-            name,
-            "restartPolicy: Never",
-            "phase: Failed, containerStatuses: [{name: main, state: {terminated: {exitCode: 1, reason: Error}}}]",
-        )
-    };
     stage.see(2.0, &failed("j-1")).see(14.0, &failed("j-2")).see(36.0, &failed("j-3"));
     stage.is_open();
     stage.see(78.0, &failed("j-4"));

@@ -3,6 +3,7 @@
 mod cluster;
 mod containers;
 mod controllers;
+mod dependency;
 mod pods;
 mod robust;
 mod rules;

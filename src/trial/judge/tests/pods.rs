@@ -112,6 +112,56 @@ fn a_claim_whose_storage_class_does_not_exist_is_told_with_it() {
     stage.ends("failed scheduling Unschedulable @ 61", &["`data`", "\"fast\" not found", "storage class"]);
 }
 
+/// A pod whose claim waits for it, and that the scheduler has a node for and says nothing of.
+fn binding() -> String {
+    pod("batch/v1 Job/j", "j-1", "volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]", "phase: Pending")
+        .replace("nodeName: node-1, ", "")
+}
+
+const REFUSED: &str = "failed to provision volume with StorageClass \"standard\": NodePath only supports ReadWriteOnce and ReadWriteOncePod (1.22+) access modes";
+
+#[test]
+fn a_claim_that_waits_for_its_pod_and_gets_no_volume_is_told_after_its_grace() {
+    let mut stage = job();
+    stage.see(1.0, &binding());
+    stage.warn(3.0, "PersistentVolumeClaim/data", "ProvisioningFailed", REFUSED);
+    stage.warn(20.0, "PersistentVolumeClaim/data", "ProvisioningFailed", REFUSED);
+    stage.ends("failed scheduling ProvisioningFailed @ 63", &["`data`", "ReadWriteOnce", "access mode", "Pod/j-1"]);
+    let mut late = job();
+    late.warn(1.0, "PersistentVolumeClaim/data", "ProvisioningFailed", REFUSED).see(3.0, &binding());
+    late.ends("failed scheduling ProvisioningFailed @ 63", &["`data`"]);
+    let mut slow = job();
+    slow.see(1.0, &binding());
+    slow.warn(3.0, "PersistentVolumeClaim/data", "ProvisioningFailed", "create process timeout after 120 seconds");
+    slow.ends("errored cluster ProvisioningFailed @ 63", &["timeout"]);
+}
+
+#[test]
+fn a_claim_that_gets_its_volume_after_all_is_forgotten() {
+    for claim in ["status: {phase: Bound}", "status: {phase: Pending}"] {
+        let mut stage = job();
+        stage.see(1.0, &binding());
+        stage.warn(3.0, "PersistentVolumeClaim/data", "ProvisioningFailed", REFUSED);
+        let claim = format!("{{kind: PersistentVolumeClaim, metadata: {{name: data}}, {claim}}}");
+        stage.see(30.0, &claim);
+        if claim.contains("Pending") {
+            stage.gone(31.0, &claim);
+        }
+        stage.until(70.0);
+        stage.is_open();
+        stage.see(71.0, &job_pod("Never", "Running", "restartCount: 0, state: {running: {}}"));
+        stage.see(80.0, JOB_COMPLETE).ends("passed @ 80", &[]);
+    }
+}
+
+#[test]
+fn a_volume_that_could_not_be_bound_in_time_is_told_as_the_claim_s() {
+    let mut stage = job();
+    let message = "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded";
+    stage.see(1.0, &pending(message, "volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]"));
+    stage.ends("failed scheduling Unschedulable @ 61", &["`data`", "storage class"]);
+}
+
 #[test]
 fn a_pod_held_by_gates_is_told_after_the_grace_of_suspension() {
     let mut stage = job();

@@ -27,6 +27,7 @@ use example_validator::simulator::{Options, Simulator};
 use example_validator::trial::apply::Target;
 use example_validator::trial::attempt::{World, attempt};
 use example_validator::trial::cells::{self, Cell, Limits};
+use example_validator::trial::cleanup::Patience;
 use example_validator::trial::hub::Hub;
 use example_validator::trial::janitor::Janitor;
 use example_validator::trial::resources::{Rhythm, Sampler};
@@ -145,7 +146,7 @@ async fn cells_of(catalog: &Catalog, root: &Path, pace: Pace) -> (Vec<Row>, Mome
     let logs = Mutex::default();
     let world = World {
         cluster: &cluster,
-        janitor: Janitor::new(target.clone()),
+        janitor: Janitor::new(target.clone(), Patience::on("simulated")),
         target,
         hub: Hub::new(cluster.client.clone()),
         sampler: Sampler::start(cluster.client.clone(), Rhythm::of(cluster.provider)),

@@ -405,10 +405,17 @@ class AsTheRunnerDoes(InARepository):
 
     def test_a_run_joins_the_network_of_its_cluster_and_judges(self):
         self.on_a_node()
+        # A script's container is a sibling of the action's: what it is given must be on volumes that both see.
+        config = json.loads((self.root / ".github/example-validator.yml").read_text())
+        config["examples"].append({"paths": ["examples/*.sh"], "tier": "full", "run": {"image": "debian:trixie-slim", "command": ["sh", "{path}"]}})
+        self.write(".github/example-validator.yml", json.dumps(config))
+        self.write("examples/beside.sh", 'grep -q server "$KUBECONFIG" && echo "$NAMESPACE" >"$EVIDENCE_DIR/namespace.txt"\n')
         output = self.stage(inputs={"cluster": "kind", "parallel": "2"})
         report = json.loads((self.root / "example-validator-report/report.json").read_text())
-        self.assertEqual([row["outcome"] for row in report["results"]], ["passed"], output)
-        self.assertEqual(self.outputs().get("passed"), "1", output)
+        self.assertEqual([row["outcome"] for row in report["results"]], ["passed", "passed"], output)
+        self.assertEqual(self.outputs().get("passed"), "2", output)
+        with zipfile.ZipFile(self.root / "example-validator-report/evidence.zip") as evidence:
+            self.assertTrue(any(name.endswith("/namespace.txt") for name in evidence.namelist()), evidence.namelist())
         self.assertIn("good.yaml", (self.folder / "file_commands/summary").read_text())
         self.assert_nothing_left()
         self.assertEqual(self.stage(entrypoint="/usr/local/bin/example-validator-clean").count("deleted"), 0)

@@ -85,8 +85,8 @@ impl Judge {
         let index = self.counts(id, slot)?;
         let mut since = trouble.since;
         match trouble.cure {
-            Cure::Room if self.around.others_hold_room || self.own_job_may_leave(id) => return None,
-            Cure::Room => since = since.max(self.clock.room),
+            Cure::Room | Cure::Queue if self.around.others_hold_room || self.own_job_may_leave(id) => return None,
+            Cure::Room | Cure::Queue => since = since.max(self.clock.room),
             Cure::OwnPods if self.own_pods().any(|pod| pod.stays() && pod.is_scheduled() && !pod.is_over()) => {
                 return None;
             }

@@ -80,7 +80,7 @@ impl Judge {
         }
         let troubles = self.troubles.iter().filter(|((of, _), _)| *of == pod.identity).map(|(_, trouble)| trouble);
         let ends = |trouble: &Trouble| match trouble.cure {
-            Cure::Room if self.around.others_hold_room => None,
+            Cure::Room | Cure::Queue if self.around.others_hold_room => None,
             _ => Some(trouble.since.saturating_add(trouble.grace)),
         };
         let mut troubles = troubles.peekable();

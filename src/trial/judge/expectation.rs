@@ -103,7 +103,8 @@ impl Judge {
             return ill(&format!("time is up ({after}), and Node/{node} is not ready: {why}"))
                 .of(format!("Node/{node}"));
         }
-        let is_full = |trouble: &Trouble| trouble.cure == Cure::Room && self.around.others_hold_room;
+        let is_full =
+            |trouble: &Trouble| matches!(trouble.cure, Cure::Room | Cure::Queue) && self.around.others_hold_room;
         let waits = || self.worst_trouble(None).filter(|trouble| !ran || is_full(trouble));
         if let Some(trouble) = self.lasting_crash().or_else(waits) {
             let mut found = trouble.finding.clone();

@@ -98,6 +98,8 @@ pub enum Cure {
     None,
     /// Room on the nodes, which others of our cells or the object's own pods may free.
     Room,
+    /// The same by the word of a queue (Kueue's). It may as well wait for what never comes, so that the attempt's time goes on.
+    Queue,
     /// The object's own pods, by ending.
     OwnPods,
     /// The controller that owns it, which was told how often to try again, and says itself when that is over.

@@ -169,7 +169,7 @@ impl Judge {
         };
         let found =
             Finding::failed(CauseClass::Scheduling, reason, format!("{reference} {message}"), hint).of(reference);
-        let cure = if queued { Cure::Room } else { Cure::None };
+        let cure = if queued { Cure::Queue } else { Cure::None };
         self.troubles.set(&id, Slot::Held, at, self.subject.graces.suspended, cure, found);
     }
 

@@ -72,7 +72,7 @@ impl Judge {
                 );
                 let hint = "remove schedulingGates, or run what lifts them";
                 let found = Finding::failed(CauseClass::Scheduling, "SchedulingGated", text, hint).of(pod.reference());
-                let cure = if super::read::is_queued(&object) { Cure::Room } else { Cure::None };
+                let cure = if super::read::is_queued(&object) { Cure::Queue } else { Cure::None };
                 self.troubles.set(&id, Slot::Schedule, at, self.subject.graces.suspended, cure, found);
             }
             Some((_, message)) if !message.is_empty() => self.unschedulable(at, index, message),
@@ -272,7 +272,13 @@ impl Judge {
         // One that was just started again gets the chance to end well at once.
         let grace = if container.running { SETTLE } else { Duration::ZERO };
         let found = ending::crashes(pod, container, &self.subject.graces);
-        self.troubles.set(&id, slot, at, grace, Cure::None, found);
+        // A Job counts the restarts of its pods, too.
+        let owner = self.ownership.owner(&id).filter(|_| text(&pod.object, "/spec/restartPolicy") == "OnFailure");
+        let cure = match owner {
+            Some(owner) if self.patient_jobs.contains(&owner.uid) => Cure::Controller,
+            _ => Cure::None,
+        };
+        self.troubles.set(&id, slot, at, grace, cure, found);
     }
 
     /// What makes a pod again when it is over, and which of its pods it then is: pods of one owner and place follow each other.

@@ -215,10 +215,14 @@ fn what_kueue_holds_back_waits_while_other_cells_fill_its_queue() {
     {
         let mut stage = Stage::new(&[judged]);
         stage.around(0.0, |around| around.others_hold_room = true).see(1.0, waits);
-        stage.until(2000.0);
+        stage.until(200.0);
         stage.is_open();
-        stage.around(2000.0, |around| around.others_hold_room = false);
-        stage.ends(&format!("failed scheduling {reason} @ 2030"), &[]);
+        stage.around(200.0, |around| around.others_hold_room = false);
+        stage.ends(&format!("failed scheduling {reason} @ 230"), &[]);
+        // Two that nothing ever admits hold no room of each other's for ever.
+        let mut stage = Stage::new(&[judged]);
+        stage.around(0.0, |around| around.others_hold_room = true).see(1.0, waits);
+        stage.ends(&format!("errored cluster {reason} @ 600"), &["time is up"]);
     }
 }
 

@@ -23,16 +23,16 @@ struct Holder {
 pub(in crate::trial) async fn holding(target: &Target, namespace: &str) -> Vec<String> {
     let objects = Objects::core(&target.client, "namespaces", None);
     let stuck = Doomed { objects, kind: "Namespace".to_owned(), name: namespace.to_owned(), uid: String::new() };
-    holders(target, &stuck, &|_| true).await
+    holders(target, &stuck, &|_, _| true).await
 }
 
-/// Whether something with these finalizers is left as it is.
-type Leaves<'l> = &'l (dyn Fn(&[String]) -> bool + Sync);
+/// Whether something of this kind with these finalizers is left as it is.
+type Leaves<'l> = &'l (dyn Fn(&str, &[String]) -> bool + Sync);
 
 /// Who holds what is stuck, a line each; where that stays, with the command that lets it go.
 pub(super) async fn holders(target: &Target, stuck: &Doomed, leaves: Leaves<'_>) -> Vec<String> {
-    let command = |resource: &str, name: &str, namespace: &str, finalizers: &[String]| {
-        if finalizers.is_empty() || !leaves(finalizers) {
+    let command = |kind: &str, resource: &str, name: &str, namespace: &str, finalizers: &[String]| {
+        if finalizers.is_empty() || !leaves(kind, finalizers) {
             return String::new();
         }
         let within = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
@@ -48,7 +48,7 @@ pub(super) async fn holders(target: &Target, stuck: &Doomed, leaves: Leaves<'_>)
             "{} is not gone: it waits for {}{}",
             stuck.reference(),
             named(&finalizers),
-            command(&stuck.kind.to_lowercase(), &stuck.name, "", &finalizers)
+            command(&stuck.kind, &stuck.kind.to_lowercase(), &stuck.name, "", &finalizers)
         )];
     }
     let held = match content(target, &stuck.name).await {
@@ -66,7 +66,7 @@ pub(super) async fn holders(target: &Target, stuck: &Doomed, leaves: Leaves<'_>)
                 holder.kind,
                 holder.name,
                 named(&holder.finalizers),
-                command(&holder.resource, &holder.name, &stuck.name, &holder.finalizers)
+                command(&holder.kind, &holder.resource, &holder.name, &stuck.name, &holder.finalizers)
             )
         })
         .collect();
@@ -91,13 +91,17 @@ async fn conditions(stuck: &Doomed) -> String {
 /// more.
 pub(super) async fn force(target: &Target, stuck: &Doomed, leaves: Leaves<'_>) -> Vec<String> {
     if stuck.kind != "Namespace" {
+        let found = stuck.objects.get(&stuck.name).await.ok();
+        if found.as_ref().is_some_and(|found| leaves(&stuck.kind, &finalizers(found))) {
+            return Vec::new();
+        }
         return without_finalizers(&stuck.objects, &stuck.name, &stuck.reference()).await.into_iter().collect();
     }
     let mut told = Vec::new();
     if let Ok(held) = content(target, &stuck.name).await {
         for holder in held {
             let reference = format!("{}/{} in {}", holder.kind, holder.name, stuck.name);
-            if !holder.finalizers.is_empty() && !leaves(&holder.finalizers) {
+            if !holder.finalizers.is_empty() && !leaves(&holder.kind, &holder.finalizers) {
                 told.extend(without_finalizers(&holder.objects, &holder.name, &reference).await);
             }
         }

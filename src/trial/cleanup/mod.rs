@@ -40,8 +40,8 @@ pub struct Patience {
     pub wait: Duration,
     /// How long after that, with finalizers taken away by us; `None` leaves what is stuck.
     pub force: Option<Duration>,
-    /// Whether finalizers of Kubernetes itself (`service.kubernetes.io/load-balancer-cleanup`) are left even then: what is outside of the
-    /// cluster and goes with them, nobody would take away any more.
+    /// Whether Services, Ingresses and what has a finalizer of Kubernetes itself are left even then: what is outside of the cluster and goes
+    /// with them (a load balancer, a disk), nobody would take away any more.
     pub spares: bool,
 }
 
@@ -54,9 +54,11 @@ impl Patience {
         Self { wait: Duration::from_secs(60), force: Some(Duration::from_secs(20)), spares }
     }
 
-    /// Whether something with these finalizers stays as it is.
-    fn leaves(&self, finalizers: &[String]) -> bool {
-        self.force.is_none() || self.spares && finalizers.iter().any(|finalizer| finalizer.contains("kubernetes.io/"))
+    /// Whether something of this kind with these finalizers stays as it is.
+    fn leaves(&self, kind: &str, finalizers: &[String]) -> bool {
+        let is_outside = ["Service", "Ingress"].contains(&kind);
+        let is_kubernetes = finalizers.iter().any(|finalizer| finalizer.contains("kubernetes.io/"));
+        self.force.is_none() || self.spares && (is_outside || is_kubernetes)
     }
 }
 
@@ -176,11 +178,15 @@ async fn finish(target: &Target, doomed: Vec<Doomed>, patience: Patience, remove
     let mut stuck = wait(waiting, patience.wait, removed).await;
     if !stuck.is_empty() {
         for one in &stuck {
-            removed.warnings.extend(force::holders(target, one, &|finalizers| patience.leaves(finalizers)).await);
+            removed
+                .warnings
+                .extend(force::holders(target, one, &|kind, finalizers| patience.leaves(kind, finalizers)).await);
         }
         if let Some(wait_more) = patience.force {
             for one in &stuck {
-                removed.warnings.extend(force::force(target, one, &|finalizers| patience.leaves(finalizers)).await);
+                removed
+                    .warnings
+                    .extend(force::force(target, one, &|kind, finalizers| patience.leaves(kind, finalizers)).await);
             }
             stuck = wait(stuck, wait_more / 2, removed).await;
             for one in stuck.iter().filter(|one| one.kind == "Namespace") {

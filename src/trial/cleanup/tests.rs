@@ -121,15 +121,17 @@ async fn what_is_stuck_is_told_with_what_it_waits_for() {
 
 #[test]
 fn what_hangs_outside_of_a_cluster_that_is_not_ours_is_left() {
-    let leaves = |provider, finalizer: &str| Patience::on(provider).leaves(&[finalizer.to_owned()]);
-    for (finalizer, left) in [
-        ("service.kubernetes.io/load-balancer-cleanup", true),
-        ("kubernetes.io/pvc-protection", true),
-        ("training.example.com/cleanup", false),
-        ("foregroundDeletion", false),
+    let leaves = |provider, kind, finalizer: &str| Patience::on(provider).leaves(kind, &[finalizer.to_owned()]);
+    for (kind, finalizer, left) in [
+        ("Service", "service.kubernetes.io/load-balancer-cleanup", true),
+        ("Service", "service.k8s.aws/resources", true),
+        ("Ingress", "networking.gke.io/ingress-finalizer-V2", true),
+        ("PersistentVolume", "kubernetes.io/pv-protection", true),
+        ("Widget", "training.example.com/cleanup", false),
+        ("Job", "foregroundDeletion", false),
     ] {
-        assert_eq!(leaves("existing", finalizer), left, "{finalizer}");
-        assert!(!leaves("kind", finalizer) && !leaves("simulated", finalizer), "{finalizer}");
+        assert_eq!(leaves("existing", kind, finalizer), left, "{finalizer}");
+        assert!(!leaves("kind", kind, finalizer) && !leaves("simulated", kind, finalizer), "{finalizer}");
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) async fn reach(own: &mut Own, kubeconfig: &mut Kubeconfig, context: &
     let Some(url) = own.is_joining().then(|| server(kubeconfig, context)).flatten() else { return Ok(Way::Direct) };
     let is_local = is_loopback(url.as_str());
     // What answers there shares the network with us: a forwarded port, or the job's own container.
-    if is_local && answers(&url).await {
+    let is_address = host(&url).parse::<IpAddr>().is_ok();
+    if (is_local || is_address) && answers(&url).await {
         return Ok(Way::Direct);
     }
     let containers = own.running().await;
@@ -107,10 +108,13 @@ fn behind(containers: &[Json], url: &Url) -> Option<Behind> {
     })
 }
 
-/// The port of the container that is published as this one.
+/// The port of the container that is published as this one on the machine's loopback.
 fn published(container: &Json, port: u16) -> Option<u16> {
     let port = port.to_string();
-    let is_it = |binding: &Json| text(binding, "/HostPort") == port;
+    // An address of the machine's own is not its loopback.
+    let on_loopback =
+        |ip: &str| ip.is_empty() || ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified());
+    let is_it = |binding: &Json| text(binding, "/HostPort") == port && on_loopback(text(binding, "/HostIp"));
     let ports = container.pointer("/NetworkSettings/Ports")?.as_object()?;
     let (inside, _) = ports.iter().find(|(inside, bindings)| {
         inside.ends_with("/tcp") && bindings.as_array().is_some_and(|bindings| bindings.iter().any(is_it))

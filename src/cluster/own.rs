@@ -1,8 +1,10 @@
 //! Where this program itself runs, as the Docker engine sees it: on the engine's machine, or in a container of it. In a container
 //! the nodes' ports on loopback are out of reach, and paths are others than the engine's.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -122,10 +124,10 @@ impl Own {
         if *joined {
             return Ok(());
         }
-        // Who gives up while Docker is at it does not know, and leaves.
+        // Who gives up while Docker is at it, or waits in vain for its answer, does not know, and leaves.
         *joined = true;
         let answer = self.docker.ask(&["network", "connect", &self.network, &container.owner], ANSWER).await;
-        *joined = answer.as_ref().is_ok_and(|answer| answer.succeeded);
+        *joined = answer.as_ref().map_or(true, |answer| answer.succeeded);
         match answer.map_err(|error| error.to_string())? {
             answer if answer.succeeded || answer.err.contains("already exists") => Ok(()),
             answer => Err(answer.last_line().to_owned()),
@@ -179,6 +181,17 @@ impl Own {
                 answer.last_line()
             )),
         }
+    }
+}
+
+impl Drop for Own {
+    /// Leaves the network where an error kept anybody from doing so.
+    fn drop(&mut self) {
+        let Some(container) = self.container.as_ref().filter(|_| *self.joined.get_mut()) else { return };
+        let arguments = ["network", "disconnect", &self.network, &container.owner].map(OsString::from).to_vec();
+        let mut command = self.docker.program(arguments).command().into_std();
+        // Nobody is left who could be told.
+        let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 

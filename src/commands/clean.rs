@@ -1,6 +1,6 @@
 //! `clean`: deletes what earlier runs left behind: on the cluster of a kubeconfig, or kind clusters and containers of a Docker engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -84,6 +84,7 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
     let access = Access { kubeconfig: settings.cluster.kubeconfig.clone(), context: settings.cluster.context.clone() };
     let runtime = super::runtime()?;
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", "a temporary folder", error))?;
+    let folders: Vec<_> = abandoned(context.runner_temp.iter().cloned()).collect();
     let mut own = runtime.block_on(Own::find(&context.environment, folder.path()));
     let found = runtime.block_on(async {
         let (cluster, _) = connect_from(&access, folder.path(), &mut own).await.map_err(unconnected)?;
@@ -91,17 +92,23 @@ fn on_cluster(settings: &Settings, context: &RunContext, whose: Whose<'_>) -> Re
         let target = Target::new(cluster.client);
         let found = cleanup::leftovers(&target, whose.run()).await;
         let found = found.map_err(|error| Error::Internal(format!("can't look for leftovers: {}", chain(&error))))?;
-        if found.is_empty() {
-            return Ok(None);
-        }
         if whose.run().is_none() {
             warn(&found.iter().filter_map(|left| still_young(left, Timestamp::now())).collect::<Vec<_>>(), context);
         }
-        Ok::<_, Error>(Some(cleanup::remove_leftovers(&target, found, patience).await))
+        Ok::<_, Error>(cleanup::remove_leftovers(&target, found, patience).await)
     });
     warn(&runtime.block_on(own.leave()).err().into_iter().collect::<Vec<_>>(), context);
-    let Some(removed) = found? else { return say(NOTHING) };
+    let mut removed = found?;
+    removed.gone.extend(folders);
+    if removed == Removed::default() {
+        return say(NOTHING);
+    }
     tell(&removed, context)
+}
+
+/// The private folders that killed runs left in these places, whose ever they were: nobody holds them any more. They are deleted.
+fn abandoned(places: impl Iterator<Item = PathBuf>) -> impl Iterator<Item = String> {
+    places.flat_map(|place| remove_abandoned(&place)).map(|path| format!("the folder {}", path.display()))
 }
 
 /// kind clusters, and containers of scripts.
@@ -121,10 +128,7 @@ fn on_engine(context: &RunContext, whose: Whose<'_>) -> Result<u8> {
             warn(&clusters.iter().filter_map(|left| young_cluster(left, now)).collect::<Vec<_>>(), context);
         }
         let mut removed = Removed { gone: Vec::new(), left: Vec::new(), warnings: Vec::new() };
-        // Nobody holds them any more, whose run ever it was.
-        let places = context.runner_temp.iter().cloned().chain([std::env::temp_dir()]);
-        let abandoned = places.flat_map(|place| remove_abandoned(&place));
-        removed.gone.extend(abandoned.map(|path| format!("the folder {}", path.display())));
+        removed.gone.extend(abandoned(context.runner_temp.iter().cloned().chain([std::env::temp_dir()])));
         if whose.run().is_none() {
             removed.gone.extend(engine.remove_built().await.into_iter().map(|tag| format!("the image {tag}")));
         }

@@ -136,6 +136,12 @@ pub fn has_twins(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.message.contains("duplicate entries for key"))
 }
 
+/// Whether a port or an address that was asked for belongs to another object.
+#[must_use]
+pub fn is_taken(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("is already allocated"))
+}
+
 /// Whether what was asked for is not there.
 #[must_use]
 pub fn is_gone(error: &kube::Error) -> bool {

@@ -32,11 +32,12 @@ use kube::api::{ApiResource, ListParams};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::isolate::{Isolated, IsolatedObject, OBJECT, is_definition};
+use super::isolate::{Isolated, IsolatedObject, OBJECT, clashes, is_definition};
 use crate::cluster::discovery::{Discovery, Lookup, Served};
 pub use home::adopt_labels;
 pub(crate) use owned::established;
 pub use pull_secrets::{PullSecret, find as pull_secrets};
+use refused::of_clash;
 pub use refused::{Refused, of_object, of_request, unserved};
 pub use request::FIELD_MANAGER;
 use request::{Objects, text};
@@ -184,7 +185,12 @@ async fn namespaced(
     served: &Served,
     target: &Target,
 ) -> Result<Json, Refused> {
-    let (mut json, limits) = (item.json.clone(), target.limits);
+    let (mut json, mut limits) = (item.json.clone(), target.limits);
+    // Another object of the attempt has what this one asks for: no time changes that.
+    let clashes = clashes(item.object, isolated.objects[..index].iter().map(|before| before.object));
+    if clashes {
+        limits.transient = Duration::ZERO;
+    }
     if let Some(metadata) = json.get_mut("metadata").and_then(Json::as_object_mut) {
         metadata.insert("namespace".to_owned(), Json::from(isolated.namespace.as_str()));
     }
@@ -201,7 +207,9 @@ async fn namespaced(
         Some(name) => created(objects, &name, &json, limits).await,
         None => unnamed(objects, json, index, limits).await,
     };
-    answer.map_err(|error| of_object(item, &error))
+    answer.map_err(
+        |error| if clashes && answer::is_taken(&error) { of_clash(item, &error) } else { of_object(item, &error) },
+    )
 }
 
 /// Creates an object of the attempt's namespace; what is there already stays as it is, and refuses it. Only where the answer to a try

@@ -54,6 +54,20 @@ pub fn of_object(item: &IsolatedObject<'_>, error: &kube::Error) -> Refused {
     refused
 }
 
+/// What it comes to that an object asks for a port or an address that another one of the same attempt has.
+#[must_use]
+pub(super) fn of_clash(item: &IsolatedObject<'_>, error: &kube::Error) -> Refused {
+    let mut cause = Cause {
+        hint: "another object of the example, or of what it needs, asks for the same: give each its own, or let the cluster choose"
+            .to_owned(),
+        object: item.object.reference(),
+        ..Cause::new(CauseClass::Admission, reason(error), message(error))
+    };
+    let paths = if let kube::Error::Api(status) = error { paths(status, &item.object.root) } else { Vec::new() };
+    place(&mut cause, item.object, item.source, &paths);
+    Refused { outcome: Outcome::Failed, cause }
+}
+
 /// What the final answer to a request comes to; `object` is `Kind/name`.
 #[must_use]
 pub fn of_request(object: &str, error: &kube::Error) -> Refused {

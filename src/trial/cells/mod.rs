@@ -60,7 +60,7 @@ pub struct Cell<'a> {
     pub expected: Duration,
     /// What the basic tier found.
     pub diagnostics: Vec<Finding>,
-    /// What only one cell at a time may have: the cluster-scoped objects that it brings.
+    /// What only one cell at a time may have: objects of the whole cluster, ports of nodes, addresses, hosts and paths.
     pub locks: BTreeSet<String>,
     /// No other cell may run beside it on its cluster: its checks ask for metrics that any of them would move.
     pub alone: bool,

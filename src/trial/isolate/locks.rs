@@ -25,6 +25,13 @@ pub fn lock_keys(example: &Example, needs: &[&Example], scopes: &Scopes) -> BTre
     whole.chain(objects().flat_map(taken)).collect()
 }
 
+/// Whether an object asks for a port or an address that one before it of the same attempt has.
+#[must_use]
+pub(in crate::trial) fn clashes<'o>(object: &Object, mut before: impl Iterator<Item = &'o Object>) -> bool {
+    let wanted = taken(object);
+    !wanted.is_empty() && before.any(|other| taken(other).iter().any(|key| wanted.contains(key)))
+}
+
 /// What an object takes by its fields.
 fn taken(object: &Object) -> Vec<String> {
     match (object.group(), object.kind.as_str()) {
@@ -82,6 +89,18 @@ mod tests {
             "nodePort/30090",
         ];
         assert_eq!(keys(text), expected);
+    }
+
+    #[test]
+    fn an_example_may_be_in_its_own_way() {
+        let service = |name: &str, port: u32| {
+            format!(
+                "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80, nodePort: {port}}}]}}}}\n---\n"
+            )
+        };
+        let objects = example("a.yaml", &(service("a", 30080) + &service("b", 30081) + &service("c", 30080))).objects;
+        let clash = |index: usize| clashes(&objects[index], objects[..index].iter());
+        assert_eq!([clash(0), clash(1), clash(2)], [false, false, true]);
     }
 
     #[test]

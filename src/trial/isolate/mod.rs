@@ -26,6 +26,7 @@ use crate::model::{Cause, CauseClass, ExampleId};
 use crate::yaml::{Node, Span};
 
 use home::Home;
+pub(in crate::trial) use locks::clashes;
 pub use locks::lock_keys;
 pub use names::{label_value, namespace_name};
 pub(crate) use order::rank;

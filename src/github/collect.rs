@@ -125,7 +125,7 @@ pub async fn collect(sources: &[Source], wanted: &Wanted<'_>) -> Result<Collecte
     let plan = if asked_for.is_some() {
         asked_for
     } else {
-        let listed = plans.iter().map(|found| found.entry.listed.name.clone()).collect();
+        let listed = plans.iter().map(|found| (found.entry.listed.name.clone(), found.entry.listed.id)).collect();
         gathering::meant(&listed, &gathering.plans())?
     };
     if let Some(plan) = &plan {

@@ -28,6 +28,8 @@ pub(super) struct Gathering<'a> {
     wanted: &'a Wanted<'a>,
     /// What was not looked at, by what it is, the newest last.
     left: BTreeMap<Kind, Vec<Found>>,
+    /// The results of whole runs, which count only where there are none of shards: a merged report may be called like them.
+    whole: Vec<Kind>,
     held: BTreeMap<Kind, (names::Listed, Taken)>,
     /// The artifacts of other plans.
     others: Vec<String>,
@@ -36,8 +38,7 @@ pub(super) struct Gathering<'a> {
 }
 
 impl<'a> Gathering<'a> {
-    /// Of these artifacts; `complete` says whether they are all that there are. The results of a whole run don't count beside those of
-    /// shards: a merged report may be called like them.
+    /// Of these artifacts; `complete` says whether they are all that there are.
     pub(super) fn new(
         store: &'a Store<'a>,
         wanted: &'a Wanted<'a>,
@@ -51,16 +52,15 @@ impl<'a> Gathering<'a> {
                 .push("the run has more artifacts than are looked through: some may be missing".to_owned());
             collected.is_incomplete = true;
         }
-        if parts.keys().any(|kind| matches!(kind, Kind::Shard(..))) {
-            parts.retain(|kind, _| !matches!(kind, Kind::Whole(_)));
-        }
         if parts.len() > MOST_PARTS {
             let remark = format!("results of {} parts are more than {MOST_PARTS}: the rest is left out", parts.len());
             collected.remarks.push(remark);
             collected.is_incomplete = true;
             parts = parts.into_iter().take(MOST_PARTS).collect();
         }
-        Self { store, wanted, left: parts, held: BTreeMap::new(), others: Vec::new(), budget: MOST_UNPACKED, collected }
+        let whole = parts.keys().copied().filter(|kind| matches!(kind, Kind::Whole(_))).collect();
+        let held = BTreeMap::new();
+        Self { store, wanted, left: parts, whole, held, others: Vec::new(), budget: MOST_UNPACKED, collected }
     }
 
     /// Tells that something may have been missed.
@@ -68,16 +68,29 @@ impl<'a> Gathering<'a> {
         self.collected.remarks.extend(remarks.iter().map(|why| neutral(&inert(why)).into_owned()));
     }
 
-    /// Takes the newest artifact of each part.
+    /// Takes the newest artifact of each shard; where there is none, of whole runs.
     pub(super) async fn take_newest(&mut self) {
-        let kinds = self.left.keys().copied().collect();
+        let kinds = self.left.keys().copied().filter(|kind| !self.whole.contains(kind)).collect();
         self.take(kinds).await;
+        self.fall_back().await;
     }
 
-    /// What the artifacts of the plans are called that the results came with.
-    pub(super) fn plans(&self) -> BTreeSet<String> {
-        let plans = self.held.values().filter_map(|(_, taken)| taken.plan.as_ref());
-        plans.map(|plan| names::plan_name(&plan.digest)).collect()
+    /// Takes the results of whole runs, where no shard's are held.
+    async fn fall_back(&mut self) {
+        if self.held.is_empty() {
+            let whole = std::mem::take(&mut self.whole);
+            self.take(whole).await;
+        }
+    }
+
+    /// What the artifacts of the plans are called that the results came with, and the number of the newest of those results.
+    pub(super) fn plans(&self) -> BTreeMap<String, u64> {
+        let mut plans = BTreeMap::new();
+        for (listed, plan) in self.held.values().filter_map(|(listed, taken)| Some((listed, taken.plan.as_ref()?))) {
+            let newest = plans.entry(names::plan_name(&plan.digest)).or_insert(listed.id);
+            *newest = listed.id.max(*newest);
+        }
+        plans
     }
 
     /// Leaves out what obeyed another plan than the one whose artifact is called so: another fan-out's, or an earlier attempt's. What was
@@ -88,6 +101,10 @@ impl<'a> Gathering<'a> {
             let others = self.held.iter().filter(|(_, (_, taken))| is_other(taken)).map(|(kind, _)| *kind);
             let others: Vec<_> = others.collect();
             if others.is_empty() {
+                if self.held.is_empty() && !self.whole.is_empty() {
+                    self.fall_back().await;
+                    continue;
+                }
                 return;
             }
             let names = others.iter().filter_map(|kind| self.held.remove(kind)).map(|(listed, _)| listed.name);
@@ -173,17 +190,26 @@ impl<'a> Gathering<'a> {
 }
 
 /// What the artifact of the plan is called that the results are held to, where none was asked for: the one that they name, else the only
-/// one. `plans` are the plans' artifacts of the run; `named` those that the results came with. `None`: nobody knows. Pure.
+/// one. `plans` are the plans' artifacts of the run with their numbers; `named` those that the results came with, each with the number of
+/// the newest of its results. Of several the last one holds if it was made after all results of the others: everything was run again.
+/// `None`: nobody knows. Pure.
 ///
 /// # Errors
 /// There are several, and nothing tells which is meant.
-pub(super) fn meant(plans: &BTreeSet<String>, named: &BTreeSet<String>) -> Result<Option<String>, Uncollected> {
-    let mut named_here = named.intersection(plans);
-    match (named.len(), named_here.next(), named_here.next()) {
-        (0, ..) if plans.len() > 1 => Err(Uncollected::SeveralPlans(plans.iter().cloned().collect())),
-        (0, ..) => Ok(plans.first().cloned()),
-        (1, ..) => Ok(named.first().cloned()),
-        (_, Some(_), Some(_)) => Err(Uncollected::SeveralPlans(named.intersection(plans).cloned().collect())),
-        (_, only, _) => Ok(only.cloned()),
+pub(super) fn meant(
+    plans: &BTreeMap<String, u64>,
+    named: &BTreeMap<String, u64>,
+) -> Result<Option<String>, Uncollected> {
+    let several = |names: Vec<&String>| Err(Uncollected::SeveralPlans(names.into_iter().cloned().collect()));
+    match named.len() {
+        0 if plans.len() > 1 => return several(plans.keys().collect()),
+        0 => return Ok(plans.keys().next().cloned()),
+        1 => return Ok(named.keys().next().cloned()),
+        _ => {}
     }
+    let here = || plans.iter().filter(|(plan, _)| named.contains_key(*plan));
+    let Some((last, made)) = here().max_by_key(|(_, made)| **made) else { return Ok(None) };
+    let is_before = |(plan, newest): (&String, &u64)| plan == last || newest < made;
+    let others = named.iter().filter(|(plan, _)| plans.contains_key(*plan));
+    if others.clone().all(is_before) { Ok(Some(last.clone())) } else { several(others.map(|(plan, _)| plan).collect()) }
 }

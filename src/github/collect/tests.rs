@@ -86,20 +86,25 @@ fn a_killed_run_has_its_journal_and_a_report_holds_unless_that_is_newer() {
 
 #[test]
 fn the_plan_that_the_results_name_holds_else_the_only_one() {
-    let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    let meant = |plans: &[&str], named: &[&str]| gathering::meant(&names(plans), &names(named));
+    // Each with the number of an artifact.
+    let numbered =
+        |all: &[(&str, u64)]| all.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect::<BTreeMap<_, _>>();
+    let meant = |plans: &[(&str, u64)], named: &[(&str, u64)]| gathering::meant(&numbered(plans), &numbered(named));
     let only = |name: &str| Ok(Some(name.to_owned()));
-    assert_eq!(meant(&["a"], &[]), only("a"));
-    assert_eq!(meant(&["a", "b"], &["b"]), only("b"));
+    assert_eq!(meant(&[("a", 1)], &[]), only("a"));
+    assert_eq!(meant(&[("a", 1), ("b", 2)], &[("b", 3)]), only("b"));
     // Shards whose plan was passed on as a file.
-    assert_eq!(meant(&["a"], &["x"]), only("x"));
-    assert_eq!(meant(&["a", "b"], &["b", "x"]), only("b"));
+    assert_eq!(meant(&[("a", 1)], &[("x", 2)]), only("x"));
+    assert_eq!(meant(&[("a", 1), ("b", 2)], &[("b", 3), ("x", 9)]), only("b"));
     // The legs of a matrix, beside a fan-out.
-    assert_eq!(meant(&["a"], &["x", "y"]), Ok(None));
+    assert_eq!(meant(&[("a", 1)], &[("x", 2), ("y", 3)]), Ok(None));
     assert_eq!(meant(&[], &[]), Ok(None));
+    // All jobs were run again, with a plan of its own.
+    assert_eq!(meant(&[("b", 1), ("a", 5)], &[("b", 4), ("a", 6)]), only("a"));
+    // Two fan-outs at once.
     let several = Err(Uncollected::SeveralPlans(vec!["a".to_owned(), "b".to_owned()]));
-    assert_eq!(meant(&["a", "b"], &[]), several);
-    assert_eq!(meant(&["a", "b", "c"], &["b", "a", "x"]), several);
+    assert_eq!(meant(&[("a", 1), ("b", 2)], &[]), several);
+    assert_eq!(meant(&[("a", 1), ("b", 2), ("c", 3)], &[("b", 4), ("a", 5), ("x", 6)]), several);
 }
 
 #[test]

@@ -337,4 +337,19 @@ esac"#,
         world.says("network", "echo 'Error response from daemon: network kind not found' >&2; exit 1");
         assert!(other.join().await.unwrap_err().contains("network kind not found"));
     }
+    #[tokio::test]
+    async fn what_an_error_keeps_from_leaving_leaves_all_the_same() {
+        let world = World::new();
+        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
+        world.says("network", ":");
+        let own = own(&world, "").await;
+        own.join().await.unwrap();
+        drop(own);
+        assert_eq!(world.count("docker network disconnect kind abc"), 1);
+        let left = self::own(&world, "").await;
+        left.join().await.unwrap();
+        left.leave().await.unwrap();
+        drop(left);
+        assert_eq!(world.count("docker network disconnect kind abc"), 2);
+    }
 }

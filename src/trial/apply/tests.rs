@@ -40,6 +40,7 @@ pub(crate) async fn server() -> MockServer {
             "v1",
             json!([
                 resource("pods", "Pod", true),
+                resource("services", "Service", true),
                 resource("namespaces", "Namespace", false),
                 resource("persistentvolumes", "PersistentVolume", false)
             ]),
@@ -167,6 +168,32 @@ async fn an_unknown_field_is_refused_at_once_though_the_answer_is_500() {
         (refused.outcome, refused.cause.reason.as_str(), refused.cause.line),
         (Outcome::Failed, "UnknownField", 7)
     );
+}
+
+#[tokio::test]
+async fn a_port_that_the_example_itself_has_taken_is_its_own_failure_and_any_other_not() {
+    let service = |name: &str, port: u32| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec:\n  ports:\n  - {{port: 80, nodePort: {port}}}\n---\n"
+        )
+    };
+    for (second, outcome, class) in
+        [(30080, Outcome::Failed, CauseClass::Admission), (30081, Outcome::Errored, CauseClass::Cluster)]
+    {
+        let (server, example) = (server().await, example("a.yaml", &(service("a", 30080) + &service("b", second))));
+        account(&server, &namespace(&example)).await;
+        let services = format!("/api/v1/namespaces/{}/services", namespace(&example));
+        let made = json!({"kind": "Service", "metadata": {"name": "a", "uid": "u1"}});
+        Mock::given(path(format!("{services}/a"))).respond_with(answer(200, &made)).mount(&server).await;
+        let message = "Service \"b\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated";
+        let taken = answer(422, &status(422, "Invalid", message));
+        Mock::given(path(format!("{services}/b"))).respond_with(taken).mount(&server).await;
+        let refused = run(&server, &example).await.unwrap_err();
+        assert_eq!((refused.outcome, refused.cause.class), (outcome, class), "{refused:?}");
+        if outcome == Outcome::Failed {
+            assert_eq!(refused.cause.line, 13, "{refused:?}");
+        }
+    }
 }
 
 #[tokio::test]

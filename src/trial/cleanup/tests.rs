@@ -156,7 +156,7 @@ async fn at_the_end_it_is_told_who_holds_what_is_still_being_deleted() {
     stuck(&server, 99).await;
     let janitor = crate::trial::janitor::Janitor::new(target(&server), Patience::on("existing"));
     janitor.take(Some(traces(Vec::new())), false).await;
-    let removed = janitor.finish(Duration::from_secs(3)).await;
+    let removed = janitor.finish(Duration::from_secs(15)).await;
     assert_eq!(removed.left, [format!("Namespace/{EV}")]);
     assert!(removed.warnings[0].contains("Job/j in it waits for the finalizer a.b/c"), "{:?}", removed.warnings);
 }

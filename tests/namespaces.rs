@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "common/judge.rs"]
+mod judge;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/repository.rs"]
@@ -10,6 +12,7 @@ mod repository;
 
 use example_validator::simulator::Options;
 use example_validator::simulator::store::Event;
+use judge::judge;
 use repository::{Simulated, job, write};
 use serde_json::json;
 
@@ -30,12 +33,8 @@ async fn a_namespace_has_the_labels_of_its_example_s_home_and_ports_of_nodes_are
         let job = job(name, "echo done", "").replace("{name: ", "{namespace: kubeflow, name: ");
         write(root.path(), &format!("examples/{name}.yaml"), &format!("{service}{job}"));
     }
-    let mut command = program::program(root.path());
-    command
-        .args(["run", "--config", "config.yml", "--no-color", "--output", "out", "--kubeconfig"])
-        .arg(&cluster.kubeconfig);
     let mut changes = cluster.simulator.store().changes();
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let output = judge(program::program(root.path()), &cluster.kubeconfig).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let attempts = std::iter::from_fn(|| changes.try_next()).filter(|change| {
         let name = change.object["metadata"]["name"].as_str().unwrap_or_default();

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "common/judge.rs"]
+mod judge;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/repository.rs"]
@@ -13,6 +15,7 @@ use example_validator::simulator::faults::Faults;
 use example_validator::simulator::lifecycle::{self, Pace};
 use example_validator::simulator::store::{Event, Key};
 use example_validator::simulator::{Options, Simulator};
+use judge::judge;
 use repository::{Simulated, job, members, write};
 use serde_json::Value as Json;
 
@@ -69,11 +72,7 @@ async fn judged(examples: &[(&str, String)], faults: Faults, metrics_server: boo
     for (name, text) in examples {
         write(root.path(), &format!("examples/{name}.yaml"), text);
     }
-    let mut command = program::program(root.path());
-    command
-        .args(["run", "--config", "config.yml", "--no-color", "--output", "out", "--kubeconfig"])
-        .arg(&cluster.kubeconfig);
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let output = judge(program::program(root.path()), &cluster.kubeconfig).await;
     let console = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(exit_code), "{console}");
     let report = repository::report(&root.path().join("out"));
@@ -164,12 +163,8 @@ async fn what_a_lone_example_waits_for_before_it_begins_is_no_part_of_its_durati
     for name in ["first", "lone"] {
         write(root.path(), &format!("examples/{name}.yaml"), &job(name, "echo done", ""));
     }
-    let mut command = program::program(root.path());
-    command
-        .args(["run", "--config", "config.yml", "--no-color", "--output", "out", "--kubeconfig"])
-        .arg(&cluster.kubeconfig);
     let mut changes = cluster.simulator.store().changes();
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let output = judge(program::program(root.path()), &cluster.kubeconfig).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = repository::report(&root.path().join("out"));
     let row = |name: &str| {

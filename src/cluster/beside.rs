@@ -41,7 +41,9 @@ pub(super) enum Way {
 /// # Errors
 /// The network can't be joined.
 pub(super) async fn reach(own: &mut Own, kubeconfig: &mut Kubeconfig, context: &str) -> Result<Way, Box<Cause>> {
-    let Some(url) = own.is_joining().then(|| server(kubeconfig, context)).flatten() else { return Ok(Way::Direct) };
+    let Some(url) = own.is_joining().then(|| server(cluster_of(kubeconfig, context)?)).flatten() else {
+        return Ok(Way::Direct);
+    };
     let is_local = is_loopback(url.as_str());
     // What answers there shares the network with us: a forwarded port, or the job's own container.
     let is_address = host(&url).parse::<IpAddr>().is_ok();
@@ -60,10 +62,14 @@ pub(super) async fn reach(own: &mut Own, kubeconfig: &mut Kubeconfig, context: &
     Ok(Way::Network(network))
 }
 
-/// The API server of a context; `None` where there is none, or a proxy has to find it.
-fn server(kubeconfig: &Kubeconfig, context: &str) -> Option<Url> {
+/// The cluster of a context, in whose place another may be put.
+fn cluster_of<'k>(kubeconfig: &'k mut Kubeconfig, context: &str) -> Option<&'k mut Cluster> {
     let context = kubeconfig.contexts.iter().find(|known| known.name == context)?.context.as_ref()?;
-    let cluster = kubeconfig.clusters.iter().find(|known| known.name == context.cluster)?.cluster.as_ref()?;
+    kubeconfig.clusters.iter_mut().find(|known| known.name == context.cluster)?.cluster.as_mut()
+}
+
+/// The API server of a cluster; `None` where there is none, or a proxy has to find it.
+fn server(cluster: &Cluster) -> Option<Url> {
     Url::parse(cluster.server.as_deref()?).ok().filter(|_| cluster.proxy_url.is_none())
 }
 
@@ -131,20 +137,15 @@ fn network_of(networks: &Map<String, Json>) -> Option<&str> {
 
 /// Puts another address into a context's cluster. Its certificate is still held to the old one, which it was made for.
 fn rewrite(kubeconfig: &mut Kubeconfig, context: &str, to: &str, port: u16) {
-    let Some(mut url) = server(kubeconfig, context) else { return };
+    let Some(cluster) = cluster_of(kubeconfig, context) else { return };
+    let Some(mut url) = server(cluster) else { return };
     let old = host(&url).to_owned();
     if url.set_host(Some(to)).is_err() || url.set_port(Some(port)).is_err() {
         return;
     }
-    let context = kubeconfig.contexts.iter().find(|known| known.name == context);
-    let Some(name) = context.and_then(|context| Some(context.context.as_ref()?.cluster.clone())) else { return };
-    let cluster = kubeconfig.clusters.iter_mut().find(|known| known.name == name);
-    let Some(Cluster { server, tls_server_name, .. }) = cluster.and_then(|known| known.cluster.as_mut()) else {
-        return;
-    };
-    *server = Some(url.as_str().trim_end_matches('/').to_owned());
+    cluster.server = Some(url.as_str().trim_end_matches('/').to_owned());
     if url.scheme() == "https" {
-        tls_server_name.get_or_insert(old);
+        cluster.tls_server_name.get_or_insert(old);
     }
 }
 
@@ -275,8 +276,7 @@ users: [{name: u, user: {token: t}}]
     #[tokio::test]
     async fn what_needs_no_other_network_joins_none() {
         let world = World::new();
-        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
-        world.says("network", ":");
+        world.says_we_are_in_a_container();
         world.says("ps", "echo abc");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let ours = listener.local_addr().unwrap().to_string();

@@ -363,7 +363,7 @@ esac"#
     #[tokio::test]
     async fn from_a_container_a_port_that_no_container_publishes_is_explained() {
         let world = World::new();
-        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
+        world.says_we_are_in_a_container();
         world.says("ps", "echo abc");
         let (connected, _) = connected_from(&world, "https://127.0.0.1:1").await;
         let Err(Unconnected::Cluster(cause)) = connected.map(|_| ()) else { panic!("no cause") };

@@ -320,8 +320,7 @@ esac"#,
     #[tokio::test]
     async fn it_is_joined_once_and_left_only_by_who_joined() {
         let world = World::new();
-        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
-        world.says("network", ":");
+        world.says_we_are_in_a_container();
         let own = own(&world, "").await;
         let (first, second) = tokio::join!(own.join(), own.join());
         first.and(second).unwrap();
@@ -340,8 +339,7 @@ esac"#,
     #[tokio::test]
     async fn what_an_error_keeps_from_leaving_leaves_all_the_same() {
         let world = World::new();
-        world.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
-        world.says("network", ":");
+        world.says_we_are_in_a_container();
         let own = own(&world, "").await;
         own.join().await.unwrap();
         drop(own);

@@ -91,6 +91,12 @@ impl World {
         std::fs::write(self.path("state").join(step), text).unwrap();
     }
 
+    /// We are the container `abc` on Docker's default network, and may join and leave others.
+    pub(crate) fn says_we_are_in_a_container(&self) {
+        self.says("inspect", r#"echo '[{"Id":"abc","HostConfig":{"NetworkMode":"bridge"}}]'"#);
+        self.says("network", ":");
+    }
+
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
         self.folder.path().join(inside)
     }

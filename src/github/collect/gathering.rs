@@ -75,12 +75,14 @@ impl<'a> Gathering<'a> {
         self.fall_back().await;
     }
 
-    /// Takes the results of whole runs, where no shard's are held.
-    async fn fall_back(&mut self) {
-        if self.held.is_empty() {
-            let whole = std::mem::take(&mut self.whole);
-            self.take(whole).await;
+    /// Takes the results of whole runs, where no shard's are held; says whether there were any to look at.
+    async fn fall_back(&mut self) -> bool {
+        if !self.held.is_empty() || self.whole.is_empty() {
+            return false;
         }
+        let whole = std::mem::take(&mut self.whole);
+        self.take(whole).await;
+        true
     }
 
     /// What the artifacts of the plans are called that the results came with, and the number of the newest of those results.
@@ -101,8 +103,7 @@ impl<'a> Gathering<'a> {
             let others = self.held.iter().filter(|(_, (_, taken))| is_other(taken)).map(|(kind, _)| *kind);
             let others: Vec<_> = others.collect();
             if others.is_empty() {
-                if self.held.is_empty() && !self.whole.is_empty() {
-                    self.fall_back().await;
+                if self.fall_back().await {
                     continue;
                 }
                 return;

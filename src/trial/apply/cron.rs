@@ -6,7 +6,7 @@ use kube::api::ApiResource;
 use serde_json::{Value as Json, json};
 
 use super::request::{Objects, text};
-use super::{AppliedObject, Target, persist};
+use super::{AppliedObject, Target, created};
 
 /// What `kubectl create job --from=cronjob/NAME` writes on the Job.
 const MANUAL: &str = "cronjob.kubernetes.io/instantiate";
@@ -26,11 +26,7 @@ pub async fn start(target: &Target, cron: &AppliedObject) -> Result<(), kube::Er
     let resource = ApiResource::erase::<Job>(&());
     let jobs = Objects::new(&target.client, &resource, Some(text(&cron.object, "/metadata/namespace")));
     let job = job_of(&cron.object);
-    match persist(target.limits, || jobs.create(&job)).await {
-        // The answer to an earlier try was lost.
-        Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => Ok(()),
-        made => made.map(drop),
-    }
+    created(&jobs, text(&job, "/metadata/name"), &job, target.limits).await.map(drop)
 }
 
 /// The Job, as kubectl makes it (`pkg/cmd/create/create_job.go`).

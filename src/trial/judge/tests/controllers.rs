@@ -169,15 +169,18 @@ fn a_deployment_s_deadline_is_explained_by_its_pods_trouble() {
     stage.ends("errored image ErrImagePull @ 30", &["503", "timed out progressing"]);
 }
 
+/// A Job that belongs to the CronJob `c`.
+fn job_of_cron_job(name: &str, status: &str) -> String {
+    format!(
+        "{{apiVersion: batch/v1, kind: Job, metadata: {{name: {name}, ownerReferences: [{{apiVersion: batch/v1, kind: CronJob, name: c, uid: CronJob-c, controller: true}}]}}, status: {{{status}}}}}"
+    )
+}
+
 #[test]
 fn a_cron_job_fails_with_its_job_and_waits_while_suspended() {
     let mut stage = Stage::new(&["batch/v1 CronJob/c"]);
     stage.see(0.0, "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {suspend: false}}");
-    let child = |status: &str| {
-        format!(
-            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: c-1, ownerReferences: [{{apiVersion: batch/v1, kind: CronJob, name: c, uid: CronJob-c, controller: true}}]}}, status: {{{status}}}}}"
-        )
-    };
+    let child = |status: &str| job_of_cron_job("c-1", status);
     stage.see(40.0, &child("active: 1"));
     stage.see(
         41.0,
@@ -247,11 +250,7 @@ fn what_is_suspended_without_a_queue_waits_for_nobody() {
 fn a_cron_job_s_warning_of_a_job_that_was_made_by_hand_says_nothing() {
     let mut stage = Stage::new(&["batch/v1 CronJob/c"]);
     stage.see(0.0, "{apiVersion: batch/v1, kind: CronJob, metadata: {name: c}, spec: {suspend: false}}");
-    let child = |status: &str| {
-        format!(
-            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: by-hand, ownerReferences: [{{apiVersion: batch/v1, kind: CronJob, name: c, uid: CronJob-c, controller: true}}]}}, status: {{{status}}}}}"
-        )
-    };
+    let child = |status: &str| job_of_cron_job("by-hand", status);
     stage.see(1.0, &child("active: 1"));
     stage.warn(1.0, "CronJob/c", "UnexpectedJob", "Saw a job that the controller did not create or forgot: by-hand");
     stage.until(60.0);
